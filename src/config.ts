@@ -1,0 +1,86 @@
+import { availableParallelism } from 'node:os'
+import { delimiter, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { AppError } from './errors.js'
+
+/** Every limit of the product, in one place. Bytes, seconds and counts. */
+export const LIMITS = Object.freeze({
+  uploadBytes: 2 * 1024 ** 3,
+  queryUploadBytes: 512 * 1024 ** 2,
+  bodyBytes: 1024 ** 2,
+  clipSeconds: 24 * 3600,
+  querySeconds: 600,
+  hits: 200,
+  pageOfClips: 200,
+  labels: 527,
+  momentsPerHit: 5,
+  pictureSidePixels: 16,
+  stallMs: 30_000, // ffmpeg without a byte of progress
+  probeMs: 20_000,
+  requestMs: 300_000,
+  shutdownMs: 10_000,
+})
+
+export const PROVIDERS = ['tensorrt', 'cuda', 'cpu'] as const
+export type Provider = (typeof PROVIDERS)[number]
+
+const list = (separator: string) => (text: string) =>
+  text
+    .split(separator)
+    .map((part) => part.trim())
+    .filter(Boolean)
+
+const Environment = z.object({
+  EARSHOT_DATA: z.string().min(1).default('earshot-data'),
+  EARSHOT_BUNDLE: z.string().min(1).default('starter'),
+  EARSHOT_PROVIDERS: z
+    .string()
+    .default('tensorrt,cuda,cpu')
+    .transform(list(','))
+    .pipe(z.array(z.enum(PROVIDERS)).min(1)),
+  EARSHOT_THREADS: z.coerce.number().int().min(1).max(256).default(availableParallelism()),
+  EARSHOT_HOST: z.string().min(1).default('127.0.0.1'),
+  EARSHOT_PORT: z.coerce.number().int().min(0).max(65535).default(7411),
+  EARSHOT_ROOTS: z.string().default('').transform(list(delimiter)),
+  EARSHOT_LOG: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
+
+export interface Config {
+  readonly dataDir: string
+  readonly bundleDir: string
+  readonly providers: readonly Provider[]
+  readonly threads: number
+  readonly host: string
+  readonly port: number
+  readonly roots: readonly string[] // folders whose files HTTP clients may name
+  readonly log: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+}
+
+/** The folder of the package: models/, migrations/ and openapi.yaml lie in it. */
+export const PACKAGE_DIR = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Reads the environment; what contradicts itself fails here, naming the variable. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const parsed = Environment.safeParse(env)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+    throw new AppError('CONFIG_INVALID', problems.join('; '))
+  }
+  const { data } = parsed
+  return Object.freeze({
+    dataDir: resolve(data.EARSHOT_DATA),
+    bundleDir: bundleDir(data.EARSHOT_BUNDLE),
+    providers: Object.freeze(data.EARSHOT_PROVIDERS),
+    threads: data.EARSHOT_THREADS,
+    host: data.EARSHOT_HOST,
+    port: data.EARSHOT_PORT,
+    roots: Object.freeze(data.EARSHOT_ROOTS.map((root) => resolve(root))),
+    log: data.EARSHOT_LOG,
+  })
+}
+
+/** A bundle is named (`starter`, under models/) or pointed at (`./my/bundle`). */
+function bundleDir(bundle: string): string {
+  return /[\\/]/.test(bundle) ? resolve(bundle) : resolve(PACKAGE_DIR, 'models', bundle)
+}

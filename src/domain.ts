@@ -1,0 +1,81 @@
+/** The words of Earshot as types; docs/architecture.md says what each means. */
+
+export type Modality = 'audio' | 'visual'
+export const MODALITIES: readonly Modality[] = ['audio', 'visual']
+
+export const other = (modality: Modality): Modality => (modality === 'audio' ? 'visual' : 'audio')
+
+/** A position in the catalogue's change log; 0 is before the first change. */
+export type Seq = number
+export type SegmentId = number
+export type ClipId = string
+
+declare const unit: unique symbol
+/** An embedding of length 1, so that a dot product of two is their cosine. */
+export type UnitVector = Float32Array & { readonly [unit]: true }
+
+/** Seconds from the start of the clip. A picture is the span 0 to 0. */
+export interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/** What is worth knowing about a clip that was indexed all the same. */
+export const NOTES = {
+  AUDIO_SILENT: 'It has a sound track, and nothing can be heard on it: only the picture is indexed.',
+  AUDIO_SHORT: 'Its sound is shorter than one second: it was repeated to fill a segment.',
+  AUDIO_TRACK_CHOSEN: 'It has several sound tracks: the first that is not silent was taken.',
+  VISUAL_BLANK: 'It has a picture, and every frame is one flat colour: only the sound is indexed.',
+  COVER_ONLY: 'Its only picture is cover art, which is not video: only the sound is indexed.',
+  DAMAGED: 'Some of it could not be decoded: what could be is indexed.',
+} as const
+export type Note = keyof typeof NOTES
+
+/** One media file of the library. `hasAudio` and `hasVisual` say which halves are indexed, hence searchable. */
+export interface Clip {
+  readonly id: ClipId
+  readonly path: string
+  readonly hash: string // SHA-256 of the content, hex
+  readonly bytes: number
+  readonly mtimeMs: number
+  readonly seconds: number // measured by decoding, never the header's claim; 0 for a picture
+  readonly hasAudio: boolean
+  readonly hasVisual: boolean
+  readonly notes: readonly Note[]
+  readonly indexedAt: string // ISO 8601
+}
+
+/** A class with the probability that its sound is heard. `mid` is AudioSet's id, as `/m/0bt9lr`. */
+export interface Label {
+  readonly mid: string
+  readonly name: string
+  readonly probability: number
+}
+
+/** One segment of a clip as the encoder answers it. A modality that cannot be heard or seen has no embedding. */
+export interface EncodedSegment extends Span {
+  readonly embeddings: Readonly<Partial<Record<Modality, UnitVector>>>
+  readonly labels: readonly Label[] // most probable first
+}
+
+/** What a bundle's graphs take: the decoder delivers exactly this. Every number comes from bundle.json. */
+export interface SegmentFormat {
+  readonly seconds: number
+  readonly audio: {
+    readonly sampleRateHz: number
+    readonly samples: number // of one segment
+    readonly channels: 'mean' | 'first' // how many channels become one
+  }
+  readonly visual: {
+    readonly width: number
+    readonly height: number
+    readonly resize: 'squash' | 'cover' // cover: shorter side to size, then centre crop
+    readonly framesPerSegment: number
+  }
+}
+
+/** One decoded segment. `samples` is null where nothing can be heard, `frames` empty where nothing can be seen. */
+export interface MediaSegment extends Span {
+  readonly samples: Float32Array | null // mono in [-1, 1], at most format.audio.samples long: the last may be shorter
+  readonly frames: readonly Uint8Array[] // RGB, [height, width, 3] each
+}

@@ -1,0 +1,63 @@
+/**
+ * The catalogue of errors: every refusal that a user can meet has a stable code here. http/problems.ts gives each its
+ * status, docs/errors.md and openapi.yaml explain them, and a test keeps the four lists equal.
+ */
+export const ERROR_TITLES = {
+  FILE_NOT_FOUND: 'No such file',
+  FILE_UNREADABLE: 'The file cannot be read',
+  MEDIA_EMPTY: 'The file has no bytes',
+  MEDIA_IS_TEXT: 'The file is text, not media',
+  MEDIA_IS_ARCHIVE: 'The file is an archive, not media',
+  MEDIA_IS_PLAYLIST: 'The file is a playlist, which would open other files',
+  MEDIA_NOT_RECOGNISED: 'The file is no media format that is known',
+  MEDIA_FORMAT_REFUSED: 'The media format is not among those allowed',
+  MEDIA_DAMAGED: 'The file is cut or damaged and nothing of it can be decoded',
+  MEDIA_NO_CONTENT: 'Nothing can be heard or seen in the file',
+  MEDIA_TOO_SMALL: 'The picture is too small',
+  MEDIA_TOO_LONG: 'The media is longer than allowed',
+  MEDIA_STALLED: 'Decoding made no progress and was stopped',
+  FFMPEG_MISSING: 'ffmpeg is not installed',
+  BUNDLE_INVALID: 'The bundle is incomplete, altered or of another format',
+  PROVIDER_UNAVAILABLE: 'None of the execution providers asked for can be used',
+  ENCODER_FAILED: 'The encoder failed',
+  FINGERPRINT_MISMATCH: 'The embeddings come from another bundle',
+  CATALOGUE_NEWER: 'The catalogue was written by a newer Earshot',
+  CLIP_NOT_FOUND: 'No such clip',
+  CLIP_FILE_MISSING: 'The file of the clip is gone',
+  CLIP_HAS_NO_PICTURE: 'The clip has no picture',
+  QUERY_AMBIGUOUS: 'The query does not say what is wanted',
+  QUERY_LACKS_MODALITY: 'The query has nothing of the modality to search from',
+  EMBEDDING_SIZE: 'The embedding has the wrong size',
+  REQUEST_INVALID: 'The request is not well formed',
+  REQUEST_TYPE_UNSUPPORTED: 'The content type of the request is not supported',
+  UPLOAD_TOO_LARGE: 'The upload is larger than allowed',
+  RANGE_NOT_SATISFIABLE: 'The range lies outside the file',
+  PATH_NOT_ALLOWED: 'The path is not under an allowed root',
+  ROUTE_NOT_FOUND: 'No such route',
+  CONFIG_INVALID: 'The configuration is wrong',
+  USAGE: 'The command line is wrong',
+  SHUTTING_DOWN: 'The server is shutting down',
+  INTERNAL: 'Something failed inside Earshot',
+} as const
+
+export type ErrorCode = keyof typeof ERROR_TITLES
+
+/** An error that a user can act on. The message says what was expected, what came, and what to do. */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+
+  constructor(
+    readonly code: ErrorCode,
+    detail: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(detail, options)
+  }
+}
+
+/** Any thrown value as an AppError; what is not one already is ours to answer for: INTERNAL. */
+export function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  const detail = error instanceof Error ? error.message : String(error)
+  return new AppError('INTERNAL', detail, { cause: error })
+}
