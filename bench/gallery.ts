@@ -1,0 +1,134 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { UnitVector } from '../src/domain.js'
+import type { Change } from '../src/gallery/catalogue.js'
+import { HnswIndex } from '../src/gallery/hnsw/hnsw-index.js'
+import { MemoryIndex } from '../src/gallery/memory/memory-index.js'
+import type { VectorIndex } from '../src/gallery/vector-index.js'
+import { clustered, seeded } from '../test/contract/vectors.js'
+
+const DIMENSION = 256
+const OF_A_CLUSTER = 200
+const QUERIES = 200
+const SEED = 7
+const LIMIT = 10
+const PAGE = 512
+
+// How the vectors lie: as a library's, in groups; and as one broad cloud without any, which is hard on a graph.
+const DATA = {
+  clusters: (vectors: number) =>
+    clustered({ dimension: DIMENSION, clusters: Math.ceil(vectors / OF_A_CLUSTER), spread: 0.8, random: seeded(SEED) }),
+  cloud: () => clustered({ dimension: DIMENSION, clusters: 1, spread: 2, random: seeded(SEED) }),
+}
+
+export interface GalleryRow {
+  readonly data: keyof typeof DATA
+  readonly vectors: number
+  readonly buildPerSecond: number
+  readonly snapshotSeconds: number // written, hashed, fsynced
+  readonly loadSeconds: number
+  readonly hnswMs: Quantiles
+  readonly exactMs: Quantiles
+  readonly recallAt10: number
+}
+
+interface Quantiles {
+  readonly median: number
+  readonly p95: number
+}
+
+/** Measures the HNSW index against exact search, on the same vectors in the same run, and prints a row for each size. */
+export async function benchGallery(sizes: readonly number[] = [10_000, 100_000]): Promise<readonly GalleryRow[]> {
+  console.log(
+    `gallery: ${DIMENSION} numbers; clusters of ${OF_A_CLUSTER} with cosines about 0.6 inside, or one cloud with cosines ` +
+      `about 0.2; ${QUERIES} queries of the same kind, ${LIMIT} hits; ${cpus()[0]?.model}, one thread`,
+  )
+  const rows: GalleryRow[] = []
+  for (const [data, vectors] of sizes.flatMap((size) => [['clusters', size] as const, ['cloud', size] as const])) {
+    const row = await benchSize(data, vectors)
+    rows.push(row)
+    console.log(
+      `${vectors} vectors in ${data}: build ${row.buildPerSecond.toFixed(0)}/s, snapshot ${row.snapshotSeconds.toFixed(1)} s, ` +
+        `load ${row.loadSeconds.toFixed(1)} s, search ${show(row.hnswMs)}, exact ${show(row.exactMs)}, ` +
+        `recall@10 ${row.recallAt10.toFixed(4)}`,
+    )
+  }
+  return rows
+}
+
+async function benchSize(data: keyof typeof DATA, vectors: number): Promise<GalleryRow> {
+  const draw = DATA[data](vectors)
+  const library = Array.from({ length: vectors }, draw)
+  const queries = Array.from({ length: QUERIES }, draw)
+  const dir = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
+  try {
+    const options = { dir, dimension: DIMENSION, fingerprint: 'bench', snapshotAfter: Number.POSITIVE_INFINITY }
+    const built = await HnswIndex.open(options)
+    const buildSeconds = await timed(() => fill(built, library))
+    const snapshotSeconds = await timed(() => built[Symbol.asyncDispose]())
+    let hnsw: HnswIndex = built
+    const loadSeconds = await timed(async () => {
+      hnsw = await HnswIndex.open(options)
+    })
+    const exact = new MemoryIndex(DIMENSION)
+    await fill(exact, library)
+    const [approximate, truth] = [await ask(hnsw, queries), await ask(exact, queries)]
+    return {
+      data,
+      vectors,
+      buildPerSecond: vectors / buildSeconds,
+      snapshotSeconds,
+      loadSeconds,
+      hnswMs: approximate.ms,
+      exactMs: truth.ms,
+      recallAt10: recall(approximate.answers, truth.answers),
+    }
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+async function fill(index: VectorIndex, library: readonly UnitVector[]): Promise<void> {
+  for (let from = 0; from < library.length; from += PAGE) {
+    const changes = library.slice(from, from + PAGE).map((vector, i): Change => {
+      const seq = from + i + 1
+      return { seq, op: 'put', segment: seq, modality: 'audio', vector }
+    })
+    await index.apply(changes, from + changes.length)
+  }
+}
+
+async function ask(index: VectorIndex, queries: readonly UnitVector[]) {
+  const times: number[] = []
+  const answers: ReadonlySet<number>[] = []
+  for (const vector of queries) {
+    const start = performance.now()
+    const neighbours = await index.nearest({ vector, modality: 'audio', limit: LIMIT })
+    times.push(performance.now() - start)
+    answers.push(new Set(neighbours.map(({ segment }) => segment)))
+  }
+  return { answers, ms: quantiles(times) }
+}
+
+function recall(found: readonly ReadonlySet<number>[], truth: readonly ReadonlySet<number>[]): number {
+  const hits = truth.map((wanted, i) => [...wanted].filter((segment) => found[i]?.has(segment)).length / wanted.size)
+  return hits.reduce((sum, each) => sum + each, 0) / hits.length
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const start = performance.now()
+  await work()
+  return (performance.now() - start) / 1000
+}
+
+function quantiles(times: readonly number[]): Quantiles {
+  const sorted = times.toSorted((a, b) => a - b)
+  const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN
+  return { median: at(0.5), p95: at(0.95) }
+}
+
+const show = ({ median, p95 }: Quantiles): string => `${median.toFixed(2)} ms (p95 ${p95.toFixed(2)})`
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await benchGallery()

@@ -1,0 +1,85 @@
+import type { Clip, ClipId, EncodedSegment, Label, Modality, SegmentId, Seq, Span, UnitVector } from '../domain.js'
+
+/** One row of the change log, with the vector it put. A later drop may have taken the vector of an early put away: such puts are left out. */
+export type Change =
+  | {
+      readonly seq: Seq
+      readonly op: 'put'
+      readonly segment: SegmentId
+      readonly modality: Modality
+      readonly vector: UnitVector
+    }
+  | { readonly seq: Seq; readonly op: 'drop'; readonly segment: SegmentId }
+
+export interface ChangePage {
+  readonly changes: readonly Change[] // in order of seq
+  readonly cursor: Seq // the last row read, which may lie behind the last change returned
+}
+
+/** A clip that was encoded and waits for its id. */
+export type NewClip = Omit<Clip, 'id' | 'indexedAt' | 'hasAudio' | 'hasVisual'>
+
+export interface SegmentOfClip extends Span {
+  readonly id: SegmentId
+  readonly clip: ClipId
+}
+
+export interface TaggedSpan extends Span {
+  readonly labels: readonly Label[]
+}
+
+/** A file that could not be indexed: kept until it is indexed or gone, so that no failure is silent. */
+export interface Failure {
+  readonly path: string
+  readonly code: string
+  readonly detail: string
+  readonly bytes: number
+  readonly mtimeMs: number
+  readonly failedAt: string
+}
+
+export interface Counts {
+  readonly clips: number
+  readonly segments: number
+  readonly embeddings: Readonly<Record<Modality, number>>
+  readonly failures: number
+}
+
+export interface CatalogueReader {
+  clip(id: ClipId): Promise<Clip | undefined>
+  clipAt(path: string): Promise<Clip | undefined>
+  /** Clips in the order in which they were indexed, after the clip `after`. */
+  clips(page: { readonly after?: ClipId | undefined; readonly limit: number }): Promise<readonly Clip[]>
+  clipsById(ids: readonly ClipId[]): Promise<ReadonlyMap<ClipId, Clip>>
+  segmentsById(ids: readonly SegmentId[]): Promise<ReadonlyMap<SegmentId, SegmentOfClip>>
+  /** The ids of a clip's segments, in order of time. */
+  segmentIds(clip: ClipId): Promise<readonly SegmentId[]>
+  /** A clip's embeddings of one modality, in order of time; empty where it has none. */
+  embeddings(clip: ClipId, modality: Modality): Promise<readonly UnitVector[]>
+  /** A clip's segments with their labels, in order of time. */
+  tags(clip: ClipId): Promise<readonly TaggedSpan[]>
+  failures(page: { readonly limit: number }): Promise<readonly Failure[]>
+  failureAt(path: string): Promise<Failure | undefined>
+  counts(): Promise<Counts>
+  /** Last row of the change log; 0 where nothing was ever written. */
+  head(): Promise<Seq>
+  changes(after: Seq, limit: number): Promise<ChangePage>
+}
+
+/** The truth: clips, segments, embeddings, labels, failures, change log. Each method is one transaction. */
+export interface Catalogue extends CatalogueReader, AsyncDisposable {
+  /** Adds a clip whole, in place of what stood at its path; a clip that is replaced keeps its id. Clears the path's failure. */
+  put(clip: NewClip, segments: readonly EncodedSegment[]): Promise<Clip>
+  /** Says that the file at the clip's path has the same content at a new time. */
+  touch(id: ClipId, file: { readonly bytes: number; readonly mtimeMs: number }): Promise<void>
+  /** Takes a clip with its segments out; false where there is none. */
+  remove(id: ClipId): Promise<boolean>
+  /** Records that the file at a path could not be indexed, in place of an earlier failure there. */
+  fail(failure: Omit<Failure, 'failedAt'>): Promise<void>
+}
+
+/** What a catalogue is stamped with when it is made; it refuses to open under another stamp (FINGERPRINT_MISMATCH). */
+export interface Stamp {
+  readonly fingerprint: string
+  readonly dimension: number
+}

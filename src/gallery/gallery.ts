@@ -1,0 +1,136 @@
+import { MODALITIES, type Modality, type Seq } from '../domain.js'
+import { AppError } from '../errors.js'
+import type { Catalogue } from './catalogue.js'
+import type { NearestQuery, Neighbour, VectorIndex } from './vector-index.js'
+
+const PAGE = 512 // changes read at a time
+
+export interface GalleryParts {
+  readonly catalogue: Catalogue
+  readonly openIndex: (from: 'snapshot' | 'empty') => Promise<VectorIndex>
+}
+
+/** The outcome of comparing the index with the catalogue, embedding by embedding. */
+export interface Check {
+  readonly whole: boolean
+  readonly expected: Readonly<Record<Modality, number>>
+  readonly held: Readonly<Record<Modality, number>>
+  readonly missing: number
+}
+
+/** All that a query is matched against: the catalogue, and an index that follows its log. */
+export class Gallery implements AsyncDisposable {
+  readonly catalogue: Catalogue
+  readonly #openIndex: GalleryParts['openIndex']
+  readonly #closing = new AbortController()
+  #index: VectorIndex
+  #running: Promise<void> | undefined
+
+  static async open({ catalogue, openIndex }: GalleryParts): Promise<Gallery> {
+    return new Gallery({ catalogue, openIndex }, await openIndex('snapshot'))
+  }
+
+  private constructor({ catalogue, openIndex }: GalleryParts, index: VectorIndex) {
+    this.catalogue = catalogue
+    this.#openIndex = openIndex
+    this.#index = index
+  }
+
+  /** Answers once the index has applied all that the catalogue held when it was called. Callers share one run. */
+  async follow(signal?: AbortSignal): Promise<void> {
+    const { cursor } = this.#index
+    const head = await this.catalogue.head()
+    if (cursor > head) return this.rebuild(signal) // the catalogue was restored from an older copy
+    while (this.#index.cursor < head) await this.#run(() => this.#applyLog(this.#index), signal)
+  }
+
+  /** What is nearest among all that was in the catalogue when it was called. */
+  async nearest(query: NearestQuery, signal?: AbortSignal): Promise<readonly Neighbour[]> {
+    await this.follow(signal)
+    return this.#index.nearest(query, signal)
+  }
+
+  /** Builds the index anew from the whole log; the old one answers until then. */
+  async rebuild(signal?: AbortSignal): Promise<void> {
+    const old = this.#index
+    while (this.#index === old) await this.#run(() => this.#replaceIndex(), signal)
+  }
+
+  /** Compares the index with the catalogue, neither of which may be written to meanwhile. */
+  async check(signal?: AbortSignal): Promise<Check> {
+    await this.follow(signal)
+    const { embeddings: expected } = await this.catalogue.counts()
+    const held = this.#index.sizes
+    const missing = await this.#countMissing(signal)
+    // All that is expected is held and the numbers are equal: then nothing else is held.
+    const whole = missing === 0 && MODALITIES.every((modality) => held[modality] === expected[modality])
+    return { whole, expected, held, missing }
+  }
+
+  /** Closes the index; the catalogue is its opener's to close. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new AppError('SHUTTING_DOWN', 'The gallery is being closed'))
+    await this.#running?.catch(() => {})
+    await this.#index[Symbol.asyncDispose]()
+  }
+
+  async #run(work: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    this.#running ??= work().finally(() => {
+      this.#running = undefined
+    })
+    await unlessAborted(this.#running, signal)
+  }
+
+  async #replaceIndex(): Promise<void> {
+    const fresh = await this.#openIndex('empty')
+    try {
+      await this.#applyLog(fresh)
+    } catch (error) {
+      await fresh[Symbol.asyncDispose]()
+      throw error
+    }
+    const old = this.#index
+    this.#index = fresh
+    await old[Symbol.asyncDispose]()
+  }
+
+  async #applyLog(index: VectorIndex): Promise<void> {
+    for (let end: Seq = await this.catalogue.head(); index.cursor < end; ) {
+      this.#closing.signal.throwIfAborted()
+      const { changes, cursor } = await this.catalogue.changes(index.cursor, PAGE)
+      await index.apply(changes, cursor)
+    }
+  }
+
+  async #countMissing(signal: AbortSignal | undefined): Promise<number> {
+    let missing = 0
+    for (let after: Seq = 0, end = this.#index.cursor; after < end; ) {
+      signal?.throwIfAborted()
+      const { changes, cursor } = await this.catalogue.changes(after, PAGE)
+      for (const modality of MODALITIES) {
+        const segments = changes.flatMap((each) =>
+          each.op === 'put' && each.modality === modality ? [each.segment] : [],
+        )
+        missing += segments.length - (await this.#index.holding(segments, modality)).size
+      }
+      after = cursor
+    }
+    return missing
+  }
+}
+
+/** The caller stops waiting when its signal says so; the work goes on for the others. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return work
+  signal.throwIfAborted()
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason)
+  })
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

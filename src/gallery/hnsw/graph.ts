@@ -1,0 +1,155 @@
+import hnswlib, { type HierarchicalNSW } from 'hnswlib-node'
+import type { SegmentId, UnitVector } from '../../domain.js'
+import { Best } from '../best.js'
+import { checkEmbedding, clampCosine, dot } from '../embedding.js'
+import type { NearestQuery, Neighbour } from '../vector-index.js'
+import { breath } from './breath.js'
+import { type Node, Nodes } from './nodes.js'
+
+// Measured with bench/gallery.ts. More candidates while building gain nothing; more links cost less than a wider search.
+const M = 24 // links of a node
+const EF_CONSTRUCTION = 100 // candidates looked at for the links of a new node
+const EF_SEARCH = 200 // candidates kept by a search
+const EF_TWIN = 24 // candidates kept when looking for an equal vector
+const TWIN_DISTANCE = 1e-6 // what rounding leaves of the distance of equal vectors: beneath, float32 tells no two apart
+const SEED = 100
+
+const FIRST_CAPACITY = 1024
+const TOMBSTONES = 0.25 // of all nodes: beyond, the graph is built anew
+
+/**
+ * The HNSW graph of one modality. Its nodes are *distinct* vectors: hnswlib links equal ones only to one another, so that
+ * the thousand equal pictures of one still video would cut the graph into islands that a search cannot reach.
+ */
+export class Graph {
+  #native: HierarchicalNSW
+  readonly #nodes: Nodes
+
+  static empty(dimension: number): Graph {
+    return new Graph(dimension, newNative(dimension, FIRST_CAPACITY), new Nodes())
+  }
+
+  /** Reads what `save` has written. */
+  static async load(path: string, dimension: number): Promise<Graph> {
+    const nodes = await Nodes.load(`${path}.nodes`)
+    if (nodes.count === 0) return Graph.empty(dimension)
+    const native = new hnswlib.HierarchicalNSW('ip', dimension)
+    await native.readIndex(`${path}.hnsw`)
+    native.setEf(EF_SEARCH)
+    return new Graph(dimension, native, nodes)
+  }
+
+  private constructor(
+    readonly dimension: number,
+    native: HierarchicalNSW,
+    nodes: Nodes,
+  ) {
+    this.#native = native
+    this.#nodes = nodes
+  }
+
+  get size(): number {
+    return this.#nodes.segmentCount
+  }
+
+  has(segment: SegmentId): boolean {
+    return this.#nodes.of(segment) !== undefined
+  }
+
+  /** Takes the vector in place of the one that the segment may have had. */
+  put(segment: SegmentId, vector: UnitVector): void {
+    const twin = this.#twinOf(vector)
+    if (twin !== undefined && this.#nodes.of(segment) === twin) return
+    this.drop(segment)
+    this.#nodes.join(segment, twin ?? this.#insert(vector))
+  }
+
+  drop(segment: SegmentId): void {
+    const emptied = this.#nodes.leave(segment)
+    if (emptied !== undefined) this.#native.markDelete(emptied)
+  }
+
+  nearest({ vector, limit, except = [] }: Omit<NearestQuery, 'modality'>): readonly Neighbour[] {
+    checkEmbedding(vector, this.dimension)
+    const excepted = new Set(except.filter((segment) => this.has(segment)))
+    const wanted = Math.min(limit, this.size - excepted.size)
+    if (wanted <= 0) return []
+    const scores = this.#search(vector, Math.min(wanted, this.#nodes.count), excepted)
+    const found = this.#best(scores, wanted, excepted)
+    if (found.length === wanted) return found
+    // The search has seen all that it can reach from where it starts: compare the rest one by one.
+    for (const node of this.#nodes.all()) {
+      if (!scores.has(node)) scores.set(node, dot(this.#native.getPoint(node), vector))
+    }
+    return this.#best(scores, wanted, excepted)
+  }
+
+  /** Builds the graph anew without its tombstones when there are many; the old one answers until then. */
+  async compact(): Promise<void> {
+    const total = this.#native.getCurrentCount()
+    if (total - this.#nodes.count <= Math.max(FIRST_CAPACITY, total * TOMBSTONES)) return
+    const fresh = newNative(this.dimension, capacityFor(this.#nodes.count))
+    const breathe = breath()
+    for (const node of this.#nodes.all()) {
+      fresh.addPoint(this.#native.getPoint(node), node)
+      await breathe()
+    }
+    this.#native = fresh
+  }
+
+  /** Writes `path.hnsw` and `path.nodes`; nothing may be put or dropped meanwhile. */
+  async save(path: string): Promise<void> {
+    if (this.#nodes.count > 0) await this.#native.writeIndex(`${path}.hnsw`)
+    await this.#nodes.save(`${path}.nodes`)
+  }
+
+  /** The node of a vector that cannot be told from this one. */
+  #twinOf(vector: UnitVector): Node | undefined {
+    this.#native.setEf(EF_TWIN)
+    const { neighbors, distances } = this.#native.searchKnn(Array.from(vector), 1)
+    return (distances[0] ?? Number.POSITIVE_INFINITY) <= TWIN_DISTANCE ? neighbors[0] : undefined
+  }
+
+  #insert(vector: UnitVector): Node {
+    const node = this.#nodes.make()
+    if (this.#native.getCurrentCount() >= this.#native.getMaxElements()) {
+      this.#native.resizeIndex(this.#native.getMaxElements() * 2)
+    }
+    this.#native.addPoint(Array.from(vector), node)
+    return node
+  }
+
+  #search(vector: UnitVector, count: number, excepted: ReadonlySet<SegmentId>): Map<Node, number> {
+    const allowed = (node: Node) => this.#nodes.segmentsAt(node).some((segment) => !excepted.has(segment))
+    this.#native.setEf(Math.max(EF_SEARCH, count))
+    const { neighbors, distances } = this.#native.searchKnn(
+      Array.from(vector),
+      count,
+      excepted.size > 0 ? allowed : undefined,
+    )
+    return new Map(neighbors.map((node, i) => [node, 1 - (distances[i] as number)]))
+  }
+
+  #best(scores: ReadonlyMap<Node, number>, wanted: number, excepted: ReadonlySet<SegmentId>): readonly Neighbour[] {
+    const best = new Best(wanted)
+    for (const [node, cosine] of scores) {
+      const score = clampCosine(cosine)
+      for (const segment of this.#nodes.segmentsAt(node)) {
+        if (!excepted.has(segment)) best.offer({ segment, score })
+      }
+    }
+    return best.neighbours
+  }
+}
+
+function newNative(dimension: number, capacity: number): HierarchicalNSW {
+  const native = new hnswlib.HierarchicalNSW('ip', dimension)
+  native.initIndex(capacity, M, EF_CONSTRUCTION, SEED)
+  return native
+}
+
+function capacityFor(count: number): number {
+  let capacity = FIRST_CAPACITY
+  while (capacity < count) capacity *= 2
+  return capacity
+}

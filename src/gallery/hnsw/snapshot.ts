@@ -1,0 +1,126 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { z } from 'zod'
+
+const FORMAT = 1
+const MANIFEST = 'manifest.json'
+const KEPT = 2 // the newest, and the one before it: another process may be reading that
+const TEMPORARY = 'unfinished-'
+const TEMPORARY_MS = 3_600_000 // older ones were left behind by a process that was killed
+
+const Manifest = z.object({
+  format: z.literal(FORMAT),
+  lineage: z.string(),
+  cursor: z.number().int().min(0),
+  fingerprint: z.string(),
+  dimension: z.number().int(),
+  files: z.array(z.object({ name: z.string().regex(/^[\w.-]+$/), sha256: z.string() })),
+})
+
+/** What a snapshot is of. Of two lineages the greater is the later one: it was begun from nothing to replace the other. */
+export interface SnapshotOf {
+  readonly lineage: string
+  readonly cursor: number
+  readonly fingerprint: string
+  readonly dimension: number
+}
+
+export interface Snapshot extends SnapshotOf {
+  readonly folder: string
+}
+
+/** The snapshots of this fingerprint and dimension that are whole, newest first. One that is not is passed over. */
+export async function* wholeSnapshots(
+  dir: string,
+  { fingerprint, dimension }: Pick<SnapshotOf, 'fingerprint' | 'dimension'>,
+): AsyncGenerator<Snapshot> {
+  for (const name of await snapshotNames(dir)) {
+    const snapshot = await readWhole(join(dir, name)).catch(() => undefined)
+    if (snapshot?.fingerprint === fingerprint && snapshot.dimension === dimension) yield snapshot
+  }
+}
+
+/**
+ * Writes a snapshot whole or not at all: into a temporary folder, to the disk, and then under its name. Does nothing
+ * where a later lineage or a further snapshot of this one stands already.
+ */
+export async function writeSnapshot(
+  dir: string,
+  of: SnapshotOf,
+  fill: (folder: string) => Promise<void>,
+): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  const name = nameOf(of)
+  const [newest] = await snapshotNames(dir)
+  if (newest && newest >= name) return
+  const folder = join(dir, `${TEMPORARY}${randomBytes(6).toString('hex')}`)
+  try {
+    await mkdir(folder)
+    await fill(folder)
+    const files = await Promise.all((await readdir(folder)).map((file) => describe(folder, file)))
+    const manifest: z.infer<typeof Manifest> = { format: FORMAT, ...of, files }
+    await writeFile(join(folder, MANIFEST), JSON.stringify(manifest, undefined, 2))
+    for (const file of [...files.map(({ name }) => name), MANIFEST, '.']) await sync(join(folder, file))
+    await rename(folder, join(dir, name))
+    await sync(dir)
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    if (!isTaken(error)) throw error
+  }
+  await prune(dir)
+}
+
+/** A lineage later than every one in the folder. */
+export async function newLineage(dir: string): Promise<string> {
+  const [newest = ''] = await snapshotNames(dir)
+  const time = Math.max(Date.now(), Number.parseInt(newest, 10) + 1 || 0)
+  return `${String(time).padStart(15, '0')}-${randomBytes(4).toString('hex')}`
+}
+
+const nameOf = ({ lineage, cursor }: SnapshotOf): string => `${lineage}-${String(cursor).padStart(16, '0')}`
+
+async function snapshotNames(dir: string): Promise<string[]> {
+  const names = await readdir(dir).catch(() => [])
+  return names
+    .filter((name) => /^\d{15}-[0-9a-f]{8}-\d{16}$/.test(name))
+    .sort()
+    .reverse()
+}
+
+async function readWhole(folder: string): Promise<Snapshot> {
+  const { files, format, ...of } = Manifest.parse(JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')))
+  for (const { name, sha256 } of files) {
+    // hnswlib trusts what it reads: a damaged file could take the process down with it.
+    if ((await describe(folder, name)).sha256 !== sha256) throw new Error(`${join(folder, name)} is damaged`)
+  }
+  return { ...of, folder }
+}
+
+async function describe(folder: string, name: string): Promise<{ name: string; sha256: string }> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(join(folder, name), { highWaterMark: 2 ** 20 }), hash)
+  return { name, sha256: hash.digest('hex') }
+}
+
+async function sync(path: string): Promise<void> {
+  await using handle = await open(path, 'r')
+  await handle.sync()
+}
+
+/** Another process has written the same snapshot in the meantime. */
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
+}
+
+async function prune(dir: string): Promise<void> {
+  const outdated = (await snapshotNames(dir)).slice(KEPT)
+  const temporary = (await readdir(dir)).filter((name) => name.startsWith(TEMPORARY))
+  for (const name of temporary) {
+    const { mtimeMs } = await stat(join(dir, name)).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
+    if (Date.now() - mtimeMs > TEMPORARY_MS) outdated.push(name)
+  }
+  await Promise.all(outdated.map((name) => rm(join(dir, name), { recursive: true, force: true })))
+}

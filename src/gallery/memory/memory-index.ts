@@ -1,0 +1,58 @@
+import type { Modality, SegmentId, Seq, UnitVector } from '../../domain.js'
+import { Best } from '../best.js'
+import type { Change } from '../catalogue.js'
+import { checkEmbedding, cosine } from '../embedding.js'
+import type { NearestQuery, Neighbour, VectorIndex } from '../vector-index.js'
+
+/** Compares a query with every vector: exact, the oracle of the other engines. */
+export class MemoryIndex implements VectorIndex {
+  #cursor: Seq = 0
+  readonly #vectors: Record<Modality, Map<SegmentId, UnitVector>> = { audio: new Map(), visual: new Map() }
+
+  constructor(readonly dimension: number) {}
+
+  get cursor(): Seq {
+    return this.#cursor
+  }
+
+  get sizes(): Record<Modality, number> {
+    return { audio: this.#vectors.audio.size, visual: this.#vectors.visual.size }
+  }
+
+  async apply(changes: readonly Change[], cursor: Seq): Promise<void> {
+    for (const change of changes) {
+      if (change.seq > this.#cursor) this.#applyOne(change)
+    }
+    this.#cursor = Math.max(this.#cursor, cursor)
+  }
+
+  async nearest(
+    { vector, modality, limit, except }: NearestQuery,
+    signal?: AbortSignal,
+  ): Promise<readonly Neighbour[]> {
+    signal?.throwIfAborted()
+    checkEmbedding(vector, this.dimension)
+    const excepted = new Set(except)
+    const best = new Best(limit)
+    for (const [segment, candidate] of this.#vectors[modality]) {
+      if (!excepted.has(segment)) best.offer({ segment, score: cosine(vector, candidate) })
+    }
+    return best.neighbours
+  }
+
+  async holding(segments: readonly SegmentId[], modality: Modality): Promise<ReadonlySet<SegmentId>> {
+    return new Set(segments.filter((segment) => this.#vectors[modality].has(segment)))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #applyOne(change: Change): void {
+    if (change.op === 'put') {
+      this.#vectors[change.modality].set(change.segment, change.vector)
+    } else {
+      this.#vectors.audio.delete(change.segment)
+      this.#vectors.visual.delete(change.segment)
+    }
+    this.#cursor = change.seq
+  }
+}

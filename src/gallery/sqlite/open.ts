@@ -1,0 +1,48 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { AppError } from '../../errors.js'
+import type { Stamp } from '../catalogue.js'
+import { migrate } from './migrate.js'
+
+const BUSY_MS = 10_000 // how long one process waits for another's write
+
+export interface SqliteOptions {
+  readonly file: string
+  readonly migrationsDir: string
+  readonly stamp: Stamp
+}
+
+/** Opens or makes the database, brings it to the newest schema, and stamps it or checks its stamp. */
+export function openDatabase({ file, migrationsDir, stamp }: SqliteOptions): Database.Database {
+  mkdirSync(dirname(file), { recursive: true })
+  const db = new Database(file, { timeout: BUSY_MS })
+  try {
+    db.pragma('journal_mode = WAL')
+    db.pragma('synchronous = FULL') // what was acknowledged survives a power cut
+    db.pragma('foreign_keys = ON')
+    migrate(db, migrationsDir)
+    checkStamp(db, stamp, file)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function checkStamp(db: Database.Database, { fingerprint, dimension }: Stamp, file: string): void {
+  db.prepare('INSERT INTO stamp (only, fingerprint, dimension) VALUES (1, ?, ?) ON CONFLICT DO NOTHING').run(
+    fingerprint,
+    dimension,
+  )
+  const found = db.prepare<[], Stamp>('SELECT fingerprint, dimension FROM stamp').get() as Stamp
+  if (found.fingerprint === fingerprint && found.dimension === dimension) return
+  throw new AppError(
+    'FINGERPRINT_MISMATCH',
+    `Expected embeddings of bundle ${describe({ fingerprint, dimension })}, but ${file} holds those of ` +
+      `${describe(found)}: index into another data folder, or use the bundle that it was made with`,
+  )
+}
+
+const describe = ({ fingerprint, dimension }: Stamp): string =>
+  `${fingerprint.slice(0, 12)} (${dimension} numbers each)`

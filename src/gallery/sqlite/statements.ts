@@ -1,0 +1,91 @@
+import type { Database } from 'better-sqlite3'
+import type { Modality, SegmentId, Seq } from '../../domain.js'
+import type { ClipIdParts } from '../clip-id.js'
+import type { ChangeRow, ClipRow, FailureRow, SegmentRow, SpanRow } from './rows.js'
+
+const CLIP = 'number, key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at'
+const FAILURE = 'path, code, detail, bytes, mtime_ms, failed_at'
+
+export type Statements = ReturnType<typeof prepare>
+
+/** Every statement of the catalogue, prepared once. Lists of ids travel as one JSON array. */
+export function prepare(db: Database) {
+  return {
+    clip: db.prepare<[number, string], ClipRow>(`SELECT ${CLIP} FROM clips WHERE number = ? AND key = ?`),
+    clipAt: db.prepare<[string], ClipRow>(`SELECT ${CLIP} FROM clips WHERE path = ?`),
+    clips: db.prepare<[number, number], ClipRow>(`SELECT ${CLIP} FROM clips WHERE number > ? ORDER BY number LIMIT ?`),
+    clipsByNumber: db.prepare<[string], ClipRow>(
+      `SELECT ${CLIP} FROM clips WHERE number IN (SELECT value FROM json_each(?))`,
+    ),
+    insertClip: db.prepare<[Omit<ClipRow, 'number'>], ClipRow>(
+      `INSERT INTO clips (key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at)
+       VALUES (@key, @path, @hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes, @indexed_at)
+       ON CONFLICT (path) DO UPDATE SET
+         hash = excluded.hash, bytes = excluded.bytes, mtime_ms = excluded.mtime_ms, seconds = excluded.seconds,
+         has_audio = excluded.has_audio, has_visual = excluded.has_visual, notes = excluded.notes,
+         indexed_at = excluded.indexed_at
+       RETURNING ${CLIP}`,
+    ),
+    touchClip: db.prepare<[ClipIdParts & { bytes: number; mtimeMs: number }]>(
+      'UPDATE clips SET bytes = @bytes, mtime_ms = @mtimeMs WHERE number = @number AND key = @key',
+    ),
+    deleteClip: db.prepare<[number]>('DELETE FROM clips WHERE number = ?'),
+
+    segmentsById: db.prepare<[string], SegmentRow>(
+      `SELECT segments.id, number, key, start_s, end_s FROM segments JOIN clips ON number = clip
+       WHERE segments.id IN (SELECT value FROM json_each(?))`,
+    ),
+    segmentsOfClip: db.prepare<[number, string], SpanRow>(
+      `SELECT segments.id, start_s, end_s FROM segments JOIN clips ON number = clip
+       WHERE number = ? AND key = ? ORDER BY start_s, segments.id`,
+    ),
+    insertSegment: db.prepare<[number, number, number], { id: SegmentId }>(
+      'INSERT INTO segments (clip, start_s, end_s) VALUES (?, ?, ?) RETURNING id',
+    ),
+    deleteSegmentsOfClip: db.prepare<[number]>('DELETE FROM segments WHERE clip = ?'),
+
+    embeddingsOfClip: db.prepare<[number, string, Modality], { vector: Buffer }>(
+      `SELECT vector FROM embeddings JOIN segments ON segments.id = segment JOIN clips ON number = clip
+       WHERE number = ? AND key = ? AND modality = ? ORDER BY start_s, segments.id`,
+    ),
+    insertEmbedding: db.prepare<[SegmentId, Modality, Buffer]>(
+      'INSERT INTO embeddings (segment, modality, vector) VALUES (?, ?, ?)',
+    ),
+
+    tagsOfClip: db.prepare<[number, string], { segment: SegmentId; mid: string; name: string; probability: number }>(
+      `SELECT segment, mid, name, probability FROM tags
+       JOIN labels ON labels.number = label JOIN segments ON segments.id = segment JOIN clips ON clips.number = clip
+       WHERE clips.number = ? AND key = ? ORDER BY segment, probability DESC, label`,
+    ),
+    insertLabel: db.prepare<[string, string]>('INSERT INTO labels (mid, name) VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    insertTag: db.prepare<[SegmentId, number, string]>(
+      'INSERT INTO tags (segment, label, probability) SELECT ?, number, ? FROM labels WHERE mid = ?',
+    ),
+
+    failures: db.prepare<[number], FailureRow>(`SELECT ${FAILURE} FROM failures ORDER BY failed_at DESC, path LIMIT ?`),
+    failureAt: db.prepare<[string], FailureRow>(`SELECT ${FAILURE} FROM failures WHERE path = ?`),
+    insertFailure: db.prepare<[FailureRow]>(
+      `INSERT OR REPLACE INTO failures (${FAILURE}) VALUES (@path, @code, @detail, @bytes, @mtime_ms, @failed_at)`,
+    ),
+    deleteFailure: db.prepare<[string]>('DELETE FROM failures WHERE path = ?'),
+
+    counts: db.prepare<[], { clips: number; segments: number; failures: number }>(
+      `SELECT (SELECT count(*) FROM clips) AS clips, (SELECT count(*) FROM segments) AS segments,
+              (SELECT count(*) FROM failures) AS failures`,
+    ),
+    embeddingCounts: db.prepare<[], { modality: Modality; count: number }>(
+      'SELECT modality, count(*) AS count FROM embeddings GROUP BY modality',
+    ),
+
+    head: db.prepare<[], { head: Seq }>('SELECT coalesce(max(seq), 0) AS head FROM changes'),
+    changes: db.prepare<[Seq, number], ChangeRow>(
+      `SELECT seq, op, changes.segment, changes.modality, vector FROM changes
+       LEFT JOIN embeddings ON embeddings.segment = changes.segment AND embeddings.modality = changes.modality
+       WHERE seq > ? ORDER BY seq LIMIT ?`,
+    ),
+    logPut: db.prepare<[SegmentId, Modality]>(`INSERT INTO changes (op, segment, modality) VALUES ('put', ?, ?)`),
+    logDropsOfClip: db.prepare<[number]>(
+      `INSERT INTO changes (op, segment) SELECT 'drop', id FROM segments WHERE clip = ? ORDER BY id`,
+    ),
+  }
+}

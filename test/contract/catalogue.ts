@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { EncodedSegment, Modality } from '../../src/domain.js'
+import type { Catalogue, NewClip, Stamp } from '../../src/gallery/catalogue.js'
+import { unit } from './vectors.js'
+
+const STAMP: Stamp = { fingerprint: 'a'.repeat(64), dimension: 4 }
+const DOG = { mid: '/m/0bt9lr', name: 'Dog', probability: 0.25 }
+const RAIN = { mid: '/m/06mb1', name: 'Rain', probability: 0.75 }
+
+export const newClip = (path: string, more: Partial<NewClip> = {}): NewClip => ({
+  path,
+  hash: 'f'.repeat(64),
+  bytes: 1234,
+  mtimeMs: 1_700_000_000_123.456,
+  seconds: 20.5,
+  notes: [],
+  ...more,
+})
+
+export const segment = (start: number, more: Partial<EncodedSegment> = {}): EncodedSegment => ({
+  start,
+  end: start + 10,
+  embeddings: { audio: unit([1, start, 0, 0]), visual: unit([0, 0, 1, start]) },
+  labels: [],
+  ...more,
+})
+
+/** What every catalogue promises. `newPlace` makes a place for a catalogue and answers how to open it, again and again. */
+export function catalogueContract(name: string, newPlace: () => Promise<(stamp: Stamp) => Promise<Catalogue>>): void {
+  const openNew = async () => (await newPlace())(STAMP)
+
+  describe(`the ${name} catalogue`, () => {
+    it('gives back the clip that was put', async () => {
+      await using catalogue = await openNew()
+      const given = newClip('/library/rain.mp4', { notes: ['COVER_ONLY', 'DAMAGED'] })
+
+      const clip = await catalogue.put(given, [segment(0), segment(10)])
+
+      assert.match(clip.id, /^[\w-]{8,40}$/)
+      assert.ok(Date.now() - Date.parse(clip.indexedAt) < 60_000)
+      assert.deepEqual(clip, { ...given, id: clip.id, indexedAt: clip.indexedAt, hasAudio: true, hasVisual: true })
+      assert.deepEqual(await catalogue.clip(clip.id), clip)
+      assert.deepEqual(await catalogue.clipAt('/library/rain.mp4'), clip)
+    })
+
+    it('knows nothing of clips that it does not have', async () => {
+      await using catalogue = await openNew()
+      const { id } = await catalogue.put(newClip('/a'), [segment(0)])
+      const stranger = `${id.slice(0, -1)}${id.endsWith('0') ? '1' : '0'}`
+
+      for (const unknown of [stranger, 'nonsense', '', '../../etc']) {
+        assert.equal(await catalogue.clip(unknown), undefined)
+        assert.equal(await catalogue.remove(unknown), false)
+        assert.deepEqual(await catalogue.tags(unknown), [])
+        assert.deepEqual(await catalogue.segmentIds(unknown), [])
+        assert.deepEqual(await catalogue.embeddings(unknown, 'audio'), [])
+        await assert.rejects(catalogue.touch(unknown, { bytes: 1, mtimeMs: 1 }), { code: 'CLIP_NOT_FOUND' })
+      }
+      assert.equal(await catalogue.clipAt('/b'), undefined)
+      assert.deepEqual([...(await catalogue.clipsById([stranger, id])).keys()], [id])
+    })
+
+    it('gives back segments, embeddings and labels in order of time', async () => {
+      await using catalogue = await openNew()
+      const halves = [segment(10, { labels: [RAIN, DOG] }), segment(0, { embeddings: { visual: unit([1, 2, 3, 4]) } })]
+      const clip = await catalogue.put(newClip('/a'), halves)
+
+      const [first = 0, second = 0] = await catalogue.segmentIds(clip.id)
+
+      assert.deepEqual(
+        await catalogue.segmentsById([second, first, 999]),
+        new Map([
+          [first, { id: first, clip: clip.id, start: 0, end: 10 }],
+          [second, { id: second, clip: clip.id, start: 10, end: 20 }],
+        ]),
+      )
+      assert.deepEqual(await catalogue.embeddings(clip.id, 'audio'), [unit([1, 10, 0, 0])])
+      assert.deepEqual(await catalogue.embeddings(clip.id, 'visual'), [unit([1, 2, 3, 4]), unit([0, 0, 1, 10])])
+      assert.deepEqual(await catalogue.tags(clip.id), [
+        { start: 0, end: 10, labels: [] },
+        { start: 10, end: 20, labels: [RAIN, DOG] },
+      ])
+    })
+
+    it('says which halves of a clip are indexed', async () => {
+      await using catalogue = await openNew()
+      const sound = await catalogue.put(newClip('/a'), [segment(0, { embeddings: { audio: unit([1, 0, 0, 0]) } })])
+      const picture = await catalogue.put(newClip('/b'), [segment(0, { embeddings: { visual: unit([1, 0, 0, 0]) } })])
+
+      assert.deepEqual([sound.hasAudio, sound.hasVisual], [true, false])
+      assert.deepEqual([picture.hasAudio, picture.hasVisual], [false, true])
+    })
+
+    it('replaces what stood at the path, keeps its id, and never uses a segment id again', async () => {
+      await using catalogue = await openNew()
+      const before = await catalogue.put(newClip('/a'), [segment(0, { labels: [DOG] }), segment(10)])
+      const oldIds = await catalogue.segmentIds(before.id)
+
+      const after = await catalogue.put(newClip('/a', { hash: 'e'.repeat(64) }), [segment(0, { labels: [RAIN] })])
+      const newIds = await catalogue.segmentIds(before.id)
+
+      assert.equal(after.id, before.id)
+      assert.equal((await catalogue.clip(before.id))?.hash, 'e'.repeat(64))
+      assert.ok(newIds.every((id) => id > Math.max(...oldIds)))
+      assert.deepEqual((await catalogue.segmentsById(oldIds)).size, 0)
+      assert.deepEqual(await catalogue.tags(after.id), [{ start: 0, end: 10, labels: [RAIN] }])
+      assert.deepEqual(await catalogue.counts(), {
+        clips: 1,
+        segments: 1,
+        embeddings: { audio: 1, visual: 1 },
+        failures: 0,
+      })
+    })
+
+    it('removes a clip with all that belongs to it', async () => {
+      await using catalogue = await openNew()
+      const { id } = await catalogue.put(newClip('/a'), [segment(0, { labels: [DOG] })])
+      const [old = 0] = await catalogue.segmentIds(id)
+
+      assert.equal(await catalogue.remove(id), true)
+      const again = await catalogue.put(newClip('/a'), [segment(0)])
+
+      assert.notEqual(again.id, id)
+      assert.equal(await catalogue.clip(id), undefined)
+      assert.equal((await catalogue.segmentsById([old])).size, 0)
+      assert.ok(((await catalogue.segmentIds(again.id))[0] ?? 0) > old)
+    })
+
+    it('touches a clip', async () => {
+      await using catalogue = await openNew()
+      const clip = await catalogue.put(newClip('/a'), [segment(0)])
+
+      await catalogue.touch(clip.id, { bytes: 99, mtimeMs: 5.5 })
+
+      assert.deepEqual(await catalogue.clip(clip.id), { ...clip, bytes: 99, mtimeMs: 5.5 })
+    })
+
+    it('pages through clips in the order in which they came, even past one that was removed', async () => {
+      await using catalogue = await openNew()
+      for (const path of ['/d', '/a', '/c', '/b']) await catalogue.put(newClip(path), [segment(0)])
+      await catalogue.put(newClip('/d'), [segment(0)])
+
+      const first = await catalogue.clips({ limit: 2 })
+      await catalogue.remove(first[1]?.id ?? '')
+      const second = await catalogue.clips({ after: first[1]?.id, limit: 2 })
+
+      assert.deepEqual(
+        [...first, ...second].map(({ path }) => path),
+        ['/d', '/a', '/c', '/b'],
+      )
+      assert.deepEqual(await catalogue.clips({ after: second[1]?.id, limit: 2 }), [])
+      await assert.rejects(catalogue.clips({ after: 'nonsense', limit: 2 }), { code: 'CLIP_NOT_FOUND' })
+    })
+
+    it('keeps a failure until the file is indexed', async () => {
+      await using catalogue = await openNew()
+      const failure = { path: '/bad', code: 'MEDIA_DAMAGED', detail: 'cut', bytes: 7, mtimeMs: 1.5 }
+      await catalogue.fail({ ...failure, code: 'MEDIA_EMPTY' })
+      await catalogue.fail(failure)
+
+      const { failedAt = '', ...found } = (await catalogue.failureAt('/bad')) ?? {}
+      assert.deepEqual(found, failure)
+      assert.deepEqual(await catalogue.failures({ limit: 10 }), [{ ...failure, failedAt }])
+      assert.equal((await catalogue.counts()).failures, 1)
+      await catalogue.put(newClip('/bad'), [segment(0)])
+
+      assert.equal(await catalogue.failureAt('/bad'), undefined)
+      assert.deepEqual(await catalogue.failures({ limit: 10 }), [])
+    })
+
+    it('logs every embedding that comes or goes, and leaves out puts that a drop undid', async () => {
+      await using catalogue = await openNew()
+      assert.equal(await catalogue.head(), 0)
+      const { id } = await catalogue.put(newClip('/a'), [segment(0)])
+      const [gone = 0] = await catalogue.segmentIds(id)
+      assert.deepEqual(
+        (await catalogue.changes(0, 10)).changes.map(({ seq: _, ...change }) => change),
+        [
+          { op: 'put', segment: gone, modality: 'audio', vector: unit([1, 0, 0, 0]) },
+          { op: 'put', segment: gone, modality: 'visual', vector: unit([0, 0, 1, 0]) },
+        ],
+      )
+
+      await catalogue.put(newClip('/a'), [segment(10, { embeddings: { audio: unit([0, 1, 0, 0]) } })])
+      const [kept = 0] = await catalogue.segmentIds(id)
+      const page = await catalogue.changes(0, 2)
+      const rest = await catalogue.changes(page.cursor, 10)
+
+      assert.deepEqual(page.changes, [])
+      assert.ok(page.cursor > 0)
+      assert.deepEqual(
+        rest.changes.map(({ op, segment }) => [op, segment]),
+        [
+          ['drop', gone],
+          ['put', kept],
+        ],
+      )
+      assert.equal(rest.cursor, await catalogue.head())
+      assert.deepEqual(await catalogue.changes(rest.cursor, 10), { changes: [], cursor: rest.cursor })
+    })
+
+    it('refuses embeddings that would poison an index, and keeps nothing of their clip', async () => {
+      await using catalogue = await openNew()
+      const refused = (values: number[]) =>
+        catalogue.put(newClip('/a'), [
+          segment(0),
+          segment(10, { embeddings: { audio: Float32Array.from(values) as never } }),
+        ])
+
+      await assert.rejects(refused([1, 0, 0]), { code: 'EMBEDDING_SIZE' })
+      await assert.rejects(refused([Number.NaN, 0, 0, 0]), { code: 'ENCODER_FAILED' })
+      await assert.rejects(refused([0, 0, 0, 0]), { code: 'ENCODER_FAILED' })
+      assert.deepEqual(await catalogue.counts(), {
+        clips: 0,
+        segments: 0,
+        embeddings: { audio: 0, visual: 0 },
+        failures: 0,
+      })
+      assert.equal(await catalogue.head(), 0)
+    })
+
+    it('refuses to open for another bundle, and says what to do', async () => {
+      const open = await newPlace()
+      await (await open(STAMP))[Symbol.asyncDispose]()
+
+      const says = { code: 'FINGERPRINT_MISMATCH', message: /another data folder, or use the bundle/ }
+      await assert.rejects(open({ ...STAMP, fingerprint: 'b'.repeat(64) }), says)
+      await assert.rejects(open({ ...STAMP, dimension: 8 }), says)
+      await (await open(STAMP))[Symbol.asyncDispose]()
+    })
+
+    it('is one catalogue through two handles, and after it was closed', async () => {
+      const open = await newPlace()
+      const clips = 40
+      {
+        await using one = await open(STAMP)
+        await using two = await open(STAMP)
+        await Promise.all(
+          Array.from({ length: clips }, (_, i) => (i % 2 ? one : two).put(newClip(`/${i}`), [segment(i)])),
+        )
+        assert.equal(await one.head(), await two.head())
+        assert.deepEqual(await one.clips({ limit: 100 }), await two.clips({ limit: 100 }))
+      }
+      await using reopened = await open(STAMP)
+
+      const log = (await reopened.changes(0, 1000)).changes
+      const modalities = (modality: Modality) => log.filter((each) => each.op === 'put' && each.modality === modality)
+      assert.equal((await reopened.counts()).clips, clips)
+      assert.equal(modalities('audio').length, clips)
+      assert.equal(modalities('visual').length, clips)
+    })
+  })
+}

@@ -1,0 +1,49 @@
+import type { UnitVector } from '../../src/domain.js'
+
+/** Numbers in [0, 1) that are the same on every run (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+export function unit(values: Iterable<number>): UnitVector {
+  const vector = Float32Array.from(values)
+  const length = Math.hypot(...vector)
+  return vector.map((value) => value / length) as UnitVector
+}
+
+export function randomUnit(dimension: number, random: () => number): UnitVector {
+  return unit(Array.from({ length: dimension }, () => gaussian(random)))
+}
+
+/**
+ * Draws from a mixture of `clusters` on the sphere, as embeddings of a library lie: two of one cluster have a cosine of
+ * about 1 / (1 + spread²), two of different clusters one about 0. Inside, a few directions vary much and most little.
+ */
+export function clustered({
+  dimension,
+  clusters,
+  spread = 0.8,
+  random,
+}: {
+  readonly dimension: number
+  readonly clusters: number
+  readonly spread?: number
+  readonly random: () => number
+}): () => UnitVector {
+  const centres = Array.from({ length: clusters }, () => randomUnit(dimension, random))
+  return () => {
+    const centre = centres[Math.floor(random() * clusters)] as UnitVector
+    const noise = unit(Array.from({ length: dimension }, (_, i) => gaussian(random) / Math.sqrt(1 + i / 8)))
+    return unit(centre.map((value, i) => value + spread * (noise[i] as number)))
+  }
+}
+
+function gaussian(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+}

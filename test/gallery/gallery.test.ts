@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { copyFileSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import type { SegmentId } from '../../src/domain.js'
+import { Gallery } from '../../src/gallery/gallery.js'
+import { HnswIndex } from '../../src/gallery/hnsw/hnsw-index.js'
+import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
+import type { VectorIndex } from '../../src/gallery/vector-index.js'
+import { newClip } from '../contract/catalogue.js'
+import { put, segments } from '../contract/vector-index.js'
+import { randomUnit, seeded } from '../contract/vectors.js'
+import { newDir, openCatalogue } from './places.js'
+
+const DIMENSION = 16
+const STAMP = { fingerprint: 'f'.repeat(64), dimension: DIMENSION }
+
+const openHnsw = (dir: string) => (from: 'snapshot' | 'empty') =>
+  HnswIndex.open({ dir: join(dir, 'index'), ...STAMP, from })
+
+const random = seeded(5)
+const vector = () => randomUnit(DIMENSION, random)
+const newSegments = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    start: i * 10,
+    end: i * 10 + 10,
+    embeddings: { audio: vector(), visual: vector() },
+    labels: [],
+  }))
+
+describe('the gallery', () => {
+  it('answers a query with what was put a moment ago', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    const given = newSegments(3)
+
+    for (const [i, segment] of given.entries()) {
+      const { id } = await catalogue.put(newClip(`/${i}`), [segment])
+      const query = { vector: segment.embeddings.visual, modality: 'visual', limit: 1 } as const
+      assert.deepEqual(segments(await gallery.nearest(query)), await catalogue.segmentIds(id))
+    }
+  })
+
+  it('follows what another process writes, replaces and removes', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    await using writer = await openCatalogue(dir, STAMP)
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    const kept = await writer.put(newClip('/kept'), newSegments(4))
+    const removed = await writer.put(newClip('/removed'), newSegments(5))
+    await gallery.follow()
+    await writer.put(newClip('/kept'), newSegments(2))
+    await writer.remove(removed.id)
+
+    const found = await gallery.nearest({ vector: vector(), modality: 'audio', limit: 50 })
+
+    assert.deepEqual(new Set(segments(found)), new Set(await catalogue.segmentIds(kept.id)))
+    assert.deepEqual(await gallery.check(), whole(2))
+  })
+
+  it('is the same from a snapshot and the log, from the log alone, and rebuilt', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    const query = { vector: vector(), modality: 'audio', limit: 60 } as const
+    const exact = await Gallery.open({ catalogue, openIndex: async () => new MemoryIndex(DIMENSION) })
+    for (let round = 0; round < 3; round++) {
+      await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+      for (let i = 0; i < 20; i++) await catalogue.put(newClip(`/${round}-${i % 15}`), newSegments(3))
+
+      const followed = segments(await gallery.nearest(query))
+      await gallery.rebuild()
+
+      assert.deepEqual(followed, segments(await exact.nearest(query)))
+      assert.deepEqual(segments(await gallery.nearest(query)), followed)
+      assert.deepEqual(await gallery.check(), whole((round + 1) * 45))
+    }
+  })
+
+  it('applies each change once, however many ask at the same time', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    const applied: SegmentId[] = []
+    class Counting extends MemoryIndex {
+      override async apply(...[changes, cursor]: Parameters<VectorIndex['apply']>) {
+        applied.push(...changes.map(({ segment }) => segment))
+        await new Promise(setImmediate)
+        await super.apply(changes, cursor)
+      }
+    }
+    await using gallery = await Gallery.open({ catalogue, openIndex: async () => new Counting(DIMENSION) })
+    await catalogue.put(newClip('/a'), newSegments(700))
+
+    await Promise.all(Array.from({ length: 20 }, () => gallery.follow()))
+
+    assert.equal(applied.length, 1400)
+  })
+
+  it('rebuilds when the catalogue was restored from an older copy', async () => {
+    const dir = newDir()
+    const restored = join(dir, 'restored')
+    mkdirSync(restored)
+    {
+      await using catalogue = await openCatalogue(dir, STAMP)
+      await catalogue.put(newClip('/a'), newSegments(3))
+    }
+    copyFileSync(join(dir, 'catalogue.db'), join(restored, 'catalogue.db'))
+    {
+      await using catalogue = await openCatalogue(dir, STAMP)
+      await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+      await catalogue.put(newClip('/b'), newSegments(5))
+      await gallery.follow()
+    }
+    await using catalogue = await openCatalogue(restored, STAMP)
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+
+    const query = { vector: vector(), modality: 'audio', limit: 50 } as const
+    const answers = await Promise.all([gallery.nearest(query), gallery.nearest(query), gallery.nearest(query)])
+
+    assert.deepEqual(
+      answers.map(({ length }) => length),
+      [3, 3, 3],
+    )
+    assert.deepEqual(await gallery.check(), whole(3))
+  })
+
+  it('sees an index that holds what it should not, and heals by a rebuild', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    await catalogue.put(newClip('/a'), newSegments(2))
+    const openIndex = async (from: 'snapshot' | 'empty') => {
+      const index = new MemoryIndex(DIMENSION)
+      if (from === 'snapshot') await index.apply([put(1, 77, vector())], 1)
+      return index
+    }
+    await using gallery = await Gallery.open({ catalogue, openIndex })
+
+    assert.deepEqual(await gallery.check(), { ...whole(2), whole: false, missing: 1 })
+    await gallery.rebuild()
+
+    assert.deepEqual(await gallery.check(), whole(2))
+  })
+
+  it('lets one who has gone stop waiting, and serves the others', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    await catalogue.put(newClip('/a'), newSegments(600))
+    const gone = new AbortController()
+
+    const waiting = gallery.follow(gone.signal)
+    const staying = gallery.follow()
+    setImmediate(() => gone.abort())
+
+    await assert.rejects(waiting, { name: 'AbortError' })
+    await staying
+    assert.equal((await gallery.check()).whole, true)
+  })
+
+  it('stops following when it is closed', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    const gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    await catalogue.put(newClip('/a'), newSegments(2000))
+    const following = assert.rejects(gallery.follow(), { code: 'SHUTTING_DOWN' })
+    await new Promise(setImmediate)
+
+    await gallery[Symbol.asyncDispose]()
+
+    await following
+    await using again = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    assert.deepEqual(await again.check(), whole(2000))
+  })
+})
+
+const whole = (each: number) => ({
+  whole: true,
+  expected: { audio: each, visual: each },
+  held: { audio: each, visual: each },
+  missing: 0,
+})

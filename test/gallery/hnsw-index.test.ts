@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { cpSync, readdirSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { HnswIndex } from '../../src/gallery/hnsw/hnsw-index.js'
+import { drop, put, segments, vectorIndexContract } from '../contract/vector-index.js'
+import { randomUnit, seeded } from '../contract/vectors.js'
+import { newDir } from './places.js'
+
+const FINGERPRINT = 'one'
+const DIMENSION = 8
+
+vectorIndexContract('hnsw', (dimension) => HnswIndex.open({ dir: newDir(), dimension, fingerprint: FINGERPRINT }))
+
+describe('the snapshots of the hnsw index', () => {
+  const open = (dir: string, more = {}) =>
+    HnswIndex.open({ dir, dimension: DIMENSION, fingerprint: FINGERPRINT, ...more })
+
+  const random = seeded(1)
+  const vectors = Array.from({ length: 3000 }, () => randomUnit(DIMENSION, random))
+  const changes = vectors.map((vector, i) => put(i + 1, i + 1, vector, i % 3 ? 'audio' : 'visual'))
+  const query = { vector: randomUnit(DIMENSION, random), modality: 'audio', limit: 20 } as const
+
+  async function written(dir: string) {
+    await using index = await open(dir)
+    await index.apply(changes, changes.length)
+    await index.apply([drop(3001, 2), put(3002, 3001, vectors[4] as never)], 3002)
+    return { answer: await index.nearest(query), sizes: index.sizes }
+  }
+
+  it('bring back the index as it was', async () => {
+    const dir = newDir()
+    const before = await written(dir)
+
+    await using index = await open(dir)
+
+    assert.equal(index.cursor, 3002)
+    assert.deepEqual(index.sizes, before.sizes)
+    assert.deepEqual(await index.nearest(query), before.answer)
+    await index.apply([drop(3003, 5), put(3004, 3002, query.vector)], 3004)
+    assert.equal(segments(await index.nearest(query))[0], 3002)
+    assert.deepEqual(await index.holding([2, 5, 3001], 'audio'), new Set([3001]))
+  })
+
+  it('are taken when enough has changed, and not when nothing has', async () => {
+    const dir = newDir()
+    await using index = await open(dir, { snapshotAfter: 1000 })
+    for (let from = 0; from < 3000; from += 500) await index.apply(changes.slice(from, from + 500), from + 500)
+
+    await using other = await open(dir)
+    const names = readdirSync(dir)
+    await other[Symbol.asyncDispose]()
+
+    assert.equal(other.cursor, 3000)
+    assert.equal(names.length, 2)
+    assert.deepEqual(readdirSync(dir), names)
+  })
+
+  for (const [damage, harm] of Object.entries({
+    cut: (file: string) => truncateSync(file, Math.floor(statSync(file).size / 2)),
+    overwritten: (file: string) => writeFileSync(file, Buffer.alloc(statSync(file).size, 0xff)),
+    missing: (file: string) => rmSync(file),
+  })) {
+    for (const name of ['audio.hnsw', 'audio.nodes', 'manifest.json']) {
+      it(`are passed over when ${name} is ${damage}`, async () => {
+        const dir = newDir()
+        await written(dir)
+        harm(join(dir, readdirSync(dir)[0] as string, name))
+
+        await using index = await open(dir)
+        await index.apply([put(1, 1, query.vector)], 1)
+
+        assert.deepEqual(segments(await index.nearest(query)), [1])
+      })
+    }
+  }
+
+  it('fall back on the one before', async () => {
+    const dir = newDir()
+    await written(dir)
+    {
+      await using index = await open(dir)
+      await index.apply([put(3003, 4000, query.vector)], 3003)
+    }
+    const newest = readdirSync(dir).sort().at(-1) as string
+    truncateSync(join(dir, newest, 'visual.hnsw'), 100)
+
+    await using index = await open(dir)
+
+    assert.equal(index.cursor, 3002)
+  })
+
+  it('are of one bundle', async () => {
+    const dir = newDir()
+    await written(dir)
+
+    await using another = await open(dir, { fingerprint: 'two' })
+    await using wider = await open(dir, { dimension: DIMENSION + 1 })
+
+    assert.deepEqual([another.cursor, wider.cursor], [0, 0])
+  })
+
+  it('of an index that was superseded are not written', async () => {
+    const dir = newDir()
+    {
+      await using old = await open(dir)
+      await old.apply(changes, 3000)
+      await using fresh = await open(dir, { from: 'empty' })
+      await fresh.apply(changes.slice(0, 10), 10)
+      await fresh[Symbol.asyncDispose]()
+    }
+
+    await using index = await open(dir)
+
+    assert.equal(index.cursor, 10)
+  })
+
+  it('may be written by several into one folder', async () => {
+    const dir = newDir()
+    await written(dir)
+    const several = await Promise.all(Array.from({ length: 4 }, () => open(dir)))
+
+    await Promise.all(several.map((index, i) => index.apply([put(3003, 5000, vectors[i] as never)], 3003 + i)))
+    await Promise.all(several.map((index) => index[Symbol.asyncDispose]()))
+    await using index = await open(dir)
+
+    assert.equal(index.cursor, 3006)
+    assert.ok(readdirSync(dir).every((name) => !name.startsWith('unfinished')))
+  })
+
+  it('are small again when most of it was dropped', async () => {
+    const dir = newDir()
+    const drops = changes.slice(0, 2900).map(({ segment }, i) => drop(3001 + i, segment))
+    const bytes = () => statSync(join(dir, readdirSync(dir).sort().at(-1) as string, 'audio.hnsw')).size
+    {
+      await using index = await open(dir)
+      await index.apply(changes, 3000)
+    }
+    const before = bytes()
+    {
+      await using index = await open(dir)
+      await index.apply(drops, 5900)
+    }
+
+    assert.ok(bytes() < before / 10, `${bytes()} of ${before} bytes`)
+  })
+
+  it('leave a search as it was when they cannot be written', async (t) => {
+    const dir = join(newDir(), 'file')
+    writeFileSync(dir, '')
+    const warn = t.mock.method(process, 'emitWarning', () => {})
+    const index = await open(dir)
+    await index.apply([put(1, 1, query.vector)], 1)
+
+    await index[Symbol.asyncDispose]()
+
+    assert.equal(warn.mock.callCount(), 1)
+    assert.deepEqual(segments(await index.nearest(query)), [1])
+  })
+
+  it('clear away what a kill has left', async () => {
+    const dir = newDir()
+    await written(dir)
+    const [name = ''] = readdirSync(dir)
+    cpSync(join(dir, name), join(dir, 'unfinished-0'), { recursive: true, preserveTimestamps: true })
+    utimesSync(join(dir, 'unfinished-0'), 0, 0)
+    {
+      await using index = await open(dir)
+      await index.apply([drop(3003, 7)], 3003)
+    }
+
+    assert.ok(!readdirSync(dir).includes('unfinished-0'))
+  })
+})

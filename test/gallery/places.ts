@@ -1,0 +1,25 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import { PACKAGE_DIR } from '../../src/config.js'
+import type { Stamp } from '../../src/gallery/catalogue.js'
+import { SqliteCatalogue } from '../../src/gallery/sqlite/sqlite-catalogue.js'
+
+export const MIGRATIONS_DIR = join(PACKAGE_DIR, 'migrations', 'sqlite')
+
+const dirs: string[] = []
+after(() => {
+  for (const dir of dirs) rmSync(dir, { recursive: true, force: true })
+})
+
+/** A folder of its own, removed when the tests of the file are over. */
+export function newDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'earshot-gallery-'))
+  dirs.push(dir)
+  return dir
+}
+
+export function openCatalogue(dir: string, stamp: Stamp): Promise<SqliteCatalogue> {
+  return SqliteCatalogue.open({ file: join(dir, 'catalogue.db'), migrationsDir: MIGRATIONS_DIR, stamp })
+}

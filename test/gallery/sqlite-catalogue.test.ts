@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { cpSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import Database from 'better-sqlite3'
+import { newClipKey } from '../../src/gallery/clip-id.js'
+import { SqliteCatalogue } from '../../src/gallery/sqlite/sqlite-catalogue.js'
+import { catalogueContract, newClip, segment } from '../contract/catalogue.js'
+import { MIGRATIONS_DIR, newDir, openCatalogue } from './places.js'
+
+const STAMP = { fingerprint: 'f'.repeat(64), dimension: 4 }
+
+catalogueContract('sqlite', async () => {
+  const dir = newDir()
+  return (stamp) => openCatalogue(dir, stamp)
+})
+
+describe('the sqlite file', () => {
+  it('is migrated forward, once, with what is in it', async () => {
+    const dir = newDir()
+    const migrationsDir = join(dir, 'migrations')
+    cpSync(MIGRATIONS_DIR, migrationsDir, { recursive: true })
+    const open = () => SqliteCatalogue.open({ file: join(dir, 'catalogue.db'), migrationsDir, stamp: STAMP })
+    {
+      await using before = await open()
+      await before.put(newClip('/a'), [segment(0)])
+    }
+    writeFileSync(join(migrationsDir, '998-more.sql'), "ALTER TABLE clips ADD COLUMN mood TEXT DEFAULT 'good'")
+    for (let i = 0; i < 2; i++) {
+      await using after = await open()
+      assert.equal((await after.counts()).clips, 1)
+    }
+
+    const db = new Database(join(dir, 'catalogue.db'), { readonly: true })
+    assert.deepEqual(db.prepare('SELECT mood FROM clips').all(), [{ mood: 'good' }])
+    assert.equal(db.pragma('user_version', { simple: true }), 998)
+    db.close()
+  })
+
+  it('is left as it was when a migration fails', async () => {
+    const dir = newDir()
+    const migrationsDir = join(dir, 'migrations')
+    cpSync(MIGRATIONS_DIR, migrationsDir, { recursive: true })
+    await (await openCatalogue(dir, STAMP))[Symbol.asyncDispose]()
+    writeFileSync(join(migrationsDir, '998-bad.sql'), 'CREATE TABLE half (a); CREATE TABLE broken')
+
+    await assert.rejects(SqliteCatalogue.open({ file: join(dir, 'catalogue.db'), migrationsDir, stamp: STAMP }))
+    const db = new Database(join(dir, 'catalogue.db'), { readonly: true })
+
+    assert.equal(db.prepare("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'half'").pluck().get(), 0)
+    db.close()
+  })
+
+  it('of a newer Earshot is refused', async () => {
+    const dir = newDir()
+    await (await openCatalogue(dir, STAMP))[Symbol.asyncDispose]()
+    const db = new Database(join(dir, 'catalogue.db'))
+    db.pragma('user_version = 999')
+    db.close()
+
+    await assert.rejects(openCatalogue(dir, STAMP), { code: 'CATALOGUE_NEWER' })
+  })
+
+  it('is in WAL mode, where readers do not wait for a writer', async () => {
+    const dir = newDir()
+    await using _ = await openCatalogue(dir, STAMP)
+    const db = new Database(join(dir, 'catalogue.db'))
+
+    assert.equal(db.pragma('journal_mode', { simple: true }), 'wal')
+    db.close()
+  })
+
+  it('gives clips keys that are not seen twice', () => {
+    assert.equal(new Set(Array.from({ length: 10_000 }, newClipKey)).size, 10_000)
+  })
+})
