@@ -1,0 +1,117 @@
+import { stat } from 'node:fs/promises'
+import { LIMITS } from '../config.js'
+import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
+import { AppError } from '../errors.js'
+import { soundParts, tooLong, type Window } from './audio.js'
+import { CLOCK_BY_STREAMS_READ } from './formats.js'
+import { join } from './join.js'
+import { conclude, type DecodeOutcome, noContent } from './outcome.js'
+import { type PictureTrack, type Probe, probe } from './probe.js'
+import { Report } from './report.js'
+import { sniff } from './sniff.js'
+import { openSource, type Source } from './source.js'
+import { decodeStill } from './still.js'
+import { chooseTrack } from './tracks.js'
+import { pictureParts } from './video.js'
+
+export type { DecodeOutcome } from './outcome.js'
+
+export interface MediaOptions {
+  readonly range?: Span | undefined
+  readonly only?: Modality | undefined // the other half is not decoded
+  readonly signal?: AbortSignal | undefined
+}
+
+export type MediaKind = 'video' | 'sound' | 'picture'
+
+/** A media file, recognised and not yet decoded. */
+export interface Media {
+  readonly kind: MediaKind // what the header promises
+  readonly statedSeconds: number | null // the header's claim, for progress and limits only
+  /**
+   * Segments in order, each of the format's length but the last. A tail shorter than a second is no segment, unless it
+   * is all there is. Closing the generator early stops ffmpeg.
+   */
+  segments(): AsyncGenerator<MediaSegment, void>
+  readonly outcome: DecodeOutcome // known once segments() has ended
+}
+
+/** Recognises a file by its content and refuses what is no media, or none that Earshot opens. */
+export async function openMedia(path: string, format: SegmentFormat, options: MediaOptions = {}): Promise<Media> {
+  await sniff(path)
+  await using source = await openSource(path)
+  const header = await probe(source, options.signal)
+  const picture = largeEnough(header, source)
+  if (options.range === undefined) await refuseTooLong(path, header)
+  return new MediaFile(path, format, { ...header, picture }, options)
+}
+
+function largeEnough({ format, picture, sounds }: Probe, source: Source): PictureTrack | null {
+  if (picture === null && sounds.length === 0) throw noContent(source)
+  if (picture?.width === 0 && format === 'webp_pipe') {
+    const detail = `${source.name} is an animated WebP, which this ffmpeg cannot decode: convert it to GIF or MP4`
+    throw new AppError('MEDIA_FORMAT_REFUSED', detail)
+  }
+  const side = picture === null || picture.width === 0 ? Infinity : Math.min(picture.width, picture.height)
+  if (side >= LIMITS.pictureSidePixels) return picture
+  if (sounds.length > 0) return null
+  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${side}: ${source.name}`
+  throw new AppError('MEDIA_TOO_SMALL', detail)
+}
+
+/** A header's length is believed where the file has bytes enough for it: 250 a second is less than any speech. */
+async function refuseTooLong(path: string, { seconds }: Probe): Promise<void> {
+  if (seconds !== null && seconds > LIMITS.clipSeconds && (await stat(path)).size / 250 > LIMITS.clipSeconds) {
+    throw tooLong()
+  }
+}
+
+class MediaFile implements Media {
+  readonly kind: MediaKind
+  readonly statedSeconds: number | null
+  #outcome: DecodeOutcome | null = null
+
+  constructor(
+    private readonly path: string,
+    private readonly format: SegmentFormat,
+    private readonly header: Probe,
+    private readonly options: MediaOptions,
+  ) {
+    this.kind = header.isStill ? 'picture' : header.picture !== null ? 'video' : 'sound'
+    this.statedSeconds = header.isStill ? 0 : header.seconds
+  }
+
+  get outcome(): DecodeOutcome {
+    if (this.#outcome === null) throw new Error('The outcome is known once segments() has ended')
+    return this.#outcome
+  }
+
+  async *segments(): AsyncGenerator<MediaSegment, void> {
+    await using source = await openSource(this.path)
+    this.#outcome = yield* this.#decode(source)
+  }
+
+  async *#decode(source: Source): AsyncGenerator<MediaSegment, DecodeOutcome> {
+    const { range, only, signal: outer } = this.options
+    const stop = new AbortController()
+    const signal = outer ? AbortSignal.any([outer, stop.signal]) : stop.signal
+    const window: Window = range ?? { start: 0, end: Infinity }
+    const reports = { sound: new Report(source), picture: new Report(source) }
+
+    const picture = only === 'audio' ? null : this.header.picture
+    const sounds = only === 'visual' ? [] : this.header.sounds
+    if (picture !== null && this.header.isStill) {
+      return yield* decodeStill(source, picture, this.format, { report: reports.picture, signal })
+    }
+    const track = await chooseTrack(source, sounds, this.format, { window, signal })
+    const alsoRead = CLOCK_BY_STREAMS_READ.test(this.header.format) ? this.header.sounds[0]?.index : undefined
+    const halves = {
+      sound: track && soundParts(source, track, this.format, { window, report: reports.sound, signal }),
+      picture:
+        picture && pictureParts(source, picture, this.format, { window, report: reports.picture, alsoRead, signal }),
+      stop,
+    }
+    const summary = yield* join(halves, window, this.format.seconds)
+    return conclude({ source, header: this.header, summary, reports, window, isHalf: only !== undefined })
+  }
+}

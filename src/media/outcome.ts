@@ -1,0 +1,66 @@
+import type { Note } from '../domain.js'
+import { AppError } from '../errors.js'
+import type { Summary } from './join.js'
+import type { Probe } from './probe.js'
+import type { Report } from './report.js'
+import type { Source } from './source.js'
+
+export interface DecodeOutcome {
+  readonly seconds: number // measured, from 0 or the range's start on; 0 for a picture
+  readonly notes: readonly Note[]
+  readonly audible: boolean
+  readonly visible: boolean
+}
+
+/** What was asked for and what ffmpeg said of it. */
+export interface Decoding {
+  readonly source: Source
+  readonly header: Probe
+  readonly summary: Summary
+  readonly reports: Readonly<Record<'sound' | 'picture', Report>>
+  readonly window: { readonly start: number; readonly end: number }
+  readonly isHalf: boolean // only one modality was asked for: having nothing of it is an answer
+}
+
+const TOLERATED_COMPLAINTS = 2 // one packet that cannot be decoded makes two
+const SHORT_SOUND_SECONDS = 1
+
+export function conclude(decoding: Decoding): DecodeOutcome {
+  const { source, header, summary, reports, window, isHalf } = decoding
+  const sound = summary.sound ?? { seconds: 0, audible: false }
+  const picture = summary.picture ?? { seconds: 0, decoded: false, visible: false }
+  const hasSound = sound.seconds > 0
+  const soundIsLost = summary.sound !== null && !hasSound && reports.sound.saysTrouble
+  const pictureIsLost = summary.picture !== null && !picture.decoded && reports.picture.saysTrouble
+  const isHalfLost = soundIsLost || pictureIsLost
+  const isWhole = window.end === Infinity && !isHalf
+  if (!hasSound && !picture.decoded && (isHalfLost || isWhole)) throw damaged(source, Object.values(reports))
+  if (!sound.audible && !picture.visible && !isHalf) throw noContent(source)
+
+  const seconds = Math.min(Math.max(sound.seconds, picture.seconds), window.end - window.start)
+  const notes: Note[] = []
+  if (hasSound && !sound.audible) notes.push('AUDIO_SILENT')
+  if (sound.audible && sound.seconds < SHORT_SOUND_SECONDS) notes.push('AUDIO_SHORT')
+  if (summary.sound && header.sounds.length > 1) notes.push('AUDIO_TRACK_CHOSEN')
+  if (picture.decoded && !picture.visible) notes.push('VISUAL_BLANK')
+  if (header.picture === null && header.cover !== null) notes.push('COVER_ONLY')
+  if (isHalfLost || isDamaged(seconds, decoding)) notes.push('DAMAGED')
+  return { seconds, notes, audible: sound.audible, visible: picture.visible }
+}
+
+/** A cut last packet, or a tag behind it, is no damage; many complaints are, or any where much is missing. */
+function isDamaged(seconds: number, { header, reports, window }: Decoding): boolean {
+  if (window.start > 0) return false // to begin midway is to miss what frames refer to
+  const isShort = window.end === Infinity && seconds < (header.seconds ?? 0) - 1
+  return reports.sound.complaints + reports.picture.complaints > (isShort ? 0 : TOLERATED_COMPLAINTS)
+}
+
+export function damaged({ name }: Source, reports: readonly Report[]): AppError {
+  const words = reports.flatMap((report) => report.words).slice(-3)
+  const said = words.length > 0 ? `. ffmpeg says: ${words.join('; ')}` : ''
+  return new AppError('MEDIA_DAMAGED', `Nothing of ${name} can be decoded${said}`)
+}
+
+export function noContent({ name }: Source): AppError {
+  return new AppError('MEDIA_NO_CONTENT', `Nothing can be heard or seen in ${name}: it is silent, blank or empty`)
+}

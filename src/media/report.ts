@@ -1,0 +1,46 @@
+import type { Source } from './source.js'
+
+const WORDS_KEPT = 4
+
+/**
+ * Said by good files too: open groups of pictures, odd clocks, a change of channels. The last is ffmpeg's muxer,
+ * speaking of raw samples that have no clock at all.
+ */
+const HARMLESS =
+  /co located POCs unavailable|mmco: unref short|Could not find ref with POC|Last message repeated|deprecated pixel|non monotonically increasing dts|Non-monotonic DTS|^\s*$/i
+
+/** What ffmpeg says on stderr while it decodes one track. */
+export class Report {
+  readonly words: string[] = [] // the last complaints, fit to be shown
+  complaints = 0
+  beat: number | null = null // seconds into the output where the decoder was last seen
+  failed = false // ffmpeg ended by itself, with an error
+
+  constructor(private readonly source: Source) {}
+
+  get saysTrouble(): boolean {
+    return this.failed || this.complaints > 0
+  }
+
+  hear(line: string): void {
+    const beat = /^(?:\[[^\]]*\] )?(-?\d+\.\d+)$/.exec(line)?.[1]
+    if (beat !== undefined) this.beat = Math.max(this.beat ?? 0, Number(beat))
+    else if (!HARMLESS.test(line)) this.complain(line)
+  }
+
+  private complain(line: string): void {
+    this.complaints++
+    this.words.push(readable(line, this.source))
+    if (this.words.length > WORDS_KEPT) this.words.shift()
+  }
+}
+
+/** A line of ffmpeg without addresses in memory and without our temporary names. */
+export function readable(line: string, { url, name }: Source): string {
+  return line
+    .replaceAll(url, name)
+    .replaceAll(url.replace(/^file:/, ''), name)
+    .replace(/ @ 0x[0-9a-f]+/g, '')
+    .trim()
+    .slice(0, 300)
+}

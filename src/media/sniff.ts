@@ -1,0 +1,122 @@
+import { constants } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { AppError, type ErrorCode } from '../errors.js'
+import { nameOf } from './source.js'
+
+const HEAD_BYTES = 4096
+
+/** Refuses, by content and never by name, what must not reach ffmpeg at all. */
+export async function sniff(path: string): Promise<void> {
+  const head = await readHead(path)
+  if (head.length === 0) throw new AppError('MEDIA_EMPTY', `Expected media, got a file of 0 bytes: ${nameOf(path)}`)
+
+  const archive = archiveOf(head)
+  if (archive !== null) {
+    throw new AppError('MEDIA_IS_ARCHIVE', `${nameOf(path)} is a ${archive} archive: unpack it and add what is inside`)
+  }
+
+  const text = textOf(head)
+  if (text === null) return
+  const playlist = PLAYLISTS.find(([, pattern]) => pattern.test(text))
+  if (playlist !== undefined) {
+    const detail = `${nameOf(path)} is a playlist (${playlist[0]}): add the media files that it names instead`
+    throw new AppError('MEDIA_IS_PLAYLIST', detail)
+  }
+  throw new AppError('MEDIA_IS_TEXT', `Expected media, got text: ${nameOf(path)}`)
+}
+
+async function readHead(path: string): Promise<Buffer> {
+  try {
+    const { isFile, what } = await kindOf(path)
+    if (!isFile) throw new AppError('FILE_UNREADABLE', `Expected a file, got ${what}: ${nameOf(path)}`)
+    // Non-blocking, for what was swapped for a pipe since the look above.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
+      return buffer.subarray(0, bytesRead)
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    throw cause instanceof AppError ? cause : unreadable(path, cause)
+  }
+}
+
+async function kindOf(path: string): Promise<{ readonly isFile: boolean; readonly what: string }> {
+  const stats = await stat(path)
+  const what = stats.isDirectory() ? 'a folder' : stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device'
+  return { isFile: stats.isFile(), what }
+}
+
+function unreadable(path: string, cause: unknown): AppError {
+  const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+  const code: ErrorCode = reason === 'ENOENT' || reason === 'ENOTDIR' ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE'
+  const detail = code === 'FILE_NOT_FOUND' ? `No file at ${path}` : `${path} cannot be read (${reason})`
+  return new AppError(code, detail, { cause })
+}
+
+const ARCHIVES: readonly (readonly [name: string, magic: string, offset?: number])[] = [
+  ['zip', 'PK\x03\x04'],
+  ['zip', 'PK\x05\x06'],
+  ['zip', 'PK\x07\x08'],
+  ['gzip', '\x1f\x8b\x08'],
+  ['7z', '7z\xbc\xaf\x27\x1c'],
+  ['rar', 'Rar!\x1a\x07'],
+  ['xz', '\xfd7zXZ\x00'],
+  ['zstd', '\x28\xb5\x2f\xfd'],
+  ['bzip2', 'BZh'],
+  ['tar', 'ustar', 257],
+]
+
+function archiveOf(head: Buffer): string | null {
+  const bytes = head.toString('latin1')
+  const found = ARCHIVES.find(([, magic, offset = 0]) => bytes.startsWith(magic, offset))
+  return found?.[0] ?? null
+}
+
+const PLAYLISTS: readonly (readonly [name: string, pattern: RegExp])[] = [
+  ['m3u', /^#EXT(M3U|INF|-X-)/i],
+  ['pls', /^\[playlist\]/i],
+  ['ffconcat', /^ffconcat version/i],
+  ['xspf', /<playlist[\s>]/i],
+  ['asx', /^<asx[\s>]/i],
+  ['asx', /^\[reference\]/i],
+  ['smil', /<smil[\s>]/i],
+  ['DASH', /<MPD[\s>]/],
+  ['smooth streaming', /<SmoothStreamingMedia[\s>]/i],
+  ['sdp', /^v=0\r?\n[a-z]=/],
+  ['cue', /^(REM|PERFORMER|TITLE|CATALOG|FILE)\s[\s\S]*^\s*TRACK \d+ /im],
+]
+
+/** The head as text, or null for bytes that no text holds. */
+function textOf(head: Buffer): string | null {
+  const text = decodeText(head)?.trimStart() ?? null
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what tells media from text
+  return text === null || /[\x00-\x08\x0e-\x1a\x1c-\x1f]/.test(text) ? null : text
+}
+
+function decodeText(head: Buffer): string | null {
+  const encoding = utf16Of(head) ?? 'utf-8'
+  try {
+    // Streaming, because the head may end inside a character.
+    return new TextDecoder(encoding, { fatal: true }).decode(head, { stream: true })
+  } catch {
+    return mostlyAscii(head) ? head.toString('latin1') : null
+  }
+}
+
+/** UTF-16 by its mark, or by every other byte of the first ones being zero. */
+function utf16Of(head: Buffer): 'utf-16le' | 'utf-16be' | null {
+  if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le'
+  if (head[0] === 0xfe && head[1] === 0xff) return 'utf-16be'
+  const start = head.subarray(0, 64)
+  if (start.length < 8) return null
+  const zeros = (parity: number) => start.every((byte, i) => (i % 2 === parity) === (byte === 0))
+  if (zeros(1)) return 'utf-16le'
+  return zeros(0) ? 'utf-16be' : null
+}
+
+/** Latin-1 and its kin: old subtitles and play lists. */
+function mostlyAscii(head: Buffer): boolean {
+  return head.filter((byte) => byte < 0x80).length > head.length * 0.85
+}

@@ -1,0 +1,20 @@
+import type { MediaSegment, SegmentFormat } from '../domain.js'
+import { type DecodeOutcome, damaged, noContent } from './outcome.js'
+import type { PictureTrack } from './probe.js'
+import type { Source } from './source.js'
+import { isBlank, type StillOptions, stillFrame } from './video.js'
+
+/** A picture: one segment of no length. */
+export async function* decodeStill(
+  source: Source,
+  track: PictureTrack,
+  format: SegmentFormat,
+  options: StillOptions,
+): AsyncGenerator<MediaSegment, DecodeOutcome> {
+  const frame = await stillFrame(source, track, format, options)
+  if (frame === null) throw damaged(source, [options.report])
+  if (isBlank(frame)) throw noContent(source)
+  yield { start: 0, end: 0, samples: null, frames: [frame] }
+  const notes = options.report.complaints > 0 ? (['DAMAGED'] as const) : []
+  return { seconds: 0, notes, audible: false, visible: true }
+}

@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { AppError } from '../errors.js'
+import { run } from './ffmpeg.js'
+import { type PictureTrack, probe } from './probe.js'
+import { Report } from './report.js'
+import { sniff } from './sniff.js'
+import { openSource, type Source } from './source.js'
+
+const LONGER_SIDE = 480
+const CHOOSE_AMONG = 30 // frames: about a second, past a cut or the end of a fade from black
+
+export interface ThumbnailOptions {
+  readonly at: number // seconds
+  readonly target: string
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Writes a JPEG of about the moment `at`, upright, to `target`: whole or not at all. */
+export async function thumbnail(path: string, { at, target, signal }: ThumbnailOptions): Promise<void> {
+  await sniff(path)
+  await using source = await openSource(path)
+  const { picture, cover, isStill } = await probe(source, signal)
+  const track = picture ?? cover
+  if (track === null) throw new AppError('CLIP_HAS_NO_PICTURE', `${source.name} has no picture to make a thumbnail of`)
+
+  const report = new Report(source)
+  const seek = isStill || track === cover ? 0 : at
+  let jpeg = await frameAt(seek, source, track, report, signal)
+  if (jpeg.length === 0 && seek > 0) jpeg = await frameAt(0, source, track, report, signal)
+  if (jpeg.length === 0) {
+    throw new AppError(
+      'MEDIA_DAMAGED',
+      `No picture of ${source.name} can be decoded. ffmpeg says: ${report.words.join('; ')}`,
+    )
+  }
+  await writeWhole(target, jpeg)
+}
+
+async function frameAt(
+  at: number,
+  source: Source,
+  { index }: PictureTrack,
+  report: Report,
+  signal?: AbortSignal,
+): Promise<Buffer> {
+  const scale = (side: string, other: string) => `trunc(max(2,min(${LONGER_SIDE},${LONGER_SIDE}*${side}/${other}))/2)*2`
+  const size = `scale=w='${scale('iw*max(sar,1/9)', 'max(ih,iw*sar)')}':h='${scale('ih', 'max(ih,iw*sar)')}'`
+  const job = {
+    input: at > 0 ? ['-ss', String(at)] : [],
+    output: [
+      ...['-map', `0:${index}`, '-vf', `${size},setsar=1,thumbnail=${CHOOSE_AMONG}`, '-frames:v', '1'],
+      ...['-pix_fmt', 'yuvj420p', '-c:v', 'mjpeg', '-q:v', '4', '-f', 'image2pipe'],
+    ],
+    largestAllocation: 768 * 1024 ** 2,
+  }
+  const chunks: Buffer[] = []
+  for await (const chunk of run(source, job, report, signal)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+async function writeWhole(target: string, bytes: Buffer): Promise<void> {
+  const temporary = `${target}.${randomUUID()}.tmp`
+  try {
+    await writeFile(temporary, bytes)
+    await rename(temporary, target)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}

@@ -1,0 +1,89 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import { promisify } from 'node:util'
+import type { MediaSegment, SegmentFormat } from '../../src/domain.js'
+import { type DecodeOutcome, type MediaOptions, openMedia } from '../../src/media/media.js'
+
+export const FORMAT: SegmentFormat = {
+  seconds: 10,
+  audio: { sampleRateHz: 16_000, samples: 160_000, channels: 'mean' },
+  visual: { width: 64, height: 64, resize: 'squash', framesPerSegment: 10 },
+}
+
+/** A folder that goes when the file's tests are over. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'earshot-test-'))
+  after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Makes media with ffmpeg's own sources: `lavfi` inputs in order, then output arguments. */
+export async function make(path: string, inputs: readonly string[], output: readonly string[] = []): Promise<string> {
+  const sources = inputs.flatMap((input) => ['-f', 'lavfi', '-i', input])
+  await promisify(execFile)('ffmpeg', ['-v', 'error', '-nostdin', '-y', ...sources, ...output, `file:${path}`])
+  return path
+}
+
+export async function remake(
+  from: string,
+  path: string,
+  before: readonly string[],
+  output: readonly string[],
+): Promise<string> {
+  await promisify(execFile)('ffmpeg', [
+    '-v',
+    'error',
+    '-nostdin',
+    '-y',
+    ...before,
+    '-i',
+    from,
+    ...output,
+    `file:${path}`,
+  ])
+  return path
+}
+
+export interface Decoded {
+  readonly segments: readonly MediaSegment[]
+  readonly outcome: DecodeOutcome
+}
+
+export async function decode(
+  path: string,
+  format: SegmentFormat = FORMAT,
+  options: MediaOptions = {},
+): Promise<Decoded> {
+  const media = await openMedia(path, format, options)
+  const segments: MediaSegment[] = []
+  for await (const segment of media.segments()) segments.push(segment)
+  return { segments, outcome: media.outcome }
+}
+
+/** The colour in the middle of a frame. */
+export function colourOf(frame: Uint8Array, { visual }: SegmentFormat = FORMAT, x = 0.5, y = 0.5): readonly number[] {
+  const at = 3 * (Math.floor(y * visual.height) * visual.width + Math.floor(x * visual.width))
+  return [...frame.subarray(at, at + 3)]
+}
+
+/** Name of the strongest of red, green and blue. */
+export function hueOf(colour: readonly number[]): string {
+  return ['red', 'green', 'blue'][colour.indexOf(Math.max(...colour))] as string
+}
+
+/** Amplitude of a frequency in samples (Goertzel's sum, written out). */
+export function amplitudeAt(hertz: number, samples: Float32Array, rateHz: number): number {
+  let real = 0
+  let imaginary = 0
+  samples.forEach((sample, i) => {
+    real += sample * Math.cos((2 * Math.PI * hertz * i) / rateHz)
+    imaginary += sample * Math.sin((2 * Math.PI * hertz * i) / rateHz)
+  })
+  return (2 * Math.hypot(real, imaginary)) / samples.length
+}
+
+export const peakOf = (samples: Float32Array): number =>
+  samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0)

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { AppError } from '../../src/errors.js'
+import { openMedia } from '../../src/media/media.js'
+import { thumbnail } from '../../src/media/thumbnail.js'
+import { colourOf, decode, FORMAT, hueOf, make, remake, temporaryFolder } from './made.js'
+
+const folder = temporaryFolder()
+const COVER = { ...FORMAT, visual: { ...FORMAT.visual, resize: 'cover' } } as const
+const X264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p']
+// Each colour has a moving white corner, so that no frame is flat.
+const scene = (colour: string, seconds: number, rate = 10) =>
+  `color=${colour}:s=96x96:r=${rate}:d=${seconds},drawbox=x=0:y=0:w=20:h=20:color=white:t=fill`
+
+describe('pictures', { concurrency: 2 }, () => {
+  it('takes frames by time where the frame rate varies', async () => {
+    const path = join(folder, 'vfr.mkv')
+    // Red for 2 s at 25 frames a second, one green frame that stands for 5 s, blue for 3 s at 2 frames a second.
+    const parts = [scene('red', 2, 25), scene('green', 0.2, 5), scene('blue', 3, 2)]
+    const chain = '[1:v]setpts=PTS+2/TB[g];[2:v]setpts=PTS+7/TB[b];[0:v][g][b]interleave=nb_inputs=3:duration=longest'
+    await make(path, parts, ['-filter_complex', chain, '-fps_mode', 'vfr', '-enc_time_base', '1/1000', ...X264])
+
+    const { segments } = await decode(path)
+
+    const hues = segments[0]?.frames.map((frame) => hueOf(colourOf(frame)))
+    assert.deepEqual(hues, ['red', 'red', 'green', 'green', 'green', 'green', 'green', 'blue', 'blue', 'blue'])
+  })
+
+  it('turns what is rotated upright', async () => {
+    const plain = await make(
+      join(folder, 'upright.mp4'),
+      ['color=red:s=96x64:d=1,drawbox=w=48:h=64:color=blue:t=fill'],
+      X264,
+    )
+    const path = await remake(plain, join(folder, 'rotated.mp4'), [], ['-c', 'copy', '-metadata:s:v:0', 'rotate=90'])
+
+    const { segments } = await decode(path)
+
+    const frame = segments[0]?.frames[0] as Uint8Array
+    const [top, bottom] = [0.2, 0.8].map((y) => hueOf(colourOf(frame, FORMAT, 0.5, y)))
+    assert.deepEqual([top, bottom].sort(), ['blue', 'red'])
+    const [left, right] = [0.2, 0.8].map((x) => hueOf(colourOf(frame, FORMAT, x, 0.2)))
+    assert.equal(left, right)
+  })
+
+  it('honours the shape of pixels and crops the centre', async () => {
+    const thirds = 'color=red:s=32x64:d=1,drawbox=x=6:w=20:h=64:color=blue:t=fill,setsar=4/1' // 128x64 on show
+    const path = await make(join(folder, 'wide-pixels.mkv'), [thirds], [...X264, '-qp', '0'])
+
+    assert.equal((await decode(path)).outcome.visible, true)
+    // The centre half is one flat blue, hence blank.
+    await assert.rejects(decode(path, COVER), { code: 'MEDIA_NO_CONTENT' })
+  })
+
+  it('spreads the frames of a short clip over its length', async () => {
+    const path = await make(join(folder, 'short.mp4'), [`testsrc2=s=96x96:r=25:d=2`], X264)
+
+    const { segments, outcome } = await decode(path)
+
+    assert.equal(segments.length, 1)
+    assert.equal(segments[0]?.frames.length, 10)
+    assert.equal(segments[0]?.end, 2)
+    assert.equal(outcome.seconds, 2)
+  })
+
+  it('leaves blank frames out where others exist', async () => {
+    const path = join(folder, 'half-blank.mp4')
+    const chain = '[0:v][1:v]concat=n=2'
+    await make(path, ['color=black:s=96x96:r=10:d=5', scene('red', 5)], ['-filter_complex', chain, ...X264])
+
+    const { segments, outcome } = await decode(path)
+
+    assert.equal(segments[0]?.frames.length, 5)
+    assert.deepEqual(outcome.notes, [])
+  })
+
+  it('keeps its clock where the size changes midway', async () => {
+    const small = await make(join(folder, 'small.ts'), [scene('red', 5)], X264)
+    const large = join(folder, 'large.ts')
+    await make(large, [scene('blue', 5).replaceAll('96', '128')], [...X264, '-output_ts_offset', '5'])
+    const path = join(folder, 'resized.ts')
+    await writeFile(path, Buffer.concat([await readFile(small), await readFile(large)]))
+
+    const { segments, outcome } = await decode(path)
+
+    const hues = segments[0]?.frames.map((frame) => hueOf(colourOf(frame)))
+    assert.equal(segments.length, 1)
+    assert.ok(Math.abs(outcome.seconds - 10) < 0.3, `${outcome.seconds} s`)
+    assert.deepEqual(hues?.slice(0, 4), ['red', 'red', 'red', 'red'])
+    assert.deepEqual(hues?.slice(6), ['blue', 'blue', 'blue', 'blue'])
+  })
+
+  it('takes an animated GIF for video and a GIF of one frame for a picture', async () => {
+    const animated = await make(join(folder, 'animated.gif'), ['testsrc=s=64x64:r=5:d=2'])
+    const still = await make(join(folder, 'still.gif'), ['testsrc=s=64x64:r=5:d=0.2'])
+
+    const kinds = [(await openMedia(animated, FORMAT)).kind, (await openMedia(still, FORMAT)).kind]
+
+    assert.deepEqual(kinds, ['video', 'picture'])
+    const { segments } = await decode(still)
+    assert.deepEqual([segments[0]?.start, segments[0]?.end, segments[0]?.frames.length], [0, 0, 1])
+  })
+
+  it('refuses an animated WebP by name where ffmpeg cannot decode it', async () => {
+    const path = await make(join(folder, 'animated.webp'), ['testsrc=s=64x64:r=5:d=1'], ['-c:v', 'libwebp_anim'])
+
+    await assert.rejects(decode(path), { code: 'MEDIA_FORMAT_REFUSED', message: /animated WebP/ })
+  })
+
+  it('makes upright thumbnails of at most 480 pixels a side', async () => {
+    const plain = await make(join(folder, 'large.mp4'), ['testsrc2=s=1280x720:r=10:d=2'], X264)
+    const path = await remake(plain, join(folder, 'tall.mp4'), [], ['-c', 'copy', '-metadata:s:v:0', 'rotate=90'])
+    const target = join(folder, 'thumbnail.jpg')
+
+    await thumbnail(path, { at: 0.2, target })
+
+    const size = (await readFile(target)).subarray(0, 3).toString('hex')
+    assert.equal(size, 'ffd8ff')
+    const { segments } = await decode(target)
+    assert.equal(segments.length, 1)
+    assert.deepEqual(await sizeOf(target), [270, 480])
+  })
+
+  it('says that a sound has no picture to make a thumbnail of', async () => {
+    const path = await make(join(folder, 'tone.wav'), ['sine=d=1'])
+
+    const made = thumbnail(path, { at: 0, target: join(folder, 'never.jpg') })
+
+    await assert.rejects(made, (error) => error instanceof AppError && error.code === 'CLIP_HAS_NO_PICTURE')
+  })
+})
+
+/** Width and height from the frame header of a baseline JPEG. */
+async function sizeOf(path: string): Promise<readonly number[]> {
+  const bytes = await readFile(path)
+  const at = bytes.indexOf(Buffer.from([0xff, 0xc0]))
+  return [bytes.readUInt16BE(at + 7), bytes.readUInt16BE(at + 5)]
+}
