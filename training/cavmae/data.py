@@ -1,0 +1,156 @@
+"""The training pack: sounds and pictures tied by concept. A weak pair is any sound with any picture of one concept."""
+
+import csv
+import json
+import sys
+import tarfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from .media import BadSample
+
+T = TypeVar("T")
+DATA = Path(__file__).parent / "data"
+CLASSES = 527
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of sounds.jsonl or pictures.jsonl."""
+
+    key: str
+    shard: str
+    source: str
+    source_id: str
+    licence: str
+    free: bool
+    split: str
+    concept: str | None
+    audioset: tuple[str, ...]  # mids
+
+
+def audioset_labels() -> list[dict]:
+    """[{"index", "mid", "name"}], in the order of every 527-class output."""
+    with (DATA / "class_labels_indices_as.csv").open(newline="", encoding="utf-8") as file:
+        return [{"index": int(r["index"]), "mid": r["mid"], "name": r["display_name"]} for r in csv.DictReader(file)]
+
+
+def audioset_map() -> np.ndarray:
+    """What a clip in which ImageNet class i is seen probably sounds like.                [1000, 527]"""
+    column = {label["mid"]: label["index"] for label in audioset_labels()}
+    table = np.zeros((1000, CLASSES), np.float32)
+    for row in json.loads((DATA / "imagenet_to_audioset.json").read_text()):
+        for mid, weight in row["audioset"].items():
+            table[row["index"], column[mid]] = weight
+    return table
+
+
+class Pack:
+    """Sounds and pictures of one folder, kept packed in memory (about 160 MB)."""
+
+    def __init__(self, root: Path, free_only: bool = False):
+        self.root = root
+        self.sounds = _items(root / "sounds.jsonl", free_only)
+        self.pictures = _items(root / "pictures.jsonl", free_only)
+        self._shards: dict[str, dict[str, bytes]] = {}
+
+    def read(self, item: Item) -> bytes:
+        if item.shard not in self._shards:
+            with tarfile.open(self.root / item.shard) as tar:
+                members = {Path(m.name).stem: tar.extractfile(m).read() for m in tar if m.isfile()}
+            self._shards[item.shard] = members
+        try:
+            return self._shards[item.shard][item.key]
+        except KeyError as cause:
+            raise BadSample(f"{item.key} is not in {item.shard}") from cause
+
+
+def _items(path: Path, free_only: bool) -> list[Item]:
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    kept = [row for row in rows if row["free"] or not free_only]
+    return [
+        Item(
+            row["key"], row["shard"], row["source"], str(row.get("source_id", row["original_label"])), row["licence"],
+            row["free"], row["split"], row["concept"], tuple(row["audioset"]),
+        )
+        for row in kept
+    ]  # fmt: skip
+
+
+def skipping(items: Iterable[Item], load: Callable[[Item], T], workers: int = 2) -> Iterator[tuple[Item, T]]:
+    """Loads in threads, in order; bad samples are skipped and counted on stderr, never replaced."""
+
+    def attempt(item: Item) -> tuple[Item, T | BadSample]:
+        try:
+            return item, load(item)
+        except BadSample as bad:
+            return item, bad
+
+    bad: list[BadSample] = []
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            window: deque = deque()
+            for item in items:
+                window.append(pool.submit(attempt, item))
+                if len(window) >= 8 * workers:
+                    yield from _good(window.popleft().result(), bad)
+            for future in window:
+                yield from _good(future.result(), bad)
+    finally:
+        if bad:
+            print(f"skipped {len(bad)} bad samples, first: {bad[0]}", file=sys.stderr)
+
+
+def _good(loaded, bad: list[BadSample]):
+    if isinstance(loaded[1], BadSample):
+        bad.append(loaded[1])
+    else:
+        yield loaded
+
+
+def label_vector(item: Item) -> np.ndarray:
+    """Multi-hot AudioSet classes.                                                        [527]"""
+    column = {label["mid"]: label["index"] for label in audioset_labels()}
+    vector = np.zeros(CLASSES, np.float32)
+    vector[[column[mid] for mid in item.audioset if mid in column]] = 1.0
+    return vector
+
+
+class WeakPairs:
+    """Endless pairs: concepts drawn evenly (thin ones seldom), then a sound and a picture of the concept."""
+
+    def __init__(self, sounds: list[Item], pictures: list[Item], seed: int = 0):
+        self.random = np.random.default_rng(seed)
+        self.sounds, self.pictures = by_concept(sounds), by_concept(pictures)
+        self.concepts = sorted(self.sounds.keys() & self.pictures.keys())
+        if not self.concepts:
+            raise ValueError(
+                "Expected at least one concept with sounds and pictures, got none: is the filter too strict?"
+            )
+        weight = np.array([self.weight(c) for c in self.concepts])
+        self.probability = weight / weight.sum()
+
+    def weight(self, concept: str) -> float:
+        """1, less where fewer than 20 sounds or pictures stand for the concept."""
+        return min(1.0, min(len(self.sounds[concept]), len(self.pictures[concept])) / 20)
+
+    def draw(self) -> tuple[Item, Item, int]:
+        """A sound, a picture and the concept's number."""
+        number = self.random.choice(len(self.concepts), p=self.probability)
+        concept = self.concepts[number]
+        sounds, pictures = self.sounds[concept], self.pictures[concept]
+        return sounds[self.random.integers(len(sounds))], pictures[self.random.integers(len(pictures))], int(number)
+
+
+def by_concept(items: list[Item]) -> dict[str, list[Item]]:
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        if item.concept:
+            groups.setdefault(item.concept, []).append(item)
+    return groups

@@ -1,0 +1,151 @@
+"""Heads of the starter: a bridge of class names, plus a small learned residual, from pooled features.
+
+The head is not linear, so a token's share is first order: tokens = head(mean) + J(mean) (x_i - mean). Their mean is
+the un-normalised embedding exactly. J is applied by carrying a tangent beside each value (forward mode).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CLIP = 1e-5  # of class scores, before root and logit
+
+
+@dataclass(frozen=True)
+class Dual:
+    """A value [B, 1, C] and the change of it that each of N changes of the input makes [B, N, C]."""
+
+    value: Tensor
+    tangent: Tensor
+
+    def linear(self, layer: nn.Linear) -> "Dual":
+        return Dual(layer(self.value), F.linear(self.tangent, layer.weight))
+
+    def matmul(self, matrix: Tensor) -> "Dual":
+        return Dual(self.value @ matrix, self.tangent @ matrix)
+
+    def shift(self, by: Tensor) -> "Dual":
+        return Dual(self.value + by, self.tangent)
+
+    def scale(self, by: Tensor) -> "Dual":
+        return Dual(self.value * by, self.tangent * by)
+
+    def plus(self, other: "Dual") -> "Dual":
+        return Dual(self.value + other.value, self.tangent + other.tangent)
+
+    def normalize(self) -> "Dual":
+        length = self.value.norm(dim=-1, keepdim=True)
+        unit = self.value / length
+        along = (unit * self.tangent).sum(dim=-1, keepdim=True)
+        return Dual(unit, (self.tangent - unit * along) / length)
+
+    def hardswish(self) -> "Dual":
+        x = self.value
+        slope = torch.where(x > 3, 1.0, torch.where(x < -3, 0.0, x / 3 + 0.5))
+        return Dual(F.hardswish(x), slope * self.tangent)
+
+    def gelu(self) -> "Dual":
+        x = self.value
+        below = 0.5 * (1 + torch.erf(x * 0.5**0.5))
+        density = torch.exp(-0.5 * x * x) * (0.5 / torch.pi) ** 0.5
+        return Dual(x * below, (below + x * density) * self.tangent)
+
+    def sigmoid(self) -> "Dual":
+        s = self.value.sigmoid()
+        return Dual(s, s * (1 - s) * self.tangent)
+
+    def softmax(self) -> "Dual":
+        s = self.value.softmax(dim=-1)
+        return Dual(s, s * (self.tangent - (s * self.tangent).sum(dim=-1, keepdim=True)))
+
+    def clipped_root(self) -> "Dual":
+        root = self.value.clamp_min(CLIP).sqrt()
+        return Dual(root, torch.where(self.value > CLIP, 0.5 / root, 0.0) * self.tangent)
+
+
+class Bridge(nn.Module):
+    """Scores of 527 classes -> a direction in 256: root, minus the mean root, unit length, fixed PCA, unit length."""
+
+    def __init__(self, mean: Tensor, basis: Tensor):
+        super().__init__()
+        self.register_buffer("mean", mean)  # [527]
+        self.register_buffer("basis", basis)  # [527, D]
+
+    def forward(self, scores: Dual) -> Dual:
+        return scores.clipped_root().shift(-self.mean).normalize().matmul(self.basis).normalize()
+
+
+class Residual(nn.Module):
+    """Standardised pool -> hidden -> a small step beside the bridge's direction."""
+
+    def __init__(self, mean: Tensor, std: Tensor, hidden: int, dim: int):
+        super().__init__()
+        self.register_buffer("mean", mean)  # [C]
+        self.register_buffer("scale", 1.0 / std)
+        self.fc1, self.fc2, self.dropout = nn.Linear(len(mean), hidden), nn.Linear(hidden, dim), nn.Dropout(0.2)
+        nn.init.normal_(self.fc2.weight, std=1e-3)
+        nn.init.zeros_(self.fc2.bias)
+
+    def forward(self, pool: Dual) -> Dual:
+        return pool.shift(-self.mean).scale(self.scale).linear(self.fc1).gelu().linear(self.fc2)
+
+    def train_step(self, pool: Tensor) -> Tensor:
+        """The same with dropout, without tangents.                                       [B, D]"""
+        x = self.dropout((pool - self.mean) * self.scale)
+        return self.fc2(self.dropout(F.gelu(self.fc1(x))))
+
+
+def merge(residuals: list[Residual]) -> Residual:
+    """The mean of several residuals as one wider one."""
+    first, count = residuals[0], len(residuals)
+    hidden, dim = sum(r.fc1.out_features for r in residuals), first.fc2.out_features
+    merged = Residual(first.mean, 1.0 / first.scale, hidden, dim)
+    with torch.no_grad():
+        merged.fc1.weight.copy_(torch.cat([r.fc1.weight for r in residuals]))
+        merged.fc1.bias.copy_(torch.cat([r.fc1.bias for r in residuals]))
+        merged.fc2.weight.copy_(torch.cat([r.fc2.weight for r in residuals], dim=1) / count)
+        merged.fc2.bias.copy_(torch.stack([r.fc2.bias for r in residuals]).mean(dim=0))
+    return merged
+
+
+class Head(nn.Module):
+    """Pool -> un-normalised embedding, class logits; `scores` is what the two modalities differ in."""
+
+    def __init__(self, classifier: nn.Module, bridge: Bridge, residual: Residual | None):
+        super().__init__()
+        self.classifier, self.bridge, self.residual = classifier, bridge, residual
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # [B, N, C]
+        mean = tokens.mean(dim=1, keepdim=True)
+        pool = Dual(mean, tokens - mean)
+        scores, logits = self.scores(pool)
+        out = self.bridge(scores)
+        if self.residual is not None:
+            out = out.plus(self.residual(pool))
+        embedding = F.normalize(out.value[:, 0], dim=-1)  # [B, D]
+        return embedding, out.value + out.tangent, logits[:, 0]  # tokens [B, N, D], logits [B, 527]
+
+    def scores(self, pool: Dual) -> tuple[Dual, Tensor]:
+        raise NotImplementedError
+
+
+class AudioHead(Head):
+    """Class scores: the tagger's own posteriors."""
+
+    def scores(self, pool: Dual) -> tuple[Dual, Tensor]:
+        logits = pool.linear(self.classifier[0]).hardswish().linear(self.classifier[2])
+        return logits.sigmoid(), logits.value
+
+
+class VisualHead(Head):
+    """Class scores: ImageNet posteriors through the map of names; logits are the logit of the clipped scores."""
+
+    def __init__(self, classifier: nn.Linear, bridge: Bridge, residual: Residual | None, table: Tensor):
+        super().__init__(classifier, bridge, residual)
+        self.register_buffer("table", table)  # [1000, 527]
+
+    def scores(self, pool: Dual) -> tuple[Dual, Tensor]:
+        scores = pool.linear(self.classifier).softmax().matmul(self.table)
+        return scores, torch.logit(scores.value.clamp(CLIP, 1 - CLIP))

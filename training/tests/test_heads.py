@@ -1,0 +1,53 @@
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from cavmae.heads import AudioHead, Bridge, Dual, Residual, VisualHead, merge
+
+
+def heads() -> list[tuple[nn.Module, int]]:
+    def bridge() -> Bridge:
+        return Bridge(0.1 * torch.rand(20), torch.linalg.qr(torch.randn(20, 8))[0])
+
+    def residual(width: int) -> Residual:
+        made = Residual(torch.randn(width), 1 + torch.rand(width), 16, 8)
+        nn.init.normal_(made.fc2.weight, std=0.2)
+        return made
+
+    classifier = nn.Sequential(nn.Linear(12, 32), nn.Hardswish(), nn.Linear(32, 20))
+    audio = AudioHead(classifier, bridge(), residual(12))
+    visual = VisualHead(nn.Linear(10, 30), bridge(), residual(10), torch.rand(30, 20) * (torch.rand(30, 20) > 0.7))
+    return [(audio.eval(), 12), (visual.eval(), 10)]
+
+
+def test_tokens_are_the_jacobian_of_the_head():
+    for head, width in heads():
+        tokens = torch.randn(2, 7, width)
+
+        def out(pool, head=head):  # [B, C] -> un-normalised embedding
+            pair = Dual(pool[:, None], torch.zeros_like(pool[:, None]))
+            return head.bridge(head.scores(pair)[0]).plus(head.residual(pair)).value[:, 0]
+
+        mean = tokens.mean(1)
+        shares = head(tokens)[1]
+
+        for n in range(7):
+            value, change = torch.func.jvp(out, (mean,), (tokens[:, n] - mean,))
+            assert torch.allclose(shares[:, n], value + change, atol=1e-4)
+
+
+def test_the_mean_of_the_tokens_is_the_embedding_before_its_norm():
+    for head, width in heads():
+        embedding, tokens, _ = head(torch.randn(3, 5, width))
+
+        assert torch.allclose(F.normalize(tokens.mean(1), dim=-1), embedding, atol=1e-5)
+
+
+def test_merged_residuals_are_their_mean():
+    mean, std = torch.randn(6), 1 + torch.rand(6)
+    residuals = [Residual(mean, std, 5, 4).eval() for _ in range(3)]
+    pool = torch.randn(2, 6)
+
+    expected = torch.stack([r.train_step(pool) for r in residuals]).mean(0)
+
+    assert torch.allclose(merge(residuals).eval().train_step(pool), expected, atol=1e-6)
