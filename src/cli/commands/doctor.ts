@@ -1,0 +1,74 @@
+import { openApp } from '../../app.js'
+import type { Config } from '../../config.js'
+import { loadBundle } from '../../encoder/bundle.js'
+import { measureEncoder } from '../../encoder/measure.js'
+import { toAppError } from '../../errors.js'
+import { ffmpegVersion } from '../../media/ffmpeg-version.js'
+import { type Command, EXIT } from '../command.js'
+import { table } from '../table.js'
+
+interface Finding {
+  readonly check: string
+  readonly ok: boolean
+  readonly detail: string
+}
+
+export const doctor: Command = {
+  name: 'doctor',
+  summary: 'Check ffmpeg, the bundle, the execution provider in use, the library; measure the encoder',
+  usage: 'doctor [options]',
+  examples: ['earshot doctor', 'EARSHOT_PROVIDERS=cuda earshot doctor --json'],
+  options: {},
+  optionHelp: {},
+  async run({ config, output }) {
+    const findings: Finding[] = []
+    for await (const finding of examine(config)) findings.push(finding)
+    const ok = findings.every((finding) => finding.ok)
+    output.result({ ok, findings }, () =>
+      table(
+        ['check', 'state', 'detail'],
+        findings.map(({ check, ok, detail }) => [check, ok ? 'ok' : 'FAILED', detail]),
+      ),
+    )
+    return ok ? EXIT.ok : EXIT.failed
+  },
+}
+
+async function* examine(config: Config): AsyncGenerator<Finding> {
+  yield await finding('ffmpeg', ffmpegVersion)
+  yield await finding('bundle', async () => {
+    const { name, fingerprint, licence } = await loadBundle(config.bundleDir)
+    return `${name} ${fingerprint.slice(0, 12)}, ${licence}, in ${config.bundleDir}`
+  })
+  try {
+    await using app = await openApp(config)
+    const { inUse, refused } = app.encoder.providers
+    const reasons = refused.map(({ provider, reason }) => `; ${provider} cannot be used: ${reason}`).join('')
+    yield { check: 'provider', ok: true, detail: `${inUse} in use${reasons}` }
+    yield await finding(
+      'encoder',
+      async () => `${(await measureEncoder(app.encoder)).toFixed(1)} segments/s, golden numbers reproduced`,
+    )
+    yield await finding('library', async () => {
+      const { clips, segments, embeddings, failures } = await app.gallery.catalogue.counts()
+      const { whole, missing } = await app.gallery.check()
+      const index = whole ? 'index whole' : `index lacks ${missing}`
+      return `${clips} clips, ${segments} segments, ${embeddings.audio} audio and ${embeddings.visual} visual embeddings, ${failures} failures, ${index}`
+    })
+  } catch (error) {
+    yield failed('app', error)
+  }
+}
+
+async function finding(check: string, examine: () => Promise<string>): Promise<Finding> {
+  try {
+    return { check, ok: true, detail: await examine() }
+  } catch (error) {
+    return failed(check, error)
+  }
+}
+
+function failed(check: string, error: unknown): Finding {
+  const { code, message } = toAppError(error)
+  return { check, ok: false, detail: `${code}: ${message}` }
+}

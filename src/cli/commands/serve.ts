@@ -1,0 +1,20 @@
+import { serve } from '../../server.js'
+import { type Command, EXIT } from '../command.js'
+
+export const serveCommand: Command = {
+  name: 'serve',
+  summary: 'Serve the library over HTTP',
+  usage: 'serve [--host <host>] [--port <port>] [options]',
+  examples: ['earshot serve', 'EARSHOT_ROOTS=/archive earshot serve --host 0.0.0.0 --port 80 --data /data'],
+  options: { host: { type: 'string' }, port: { type: 'string' } },
+  optionHelp: {
+    '--host <host>': 'address to listen on (127.0.0.1: this machine only)',
+    '--port <port>': 'port to listen on, 0 for a free one (7411)',
+  },
+  async run({ config, output }) {
+    const { url, stopped } = await serve(config)
+    output.result({ url }, () => `Earshot serves ${config.dataDir} at ${url}\n`)
+    await stopped
+    return EXIT.ok
+  },
+}

@@ -1,0 +1,38 @@
+import { openApp } from '../../app.js'
+import { LIMITS } from '../../config.js'
+import type { Label } from '../../domain.js'
+import { AppError } from '../../errors.js'
+import { type Tags, tagFile } from '../../tagging/tag.js'
+import { type Command, EXIT } from '../command.js'
+import { helpFor } from '../help.js'
+import { countOption } from '../options.js'
+import { clock, table } from '../table.js'
+
+export const tag: Command = {
+  name: 'tag',
+  summary: 'Name what is heard in a file, and when',
+  usage: 'tag <file> [--limit <n>] [options]',
+  examples: ['earshot tag street.wav', 'earshot tag film.mp4 --limit 3 --json'],
+  options: { limit: { type: 'string' } },
+  optionHelp: { '--limit <n>': `labels for the whole and for each segment, 1 to ${LIMITS.labels} (5)` },
+  async run({ args, options, config, output, signal }) {
+    const [file] = args
+    if (!file || args.length > 1) throw new AppError('USAGE', `Say one file.\n\n${helpFor(tag)}`)
+    const limit = countOption('limit', options.limit, { most: LIMITS.labels, otherwise: 5 })
+    await using app = await openApp(config)
+    const tags = await tagFile(file, app.encoder, { limit, signal })
+    output.result(tags, () => people(tags))
+    return EXIT.ok
+  },
+}
+
+function people({ labels, segments }: Tags): string {
+  const rows = segments.map(({ start, end, labels }) => [`${clock(start)}–${clock(end)}`, line(labels)])
+  return table(['when', 'labels'], [['whole', line(labels)], ...rows])
+}
+
+function line(labels: readonly Label[]): string {
+  return (
+    labels.map(({ name, probability }) => `${name} ${probability.toFixed(2)}`).join(', ') || 'nothing that it knows'
+  )
+}

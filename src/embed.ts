@@ -1,0 +1,84 @@
+import type { MediaSegment, Modality, Span, UnitVector } from './domain.js'
+import type { Priority } from './encoder/batching.js'
+import type { Encoder, Encoding } from './encoder/encoder.js'
+import type { Media } from './media/media.js'
+
+/** One segment of a file with what each graph says of it; null where nothing can be heard or seen. */
+export interface EmbeddedSegment extends Span, Readonly<Record<Modality, Encoding | null>> {}
+
+export interface EmbedOptions {
+  readonly priority: Priority
+  readonly signal?: AbortSignal | undefined
+  readonly timings?: EmbedTimings // added to as time is spent
+}
+
+/** Time spent waiting for ffmpeg and for the encoder; the two run side by side, so each counts what it alone cost. */
+export interface EmbedTimings {
+  decodeMs: number
+  encodeMs: number
+}
+
+export const noTimings = (): EmbedTimings => ({ decodeMs: 0, encodeMs: 0 })
+
+/** Segments on their way through the encoder while the next is decoded: enough to fill its batches. */
+const SEGMENTS_AHEAD = 4
+
+/** The road that every file takes, in ingestion and in queries: decode, then encode. In order of time. */
+export async function* embed(media: Media, encoder: Encoder, options: EmbedOptions): AsyncGenerator<EmbeddedSegment> {
+  const { timings = noTimings() } = options
+  const ahead: Promise<EmbeddedSegment>[] = []
+  for await (const segment of timed(media.segments(), timings, 'decodeMs')) {
+    ahead.push(settledLater(embedSegment(segment, encoder, options)))
+    if (ahead.length >= SEGMENTS_AHEAD) yield* timed(ahead.splice(0, 1), timings, 'encodeMs')
+  }
+  yield* timed(ahead, timings, 'encodeMs')
+}
+
+/** Passes items on and adds up how long each was waited for. */
+async function* timed<T>(
+  items: AsyncIterable<T> | Iterable<Promise<T>>,
+  timings: EmbedTimings,
+  spent: keyof EmbedTimings,
+): AsyncGenerator<T> {
+  let since = performance.now()
+  for await (const item of items) {
+    timings[spent] += performance.now() - since
+    yield item
+    since = performance.now()
+  }
+}
+
+async function embedSegment(segment: MediaSegment, encoder: Encoder, options: EmbedOptions): Promise<EmbeddedSegment> {
+  const [audio, visual] = await Promise.all([
+    segment.samples && encoder.encodeSound(segment.samples, options),
+    segment.frames.length > 0
+      ? Promise.all(segment.frames.map((frame) => encoder.encodeFrame(frame, options))).then(mean)
+      : null,
+  ])
+  return { start: segment.start, end: segment.end, audio, visual }
+}
+
+/** The frames of a segment as one: mean of their embeddings, of length 1 again, and mean of their logits. */
+function mean(encodings: readonly Encoding[]): Encoding {
+  const embedding = meanRow(encodings.map(({ embedding }) => embedding))
+  const length = Math.hypot(...embedding)
+  const logits = encodings.flatMap(({ logits }) => (logits ? [logits] : []))
+  return {
+    embedding: embedding.map((value) => value / length) as UnitVector,
+    logits: logits.length > 0 ? meanRow(logits) : null,
+  }
+}
+
+function meanRow(rows: readonly Float32Array[]): Float32Array {
+  const sum = new Float32Array(rows[0]?.length ?? 0)
+  for (const row of rows) {
+    for (const [i, value] of row.entries()) sum[i] = (sum[i] ?? 0) + value
+  }
+  return sum.map((value) => value / rows.length)
+}
+
+/** A failure is met when the segment's turn comes; until then, or if it never comes, it is not an unhandled rejection. */
+function settledLater<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
+}

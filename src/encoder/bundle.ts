@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { z } from 'zod'
+import type { Modality, SegmentFormat } from '../domain.js'
+import { AppError } from '../errors.js'
+
+const Graph = z.object({ file: z.string().regex(/^[\w.-]+\.onnx$/), sha256: z.string().regex(/^[0-9a-f]{64}$/) })
+const size = z.number().int().positive()
+
+const Manifest = z.object({
+  format: z.literal(1),
+  name: z.string().min(1),
+  fingerprint: z.string(),
+  embedding: size,
+  audio: z.object({ sampleRateHz: size, samples: size, channels: z.enum(['mean', 'first']) }),
+  visual: z.object({ width: size, height: size, resize: z.enum(['squash', 'cover']), framesPerSegment: size }),
+  graphs: z.object({ audio: Graph, visual: Graph, joint: Graph.optional() }),
+  tagging: z
+    .object({ labels: z.string().regex(/^[\w.-]+\.json$/), from: z.array(z.enum(['audio', 'visual'])).min(1) })
+    .nullable(),
+  golden: z.string().regex(/^[\w.-]+\.json$/),
+  licence: z.string(),
+})
+type Manifest = z.infer<typeof Manifest>
+
+const Classes = z.array(z.object({ index: z.number().int(), mid: z.string(), name: z.string() }))
+export type BundleClass = z.infer<typeof Classes>[number]
+
+const GoldenAnswer = z.object({ embedding: z.array(z.number()), logits: z.array(z.number()).nullish() })
+const Golden = z.object({
+  atol: z.number().positive(),
+  audio: GoldenAnswer.extend({ length: size }),
+  visual: GoldenAnswer,
+})
+export type Golden = z.infer<typeof Golden>
+
+/** A verified bundle: every graph hashes to what its manifest says, and the fingerprint follows from them. */
+export interface Bundle {
+  readonly name: string
+  readonly fingerprint: string
+  readonly dimension: number
+  readonly format: SegmentFormat
+  readonly graphs: Readonly<Record<Modality, string>> // paths
+  readonly classes: readonly BundleClass[] // by index; empty where the bundle does not tag
+  readonly tagsFrom: readonly Modality[]
+  readonly golden: Golden
+  readonly licence: string
+}
+
+/** Reads and verifies the bundle in a folder; BUNDLE_INVALID where anything is missing, altered or of another format. */
+export async function loadBundle(dir: string): Promise<Bundle> {
+  const manifest = await readJson(join(dir, 'bundle.json'), Manifest)
+  await verifyGraphs(dir, manifest)
+  verifyFingerprint(manifest)
+  const { audio, visual, tagging } = manifest
+  return Object.freeze({
+    name: manifest.name,
+    fingerprint: manifest.fingerprint,
+    dimension: manifest.embedding,
+    format: { seconds: audio.samples / audio.sampleRateHz, audio, visual },
+    graphs: { audio: join(dir, manifest.graphs.audio.file), visual: join(dir, manifest.graphs.visual.file) },
+    classes: tagging ? await readJson(join(dir, tagging.labels), Classes) : [],
+    tagsFrom: tagging?.from ?? [],
+    golden: await readJson(join(dir, manifest.golden), Golden),
+    licence: manifest.licence,
+  })
+}
+
+/** SHA-256 over the graphs and the front-end numbers: embeddings of different fingerprints never meet. */
+export function fingerprintOf({ graphs, embedding, audio, visual }: Omit<Manifest, 'fingerprint'>): string {
+  const lines = [
+    'earshot-bundle 1',
+    ...[graphs.audio, graphs.visual, graphs.joint].flatMap((graph) => (graph ? [`${graph.file} ${graph.sha256}`] : [])),
+    `embedding ${embedding}`,
+    `audio ${audio.sampleRateHz} ${audio.samples} ${audio.channels}`,
+    `visual ${visual.width} ${visual.height} ${visual.resize} ${visual.framesPerSegment}`,
+  ]
+  return createHash('sha256')
+    .update(`${lines.join('\n')}\n`)
+    .digest('hex')
+}
+
+async function verifyGraphs(dir: string, { graphs }: Manifest): Promise<void> {
+  for (const graph of Object.values(graphs)) {
+    if (!graph) continue
+    const actual = await sha256(join(dir, graph.file))
+    if (actual !== graph.sha256) {
+      throw invalid(`${graph.file} has SHA-256 ${actual}, bundle.json says ${graph.sha256}. Copy the bundle again.`)
+    }
+  }
+}
+
+function verifyFingerprint(manifest: Manifest): void {
+  const expected = fingerprintOf(manifest)
+  if (manifest.fingerprint !== expected) {
+    throw invalid(`bundle.json says fingerprint ${manifest.fingerprint}, its graphs and numbers give ${expected}.`)
+  }
+}
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  try {
+    await pipeline(createReadStream(file), hash)
+  } catch (cause) {
+    throw invalid(`${basename(file)} cannot be read: ${String(cause)}`, cause)
+  }
+  return hash.digest('hex')
+}
+
+async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T> {
+  try {
+    return schema.parse(JSON.parse(await readFile(file, 'utf8')))
+  } catch (cause) {
+    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause)
+    throw invalid(`${file} cannot be used: ${why}`, cause)
+  }
+}
+
+function invalid(detail: string, cause?: unknown): AppError {
+  return new AppError('BUNDLE_INVALID', detail, { cause })
+}

@@ -1,0 +1,20 @@
+import type { Encoder } from './encoder.js'
+import { goldenFrame, goldenSamples } from './golden.js'
+
+const SEGMENTS = 8
+
+/** Segments encoded in a second, sound and all frames, on the provider in use. */
+export async function measureEncoder(encoder: Encoder): Promise<number> {
+  const { format } = encoder.bundle
+  const samples = goldenSamples(format.audio.samples, format)
+  const frame = goldenFrame(format)
+  const options = { priority: 'ingest' } as const
+  const started = performance.now()
+  await Promise.all(
+    Array.from({ length: SEGMENTS }, () => [
+      encoder.encodeSound(samples, options),
+      ...Array.from({ length: format.visual.framesPerSegment }, () => encoder.encodeFrame(frame, options)),
+    ]).flat(),
+  )
+  return (SEGMENTS * 1000) / (performance.now() - started)
+}

@@ -1,0 +1,7 @@
+import type { z } from 'zod'
+import { Problem } from './schemas.js'
+
+/** What a route may answer: its own schema, or a problem. */
+export function answers<Schema extends z.ZodType>(schema: Schema, status = 200) {
+  return { [status]: schema, default: { content: { 'application/problem+json': { schema: Problem } } } }
+}

@@ -1,0 +1,54 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import multipart from '@fastify/multipart'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import type { App } from '../app.js'
+import { LIMITS } from '../config.js'
+import { AppError } from '../errors.js'
+import { registerOpenapi } from './openapi.js'
+import { sendProblem } from './problems.js'
+import { clipsRoutes } from './routes/clips.js'
+import { mediaRoutes } from './routes/media.js'
+import { searchRoutes } from './routes/search.js'
+import { systemRoutes } from './routes/system.js'
+import { tagsRoutes } from './routes/tags.js'
+
+/** What a route may ask for. */
+export interface HttpParts {
+  readonly app: Pick<App, 'config' | 'encoder' | 'gallery'>
+  readonly uploadDir: string // temporary files
+  readonly mediaDir: string // files that were uploaded into the library
+  readonly thumbnailDir: string
+}
+
+/** The HTTP skin of an app, not yet listening. */
+export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance> {
+  const { dataDir, log } = app.config
+  const http = Fastify({
+    logger: { level: log, stream: process.stderr },
+    bodyLimit: LIMITS.bodyBytes,
+    requestTimeout: LIMITS.requestMs,
+    return503OnClosing: true,
+    forceCloseConnections: 'idle',
+  })
+  http.setValidatorCompiler(validatorCompiler)
+  http.setSerializerCompiler(serializerCompiler)
+  http.setErrorHandler(sendProblem)
+  http.setNotFoundHandler(({ method, url }) => {
+    throw new AppError('ROUTE_NOT_FOUND', `There is no ${method} ${url}. openapi.yaml lists what there is.`)
+  })
+  const parts: HttpParts = {
+    app,
+    uploadDir: join(dataDir, 'uploads'),
+    mediaDir: join(dataDir, 'media'),
+    thumbnailDir: join(dataDir, 'thumbnails'),
+  }
+  await mkdir(parts.thumbnailDir, { recursive: true })
+  await registerOpenapi(http)
+  await http.register(multipart)
+  for (const routes of [searchRoutes, tagsRoutes, clipsRoutes, mediaRoutes, systemRoutes]) {
+    await http.register(routes, parts)
+  }
+  return http
+}

@@ -1,0 +1,102 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { AppError, ERROR_TITLES, type ErrorCode } from '../errors.js'
+
+/** The status of each code: 4xx where the caller can act on it, 5xx only for us. */
+export const STATUS: Readonly<Record<ErrorCode, number>> = {
+  FILE_NOT_FOUND: 404,
+  FILE_UNREADABLE: 422,
+  MEDIA_EMPTY: 422,
+  MEDIA_IS_TEXT: 415,
+  MEDIA_IS_ARCHIVE: 415,
+  MEDIA_IS_PLAYLIST: 415,
+  MEDIA_NOT_RECOGNISED: 415,
+  MEDIA_FORMAT_REFUSED: 415,
+  MEDIA_DAMAGED: 422,
+  MEDIA_NO_CONTENT: 422,
+  MEDIA_TOO_SMALL: 422,
+  MEDIA_TOO_LONG: 422,
+  MEDIA_STALLED: 422,
+  FFMPEG_MISSING: 503,
+  BUNDLE_INVALID: 503,
+  PROVIDER_UNAVAILABLE: 503,
+  ENCODER_FAILED: 500,
+  FINGERPRINT_MISMATCH: 409,
+  CATALOGUE_NEWER: 503,
+  CLIP_NOT_FOUND: 404,
+  CLIP_FILE_MISSING: 410,
+  CLIP_HAS_NO_PICTURE: 404,
+  QUERY_AMBIGUOUS: 400,
+  QUERY_LACKS_MODALITY: 422,
+  EMBEDDING_SIZE: 400,
+  REQUEST_INVALID: 400,
+  REQUEST_TYPE_UNSUPPORTED: 415,
+  UPLOAD_TOO_LARGE: 413,
+  RANGE_NOT_SATISFIABLE: 416,
+  PATH_NOT_ALLOWED: 403,
+  ROUTE_NOT_FOUND: 404,
+  CONFIG_INVALID: 500,
+  USAGE: 400,
+  SHUTTING_DOWN: 503,
+  INTERNAL: 500,
+}
+
+/** An error as the client meets it: RFC 9457, with our stable `code`. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: ErrorCode
+  readonly detail: string
+  readonly requestId?: string
+  readonly errors?: readonly { readonly field: string; readonly detail: string }[]
+}
+
+export function toProblem({ code, message }: AppError): Problem {
+  return {
+    type: `https://earshot.invalid/errors#${code.toLowerCase()}`,
+    title: ERROR_TITLES[code],
+    status: STATUS[code],
+    code,
+    detail: message,
+  }
+}
+
+export function sendProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const known = translate(error)
+  if (STATUS[known.code] >= 500) request.log.error(error)
+  const problem = { ...toProblem(known), requestId: request.id, ...fieldErrors(error) }
+  return reply
+    .code(problem.status)
+    .type('application/problem+json')
+    .serializer((value: unknown) => JSON.stringify(value))
+    .send(problem)
+}
+
+/** Fastify's and its plugins' own errors, in our words. */
+function translate(error: FastifyError | Error): AppError {
+  if (error instanceof AppError) return error
+  if (hasZodFastifySchemaValidationErrors(error))
+    return new AppError('REQUEST_INVALID', error.message, { cause: error })
+  const { code = '', statusCode = 500 } = error as Partial<FastifyError>
+  const as = (ours: ErrorCode) => new AppError(ours, error.message, { cause: error })
+  if (statusCode === 413 || code === 'FST_REQ_FILE_TOO_LARGE') return as('UPLOAD_TOO_LARGE')
+  if (statusCode === 415 || statusCode === 406) return as('REQUEST_TYPE_UNSUPPORTED')
+  if (statusCode === 416) return as('RANGE_NOT_SATISFIABLE')
+  if (statusCode === 404) return as('ROUTE_NOT_FOUND')
+  if (statusCode === 503) return as('SHUTTING_DOWN')
+  if (statusCode >= 400 && statusCode < 500) return as('REQUEST_INVALID')
+  return new AppError('INTERNAL', 'Something failed inside Earshot; the log has it under the request id.', {
+    cause: error,
+  })
+}
+
+function fieldErrors(error: unknown): Pick<Problem, 'errors'> {
+  if (!hasZodFastifySchemaValidationErrors(error)) return {}
+  return {
+    errors: error.validation.map(({ instancePath, message }) => ({
+      field: instancePath.replace(/^\//, ''),
+      detail: message ?? 'is not valid',
+    })),
+  }
+}

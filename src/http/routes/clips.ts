@@ -1,0 +1,90 @@
+import type { FastifyPluginAsync } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { LIMITS } from '../../config.js'
+import type { Clip as DomainClip } from '../../domain.js'
+import { AppError } from '../../errors.js'
+import { ingestFile } from '../../ingest/ingest-file.js'
+import { ingestUpload, removeClip } from '../../ingest/uploads.js'
+import { links } from '../../search/search.js'
+import { topTags } from '../../tagging/tag.js'
+import { answers } from '../answers.js'
+import { closedEarly } from '../closed-early.js'
+import type { HttpParts } from '../http.js'
+import { allowedPath } from '../roots.js'
+import { Clip, ClipBody, ClipForm, ClipId, ClipPage, ClipsQuery, ClipWithTags } from '../schemas.js'
+import { parse, receiveUpload } from '../upload.js'
+
+const LABELS_SHOWN = 10
+
+export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, uploadDir, mediaDir }) => {
+  const http = fastify.withTypeProvider<ZodTypeProvider>()
+  const { catalogue } = app.gallery
+  const params = z.object({ id: ClipId })
+
+  const add = {
+    operationId: 'addClip',
+    summary: 'Index an upload, or a file under an allowed root',
+    response: { ...answers(Clip, 201), ...answers(Clip) },
+  }
+  http.post('/v1/clips', { schema: add }, async (request, reply) => {
+    const parts = { ...app, signal: closedEarly(reply) }
+    const ingest = async () => {
+      if (!request.isMultipart()) {
+        const { path } = parse(ClipBody, request.body)
+        return ingestFile(await allowedPath(path, app.config.roots), parts)
+      }
+      await using upload = await receiveUpload(request, {
+        dir: uploadDir,
+        maxBytes: LIMITS.uploadBytes,
+        fields: ClipForm,
+      })
+      return await ingestUpload(upload, mediaDir, parts)
+    }
+    const { outcome, clip } = await ingest()
+    return reply.code(outcome === 'unchanged' ? 200 : 201).send(toClip(clip))
+  })
+
+  const list = {
+    operationId: 'listClips',
+    summary: 'List clips in the order in which they were indexed',
+    querystring: ClipsQuery,
+    response: answers(ClipPage),
+  }
+  http.get('/v1/clips', { schema: list }, async ({ query: { after, limit } }) => {
+    const clips = await catalogue.clips({ after, limit })
+    const next = clips.length === limit ? (clips.at(-1)?.id ?? null) : null
+    return { clips: clips.map(toClip), next }
+  })
+
+  const show = {
+    operationId: 'getClip',
+    summary: 'Show a clip with its labels',
+    params,
+    response: answers(ClipWithTags),
+  }
+  http.get('/v1/clips/:id', { schema: show }, async ({ params: { id } }) => {
+    const clip = await catalogue.clip(id)
+    if (!clip) throw notFound(id)
+    return { ...toClip(clip), ...topTags(await catalogue.tags(id), LABELS_SHOWN) }
+  })
+
+  const remove = {
+    operationId: 'removeClip',
+    summary: 'Take a clip out of the library',
+    params,
+    response: answers(z.null(), 204),
+  }
+  http.delete('/v1/clips/:id', { schema: remove }, async ({ params: { id } }, reply) => {
+    if (!(await removeClip(id, mediaDir, app.gallery))) throw notFound(id)
+    return reply.code(204).send(null)
+  })
+}
+
+export function notFound(id: string): AppError {
+  return new AppError('CLIP_NOT_FOUND', `The library has no clip ${id}.`)
+}
+
+function toClip(clip: DomainClip): z.infer<typeof Clip> {
+  return { ...clip, links: links(clip.id, clip.hasVisual) }
+}

@@ -1,0 +1,50 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { LIMITS } from '../../config.js'
+import type { Span } from '../../domain.js'
+import { AppError } from '../../errors.js'
+import type { Query } from '../../search/query.js'
+import { search } from '../../search/search.js'
+import { answers } from '../answers.js'
+import { closedEarly } from '../closed-early.js'
+import type { HttpParts } from '../http.js'
+import { SearchAnswer, SearchBody, SearchForm } from '../schemas.js'
+import { parse, receiveUpload } from '../upload.js'
+
+export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, uploadDir }) => {
+  const schema = {
+    operationId: 'search',
+    summary: 'Find what goes with a file, a clip or an embedding',
+    response: answers(SearchAnswer),
+  }
+  http.post('/v1/search', { schema }, async (request, reply) => {
+    const signal = closedEarly(reply)
+    if (!request.isMultipart()) {
+      const body = parse(SearchBody, request.body)
+      return search({ query: toQuery(body), limit: body.limit }, { ...app, signal })
+    }
+    await using upload = await receiveUpload(request, {
+      dir: uploadDir,
+      maxBytes: LIMITS.queryUploadBytes,
+      fields: SearchForm,
+    })
+    const { limit, from, to, ...range } = upload.fields
+    return await search(
+      { query: { kind: 'file', path: upload.path, from, to, range: toSpan(range) }, limit },
+      { ...app, signal },
+    )
+  })
+}
+
+function toQuery(asked: SearchBody): Query {
+  if ('clip' in asked) return { kind: 'clip', id: asked.clip, from: asked.from, to: asked.to, range: toSpan(asked) }
+  const { embedding, fingerprint, from, to } = asked
+  return { kind: 'embedding', vector: Float32Array.from(embedding), fingerprint, from, to }
+}
+
+function toSpan({ start, end }: { start?: number | undefined; end?: number | undefined }): Span | undefined {
+  if (start === undefined && end === undefined) return undefined
+  if (end === undefined || end <= (start ?? 0)) {
+    throw new AppError('REQUEST_INVALID', 'Expected a range with an `end` after its `start`.')
+  }
+  return { start: start ?? 0, end }
+}

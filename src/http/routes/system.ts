@@ -1,0 +1,49 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FastifyPluginAsync } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { LIMITS, PACKAGE_DIR } from '../../config.js'
+import { ffmpegVersion } from '../../media/ffmpeg-version.js'
+import { answers } from '../answers.js'
+import type { HttpParts } from '../http.js'
+import { Health, Labels, System } from '../schemas.js'
+
+export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }) => {
+  const http = fastify.withTypeProvider<ZodTypeProvider>()
+  const { encoder, gallery } = app
+  const { bundle } = encoder
+  const { version } = JSON.parse(await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'))
+
+  const labels = { operationId: 'listLabels', summary: 'The classes that tags come from', response: answers(Labels) }
+  http.get('/v1/labels', { schema: labels }, async () => ({ labels: bundle.classes }))
+
+  const system = {
+    operationId: 'getSystem',
+    summary: 'What runs here: bundle, provider in use, ffmpeg, library, limits',
+    response: answers(System),
+  }
+  http.get('/v1/system', { schema: system }, async () => {
+    const { name, fingerprint, dimension, licence, classes, format } = bundle
+    return {
+      version,
+      bundle: { name, fingerprint, dimension, licence, labels: classes.length, segmentSeconds: format.seconds },
+      providers: encoder.providers,
+      ffmpeg: await ffmpegVersion(),
+      library: await gallery.catalogue.counts(),
+      limits: LIMITS,
+    }
+  })
+
+  const live = { operationId: 'live', summary: 'Whether the process lives', response: answers(Health) }
+  http.get('/healthz', { schema: live }, async () => ({ status: 'ok' as const }))
+
+  const ready = {
+    operationId: 'ready',
+    summary: 'Whether it can answer queries',
+    response: { ...answers(Health), 503: Health },
+  }
+  http.get('/readyz', { schema: ready }, async (_, reply) => {
+    await gallery.catalogue.head()
+    return encoder.alive ? { status: 'ok' as const } : reply.code(503).send({ status: 'unready' as const })
+  })
+}

@@ -1,0 +1,27 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { LIMITS } from '../../config.js'
+import { AppError } from '../../errors.js'
+import { tagFile, topTags } from '../../tagging/tag.js'
+import { answers } from '../answers.js'
+import { closedEarly } from '../closed-early.js'
+import type { HttpParts } from '../http.js'
+import { Tags, TagsBody, TagsForm } from '../schemas.js'
+import { parse, receiveUpload } from '../upload.js'
+
+export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, uploadDir }) => {
+  const { catalogue } = app.gallery
+  const schema = { operationId: 'tag', summary: 'Name what is heard in a file or a clip', response: answers(Tags) }
+  http.post('/v1/tags', { schema }, async (request, reply) => {
+    if (!request.isMultipart()) {
+      const { clip, limit } = parse(TagsBody, request.body)
+      if (!(await catalogue.clip(clip))) throw new AppError('CLIP_NOT_FOUND', `The library has no clip ${clip}.`)
+      return topTags(await catalogue.tags(clip), limit)
+    }
+    await using upload = await receiveUpload(request, {
+      dir: uploadDir,
+      maxBytes: LIMITS.queryUploadBytes,
+      fields: TagsForm,
+    })
+    return await tagFile(upload.path, app.encoder, { limit: upload.fields.limit, signal: closedEarly(reply) })
+  })
+}

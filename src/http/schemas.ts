@@ -1,0 +1,138 @@
+import { z } from 'zod'
+import { LIMITS } from '../config.js'
+import { NOTES } from '../domain.js'
+import { ERROR_TITLES, type ErrorCode } from '../errors.js'
+
+/** The one source of what HTTP takes and gives: requests are checked by these, openapi.yaml is written from them. */
+const seconds = z.number().min(0).meta({ description: 'Seconds, as a decimal.' })
+/** Answers are readonly, as the domain's types are. */
+const list = <Item extends z.ZodType>(item: Item) => z.array(item).readonly()
+
+const probability = z.number().min(0).max(1)
+const score = z.number().meta({ description: 'Cosine similarity, in [-1, 1].' })
+
+export const Modality = z.enum(['audio', 'visual'])
+export const ClipId = z.string().min(1).max(64)
+
+export const Problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    code: z.enum(Object.keys(ERROR_TITLES) as [ErrorCode, ...ErrorCode[]]),
+    detail: z.string(),
+    requestId: z.string().optional(),
+    errors: z.array(z.object({ field: z.string(), detail: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457; `code` is stable, docs/errors.md explains each.' })
+
+export const Label = z.object({ mid: z.string(), name: z.string(), probability }).meta({ id: 'Label' })
+const Segment = z.object({ start: seconds, end: seconds, labels: list(Label) })
+
+export const Tags = z.object({ labels: list(Label), segments: list(Segment) }).meta({ id: 'Tags' })
+
+const Links = z.object({ media: z.string(), thumbnail: z.string().nullable() })
+
+export const Clip = z
+  .object({
+    id: ClipId,
+    path: z.string(),
+    seconds,
+    hasAudio: z.boolean(),
+    hasVisual: z.boolean(),
+    notes: list(z.enum(Object.keys(NOTES) as [keyof typeof NOTES])),
+    hash: z.string(),
+    bytes: z.number().int(),
+    indexedAt: z.string(),
+    links: Links,
+  })
+  .meta({ id: 'Clip' })
+
+export const ClipWithTags = Clip.extend(Tags.shape).meta({ id: 'ClipWithTags' })
+export const ClipPage = z.object({ clips: list(Clip), next: ClipId.nullable() }).meta({ id: 'ClipPage' })
+
+const Hit = z.object({
+  rank: z.number().int().min(1),
+  score,
+  clip: Clip.pick({ id: true, path: true, seconds: true, hasAudio: true, hasVisual: true }),
+  moments: list(z.object({ start: seconds, end: seconds, score })),
+  links: Links,
+})
+
+export const SearchAnswer = z
+  .object({
+    query: z.object({ from: Modality, seconds: seconds.nullable() }),
+    to: Modality,
+    bundle: z.object({ name: z.string(), fingerprint: z.string() }),
+    hits: list(Hit),
+    timings: z.object({ decodeMs: z.number(), encodeMs: z.number(), searchMs: z.number() }),
+  })
+  .meta({ id: 'SearchAnswer' })
+
+// Numbers of a form arrive as text; in JSON they are numbers already.
+const formNumber = z.coerce.number()
+
+const SearchOptions = {
+  from: Modality.optional().meta({ description: 'What the query is judged by.' }),
+  to: Modality.optional().meta({ description: 'What is wanted back; the other modality where it is clear.' }),
+  limit: formNumber.int().min(1).max(LIMITS.hits).default(20),
+}
+const Range = {
+  start: formNumber.min(0).optional().meta({ description: 'Only this range of the query, in seconds: start…' }),
+  end: formNumber.positive().optional().meta({ description: '…and end.' }),
+}
+
+export const SearchForm = z.strictObject({ ...SearchOptions, ...Range }).meta({ id: 'SearchForm' })
+
+export const SearchBody = z
+  .union([
+    z.strictObject({ clip: ClipId, ...SearchOptions, ...Range }),
+    z.strictObject({
+      embedding: z.array(z.number()).min(1).max(8192),
+      fingerprint: z.string().optional(),
+      ...SearchOptions,
+    }),
+  ])
+  .meta({ id: 'SearchBody' })
+export type SearchBody = z.infer<typeof SearchBody>
+
+const labelLimit = formNumber.int().min(1).max(LIMITS.labels).default(10)
+export const TagsForm = z.strictObject({ limit: labelLimit }).meta({ id: 'TagsForm' })
+export const TagsBody = z.strictObject({ clip: ClipId, limit: labelLimit }).meta({ id: 'TagsBody' })
+
+export const ClipForm = z.strictObject({}).meta({ id: 'ClipForm' })
+export const ClipBody = z.strictObject({ path: z.string().min(1).max(4096) }).meta({ id: 'ClipBody' })
+
+export const ClipsQuery = z.object({
+  after: ClipId.optional(),
+  limit: formNumber.int().min(1).max(LIMITS.pageOfClips).default(50),
+})
+
+export const Labels = z
+  .object({ labels: list(z.object({ index: z.number().int(), mid: z.string(), name: z.string() })) })
+  .meta({ id: 'Labels' })
+
+export const System = z
+  .object({
+    version: z.string(),
+    bundle: z.object({
+      name: z.string(),
+      fingerprint: z.string(),
+      dimension: z.number().int(),
+      segmentSeconds: seconds,
+      labels: z.number().int(),
+      licence: z.string(),
+    }),
+    providers: z.object({ inUse: z.string(), refused: list(z.object({ provider: z.string(), reason: z.string() })) }),
+    ffmpeg: z.string(),
+    library: z.object({
+      clips: z.number().int(),
+      segments: z.number().int(),
+      embeddings: z.object({ audio: z.number().int(), visual: z.number().int() }),
+      failures: z.number().int(),
+    }),
+    limits: z.record(z.string(), z.number()),
+  })
+  .meta({ id: 'System' })
+
+export const Health = z.object({ status: z.enum(['ok', 'unready']) }).meta({ id: 'Health' })

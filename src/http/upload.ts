@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { MultipartFile } from '@fastify/multipart'
+import type { FastifyRequest } from 'fastify'
+import type { z } from 'zod'
+import { AppError } from '../errors.js'
+
+export interface Upload<Fields> extends AsyncDisposable {
+  readonly path: string // a temporary file; gone when the upload is disposed of
+  readonly filename: string // as the client calls it: for its ending and for people, never for opening
+  readonly fields: Fields
+}
+
+export interface UploadOptions<Fields> {
+  readonly dir: string
+  readonly maxBytes: number
+  readonly fields: z.ZodType<Fields>
+}
+
+/** Streams the `file` of a multipart request to disk and checks its other fields. REQUEST_INVALID, UPLOAD_TOO_LARGE. */
+export async function receiveUpload<Fields>(
+  request: FastifyRequest,
+  { dir, maxBytes, fields: schema }: UploadOptions<Fields>,
+): Promise<Upload<Fields>> {
+  await mkdir(dir, { recursive: true })
+  const path = join(dir, randomUUID())
+  const discard = () => rm(path, { force: true })
+  const fields: Record<string, unknown> = {}
+  let filename: string | null = null
+  try {
+    for await (const part of request.parts({ limits: { fileSize: maxBytes, files: 1, fields: 20, parts: 21 } })) {
+      if (part.type === 'field') fields[part.fieldname] = part.value
+      else {
+        await save(part, path, maxBytes)
+        filename = part.filename
+      }
+    }
+    if (filename === null) throw new AppError('REQUEST_INVALID', 'Expected a part named "file" with the media.')
+    return { path, filename, fields: parse(schema, fields), [Symbol.asyncDispose]: discard }
+  } catch (error) {
+    await discard()
+    throw error
+  }
+}
+
+/** Checks fields or a JSON body against its schema; REQUEST_INVALID names each field that is wrong. */
+export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const problems = parsed.error.issues.map(({ path, message }) =>
+    path.length > 0 ? `${path.join('.')}: ${message}` : message,
+  )
+  throw new AppError('REQUEST_INVALID', problems.join('; '), { cause: parsed.error })
+}
+
+async function save(part: MultipartFile, path: string, maxBytes: number): Promise<void> {
+  if (part.fieldname !== 'file') {
+    part.file.resume()
+    throw new AppError('REQUEST_INVALID', `Expected the media in a part named "file", got "${part.fieldname}".`)
+  }
+  await pipeline(part.file, createWriteStream(path))
+  if (part.file.truncated) {
+    throw new AppError(
+      'UPLOAD_TOO_LARGE',
+      `An upload here may have at most ${maxBytes} bytes: index larger files by path.`,
+    )
+  }
+}

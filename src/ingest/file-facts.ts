@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import { AppError } from '../errors.js'
+
+export interface FileFacts {
+  readonly bytes: number
+  readonly mtimeMs: number
+}
+
+/** FILE_NOT_FOUND, FILE_UNREADABLE. */
+export async function fileFacts(path: string): Promise<FileFacts> {
+  try {
+    const { size, mtimeMs } = await stat(path)
+    return { bytes: size, mtimeMs }
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    throw new AppError(missing ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE', `${path}: ${String(cause)}`, { cause })
+  }
+}
+
+/** SHA-256 of a file's bytes, hex. FILE_UNREADABLE. */
+export async function contentHash(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256')
+  try {
+    await pipeline(createReadStream(path), hash, { ...(signal && { signal }) })
+  } catch (cause) {
+    signal?.throwIfAborted()
+    throw new AppError('FILE_UNREADABLE', `${path}: ${String(cause)}`, { cause })
+  }
+  return hash.digest('hex')
+}

@@ -1,0 +1,127 @@
+import { LIMITS } from '../config.js'
+import type { Clip, ClipId, Modality, SegmentId, Span } from '../domain.js'
+import type { SegmentOfClip } from '../gallery/catalogue.js'
+import type { Gallery } from '../gallery/gallery.js'
+import { type Probe, type ProbeParts, probe, type Query } from './query.js'
+
+export interface Moment extends Span {
+  readonly score: number // cosine
+}
+
+export interface Hit {
+  readonly rank: number
+  readonly score: number // of its best moment
+  readonly clip: Pick<Clip, 'id' | 'path' | 'seconds' | 'hasAudio' | 'hasVisual'>
+  readonly moments: readonly Moment[] // best first
+  readonly links: { readonly media: string; readonly thumbnail: string | null }
+}
+
+export interface SearchAnswer {
+  readonly query: { readonly from: Modality; readonly seconds: number | null }
+  readonly to: Modality
+  readonly bundle: { readonly name: string; readonly fingerprint: string }
+  readonly hits: readonly Hit[]
+  readonly timings: { readonly decodeMs: number; readonly encodeMs: number; readonly searchMs: number }
+}
+
+export interface SearchRequest {
+  readonly query: Query
+  readonly limit: number // hits wanted
+}
+
+/** Answers a query with the clips whose segments are nearest to any of its windows. */
+export async function search({ query, limit }: SearchRequest, parts: ProbeParts): Promise<SearchAnswer> {
+  const asked = await probe(query, parts)
+  const started = performance.now()
+  const hits = await nearestClips(asked, { limit, gallery: parts.gallery, signal: parts.signal })
+  const { name, fingerprint } = parts.encoder.bundle
+  return {
+    query: { from: asked.from, seconds: asked.seconds },
+    to: asked.to,
+    bundle: { name, fingerprint },
+    hits,
+    timings: rounded({ ...asked.timings, searchMs: performance.now() - started }),
+  }
+}
+
+interface HitParts {
+  readonly limit: number
+  readonly gallery: Gallery
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Asks for more segments until there are clips enough: the best segments may all belong to one long clip. */
+async function nearestClips(asked: Probe, { limit, gallery, signal }: HitParts): Promise<Hit[]> {
+  const { catalogue } = gallery
+  // A clip is its own nearest neighbour in its own modality, which says nothing; across modalities it is the best answer.
+  const except = asked.clip && asked.from === asked.to ? await catalogue.segmentIds(asked.clip) : []
+  for (let wanted = limit * 4; ; wanted *= 4) {
+    const { scores, exhausted } = await nearestSegments(asked, { wanted, except, gallery, signal })
+    const moments = momentsByClip(await catalogue.segmentsById([...scores.keys()]), scores)
+    if (moments.size < limit && !exhausted) continue
+    const best = [...moments].sort(([, a], [, b]) => b[0].score - a[0].score).slice(0, limit)
+    const clips = await catalogue.clipsById(best.map(([id]) => id))
+    return best.flatMap(([id, found]) => toHit(clips.get(id), found)).map((hit, i) => ({ rank: i + 1, ...hit }))
+  }
+}
+
+interface SegmentParts {
+  readonly wanted: number
+  readonly except: readonly SegmentId[]
+  readonly gallery: Gallery
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Each segment with its score against the window of the query that it is nearest to. */
+async function nearestSegments(asked: Probe, { wanted, except, gallery, signal }: SegmentParts) {
+  const scores = new Map<SegmentId, number>()
+  let exhausted = true
+  for (const vector of asked.vectors) {
+    const neighbours = await gallery.nearest({ vector, modality: asked.to, limit: wanted, except }, signal)
+    exhausted &&= neighbours.length < wanted
+    for (const { segment, score } of neighbours) scores.set(segment, Math.max(score, scores.get(segment) ?? -1))
+  }
+  return { scores, exhausted }
+}
+
+type Moments = [Moment, ...Moment[]]
+
+/** The clips of the segments found, each with its moments, best first. */
+function momentsByClip(
+  segments: ReadonlyMap<SegmentId, SegmentOfClip>,
+  scores: ReadonlyMap<SegmentId, number>,
+): Map<ClipId, Moments> {
+  const byClip = new Map<ClipId, Moments>()
+  const bestFirst = [...scores].sort(([, a], [, b]) => b - a)
+  for (const [id, score] of bestFirst) {
+    const segment = segments.get(id)
+    if (!segment) continue // removed since the index answered
+    const moment = { start: segment.start, end: segment.end, score }
+    const moments = byClip.get(segment.clip)
+    if (moments) moments.push(moment)
+    else byClip.set(segment.clip, [moment])
+  }
+  return byClip
+}
+
+function toHit(clip: Clip | undefined, moments: Moments): Omit<Hit, 'rank'>[] {
+  if (!clip) return []
+  const { id, path, seconds, hasAudio, hasVisual } = clip
+  return [
+    {
+      score: moments[0].score,
+      clip: { id, path, seconds, hasAudio, hasVisual },
+      moments: moments.slice(0, LIMITS.momentsPerHit),
+      links: links(id, hasVisual),
+    },
+  ]
+}
+
+/** Where a clip's media and picture are served. */
+export function links(id: ClipId, hasVisual: boolean): Hit['links'] {
+  return { media: `/v1/clips/${id}/media`, thumbnail: hasVisual ? `/v1/clips/${id}/thumbnail` : null }
+}
+
+function rounded<T extends Record<string, number>>(timings: T): T {
+  return Object.fromEntries(Object.entries(timings).map(([name, ms]) => [name, Math.round(ms * 10) / 10])) as T
+}
