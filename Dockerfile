@@ -1,0 +1,26 @@
+# docker build -t earshot . && docker run -p 7411:7411 -v earshot:/data -v /my/clips:/media:ro earshot
+FROM node:22-bookworm-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends python3 make g++ && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY tsconfig.json ./
+COPY src ./src
+RUN npx tsc && npm prune --omit=dev
+
+FROM node:22-bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends ffmpeg && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist/src ./dist/src
+COPY package.json openapi.yaml LICENSE NOTICE ./
+COPY migrations ./migrations
+COPY models ./models
+ENV NODE_ENV=production EARSHOT_DATA=/data EARSHOT_HOST=0.0.0.0 EARSHOT_PORT=7411 EARSHOT_ROOTS=/media
+RUN mkdir /data && chown node:node /data
+USER node
+VOLUME /data
+EXPOSE 7411
+HEALTHCHECK --start-period=20s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.EARSHOT_PORT}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "dist/src/cli/main.js"]
+CMD ["serve"]

@@ -1,0 +1,24 @@
+/**
+ * Speed, as ratios measured in one run: `npm run bench -- [folder of clips]`, by default test/fixtures. Retrieval has a
+ * bench of its own: retrieval.ts.
+ */
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { PACKAGE_DIR } from '../src/config.js'
+import { scan } from '../src/ingest/scan.js'
+import { benchEncode } from './encode.js'
+import { benchGallery } from './gallery.js'
+import { benchIngest } from './ingest.js'
+
+const WHOLE = /\/(?!bad_|odd_)[^/]+$/ // of the fixtures: neither broken nor an hour long
+
+const [folder = join(PACKAGE_DIR, 'test', 'fixtures')] = process.argv.slice(2)
+const files: string[] = []
+for await (const file of scan([folder], { onWarning: console.error })) if (WHOLE.test(file)) files.push(file)
+
+console.log(
+  `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}`,
+)
+await benchEncode()
+await benchIngest(files)
+await benchGallery()

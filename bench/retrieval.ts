@@ -1,0 +1,55 @@
+/**
+ * A folder of clips as its own benchmark, through the product: index, then ask each clip's sound for pictures and its
+ * picture for sounds; the right answer is the clip itself. `node dist/bench/retrieval.js <folder>`
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type App, openApp } from '../src/app.js'
+import { LIMITS, readConfig } from '../src/config.js'
+import { MODALITIES, type Modality, other } from '../src/domain.js'
+import { ingestPaths } from '../src/ingest/ingest-paths.js'
+import { search } from '../src/search/search.js'
+import { interval, median } from './statistics.js'
+
+async function benchRetrieval(folder: string): Promise<void> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
+  try {
+    await using app = await openApp(readConfig({ ...process.env, EARSHOT_DATA: dataDir }))
+    const options = { concurrency: app.config.threads, onWarning: console.error, onProgress: () => {} }
+    const report = await ingestPaths([folder], app, options)
+    const both = (await app.gallery.catalogue.clips({ limit: LIMITS.hits })).filter(
+      (clip) => clip.hasAudio && clip.hasVisual,
+    )
+    console.log(
+      `${both.length} clips with sound and picture, ${report.failed.length} files failed, bundle ${app.encoder.bundle.name}`,
+    )
+    for (const from of MODALITIES) {
+      const ranks = await Promise.all(both.map(({ id, path }) => rankOf(id, path, from, app)))
+      console.log(`${from} → ${other(from)}  ${describe(ranks)}`)
+    }
+  } finally {
+    await rm(dataDir, { recursive: true })
+  }
+}
+
+/** Strict: a clip with the same score counts as ahead. Infinity where the clip is not among the hits. */
+async function rankOf(id: string, path: string, from: Modality, app: App): Promise<number> {
+  const query = { kind: 'file', path, from, to: other(from) } as const
+  const { hits } = await search({ query, limit: LIMITS.hits }, app)
+  const own = hits.find(({ clip }) => clip.id === id)
+  return own ? hits.filter(({ score }) => score >= own.score).length : Infinity
+}
+
+function describe(ranks: readonly number[]): string {
+  const recall = (k: number) => (of: readonly number[]) => (100 * of.filter((rank) => rank <= k).length) / of.length
+  const figures = [1, 5, 10].map((k) => {
+    const [low, high] = interval(ranks, recall(k))
+    return `R@${k} ${recall(k)(ranks).toFixed(1)} % [${low.toFixed(0)}, ${high.toFixed(0)}]`
+  })
+  return `${figures.join('  ')}  median rank ${median(ranks)}  (n = ${ranks.length}, 95 % bootstrap intervals)`
+}
+
+const [folder] = process.argv.slice(2)
+if (!folder) throw new Error('Usage: node dist/bench/retrieval.js <folder of clips>')
+await benchRetrieval(folder)

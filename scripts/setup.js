@@ -1,0 +1,91 @@
+// What demo, test and dev need before anything of the project can run: plain Node, no packages.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const TRAINING = join(ROOT, 'training')
+const VENV = join(TRAINING, '.venv')
+export const PYTHON = join(VENV, 'bin', 'python')
+
+/** Runs a command in the project's folder, its output shown; ends the process with a plain line where it fails. */
+export function run(command, args, options = {}) {
+  const { status, error } = spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'], ...options })
+  if (error) stop(`${command} cannot be run: ${error.message}`)
+  if (status !== 0) stop(`${[command, ...args].join(' ')} ended with ${status}`)
+}
+
+export function stop(message) {
+  console.error(message)
+  process.exit(1)
+}
+
+/** Node packages, ffmpeg and the compiled code. Each step is passed over where it was done already. */
+export function setUp() {
+  const major = Number(process.versions.node.split('.')[0])
+  if (major < 20) stop(`Earshot needs Node 20 or newer, this is ${process.version}.`)
+  installPackages()
+  installFfmpeg()
+  run('npm', ['run', '--silent', 'build'])
+}
+
+function installPackages() {
+  once('package-lock.json', join(ROOT, 'node_modules'), () => {
+    say('Installing packages; two of them are compiled, which takes a few minutes …')
+    run('npm', ['ci', '--no-audit', '--no-fund'])
+  })
+}
+
+/** The Python of training/, in a virtual environment of its own. */
+export function setUpTraining() {
+  const python = ['python3.13', 'python3.12', 'python3.11', 'python3'].find((name) => works(name, ['-c', PYTHON_CHECK]))
+  if (!python) stop('training/ needs Python 3.11 or newer with the venv module (Debian: apt-get install python3-venv).')
+  once('training/requirements.txt', VENV, () => {
+    say("Installing the training pipeline's packages (PyTorch among them: some 3 GB to download) …")
+    run(python, ['-m', 'venv', VENV])
+    run(PYTHON, ['-m', 'pip', 'install', '--quiet', 'uv'])
+    run(PYTHON, ['-m', 'uv', 'pip', 'install', '--quiet', '--python', PYTHON, '-r', 'training/requirements.txt'])
+  })
+}
+
+const PYTHON_CHECK = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
+
+/** Does what a file asks for unless that was done for this very file; the mark lies in the folder that it fills. */
+function once(file, folder, work) {
+  const mark = join(folder, '.earshot-installed')
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(ROOT, file)))
+    .digest('hex')
+  if (existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return
+  work()
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(mark, wanted)
+}
+
+const FFMPEG_INSTALLERS = [
+  ['apt-get', 'apt-get update && apt-get install -y --no-install-recommends ffmpeg'],
+  ['apk', 'apk add ffmpeg'],
+  ['dnf', 'dnf install -y ffmpeg-free'],
+  ['pacman', 'pacman -S --noconfirm ffmpeg'],
+  ['brew', 'brew install ffmpeg'],
+]
+
+function installFfmpeg() {
+  if (works('ffmpeg', ['-version']) && works('ffprobe', ['-version'])) return
+  const [manager, command] = FFMPEG_INSTALLERS.find(([name]) => works(name, ['--version'])) ?? []
+  const may = manager === 'brew' || process.getuid?.() === 0
+  if (!may)
+    stop(`Earshot needs ffmpeg 5 or newer. Install it and start again${command ? `: sudo sh -c '${command}'` : ''}`)
+  say(`Installing ffmpeg: ${command}`)
+  run('sh', ['-c', command], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+}
+
+function works(command, args) {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
+}
+
+export function say(line) {
+  console.error(`\n${line}`)
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import { PACKAGE_DIR } from '../../src/config.js'
+import { fixture, temporaryDir } from '../workplace.js'
+
+const CLI = join(PACKAGE_DIR, 'dist', 'src', 'cli', 'main.js')
+
+function start(args: readonly string[], env: Record<string, string> = {}) {
+  return spawn(process.execPath, [CLI, ...args], {
+    env: { ...process.env, EARSHOT_PROVIDERS: 'cpu', EARSHOT_LOG: 'silent', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+async function earshot(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = start(args)
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => (stdout += chunk))
+  child.stderr.on('data', (chunk) => (stderr += chunk))
+  const [code] = await once(child, 'close')
+  return { code, stdout, stderr }
+}
+
+it('indexes, searches by file and by id, and tags', async (test) => {
+  const data = await temporaryDir(test)
+  const json = ['--json', '--data', data]
+
+  const index = await earshot('index', fixture('guitar_cc0.mp4'), fixture('photo_dog.webp'), ...json)
+  assert.equal(index.code, 0, index.stderr)
+  assert.deepEqual(
+    { ...JSON.parse(index.stdout), seconds: 0 },
+    { indexed: 2, unchanged: 0, partial: 0, failed: [], seconds: 0 },
+  )
+
+  const byFile = await earshot('search', fixture('sound_guit_e_slide.opus'), '--limit', '1', ...json)
+  const [hit] = JSON.parse(byFile.stdout).hits
+  assert.equal(hit.clip.path, fixture('guitar_cc0.mp4'))
+
+  const byId = await earshot('search', hit.clip.id, '--from', 'audio', '--to', 'visual', ...json)
+  assert.equal(JSON.parse(byId.stdout).query.from, 'audio')
+
+  const tags = await earshot('tag', fixture('guitar_cc0.mp4'), '--limit', '4', ...json)
+  assert.ok(
+    JSON.parse(tags.stdout).labels.some(({ name }: { name: string }) => /guitar/i.test(name)),
+    tags.stdout,
+  )
+})
+
+it('ends with 2 when some files fail, with 3 when all do', async (test) => {
+  const data = await temporaryDir(test)
+
+  const some = await earshot('index', fixture('bad_empty.mp4'), fixture('photo_cat.webp'), '--data', data)
+  const all = await earshot('index', fixture('bad_empty.mp4'), '--data', data, '--json')
+
+  assert.equal(some.code, 2)
+  assert.match(some.stdout, /MEDIA_EMPTY .*bad_empty\.mp4/)
+  assert.equal(all.code, 3)
+  assert.equal(JSON.parse(all.stdout).failed[0].code, 'MEDIA_EMPTY')
+})
+
+it('ends with 1 and says how when it is called wrongly', async () => {
+  for (const args of [
+    ['fly'],
+    ['index'],
+    ['search'],
+    ['search', 'a', '--smell'],
+    ['search', 'a', '--limit', '0'],
+    ['search', 'a', '--to', 'smell'],
+  ]) {
+    const { code, stderr } = await earshot(...args)
+    assert.equal(code, 1, args.join(' '))
+    assert.match(stderr, /USAGE/)
+  }
+})
+
+it('gives one JSON value also when it fails', async (test) => {
+  const data = await temporaryDir(test)
+
+  const { code, stdout } = await earshot('search', 'nobody', '--json', '--data', data)
+
+  assert.equal(code, 3)
+  assert.equal(JSON.parse(stdout).code, 'CLIP_NOT_FOUND')
+})
+
+it('helps, with examples', async () => {
+  for (const command of ['index', 'search', 'tag', 'serve', 'doctor']) {
+    const { code, stdout } = await earshot(command, '--help')
+    assert.equal(code, 0)
+    assert.match(stdout, /Examples:\n {2}earshot|Examples:\n {2}EARSHOT/)
+  }
+})
+
+it('examines itself', async (test) => {
+  const { code, stdout } = await earshot('doctor', '--json', '--data', await temporaryDir(test))
+
+  const { ok, findings } = JSON.parse(stdout)
+  assert.equal(code, 0, stdout)
+  assert.equal(ok, true)
+  assert.deepEqual(
+    findings.map(({ check }: { check: string }) => check),
+    ['ffmpeg', 'bundle', 'provider', 'encoder', 'library'],
+  )
+})
+
+it('serves until it is told to stop, and then ends well', async (test) => {
+  const child = start(['serve', '--port', '0', '--json', '--data', await temporaryDir(test)])
+  const [line] = await once(child.stdout, 'data')
+  const { url } = JSON.parse(String(line))
+
+  assert.equal((await fetch(`${url}/readyz`)).status, 200)
+  child.kill('SIGTERM')
+  const [code] = await once(child, 'close')
+  assert.equal(code, 0)
+})

@@ -1,0 +1,27 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type App, openApp } from '../src/app.js'
+import { type Config, PACKAGE_DIR, readConfig } from '../src/config.js'
+
+export const FIXTURES = join(PACKAGE_DIR, 'test', 'fixtures')
+export const fixture = (name: string) => join(FIXTURES, name)
+
+/** A folder of the test's own, gone when the test ends. */
+export async function temporaryDir(test: Pick<TestContext, 'after'>): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'earshot-test-'))
+  test.after(() => rm(dir, { recursive: true, force: true }))
+  return dir
+}
+
+export function testConfig(dataDir: string, settings: Record<string, string> = {}): Config {
+  return readConfig({ EARSHOT_DATA: dataDir, EARSHOT_PROVIDERS: 'cpu', EARSHOT_LOG: 'silent', ...settings })
+}
+
+/** The whole app on the starter bundle, with an empty library. */
+export async function temporaryApp(test: Pick<TestContext, 'after'>, settings?: Record<string, string>): Promise<App> {
+  const app = await openApp(testConfig(await temporaryDir(test), settings))
+  test.after(() => app[Symbol.asyncDispose]())
+  return app
+}
