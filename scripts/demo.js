@@ -84,5 +84,10 @@ function earshot(...args) {
   return JSON.parse(stdout)
 }
 
-const round = (number) => Math.round(number * 1000) / 1000
-const name = (path) => path.split('/').at(-1)
+function round(number) {
+  return Math.round(number * 1000) / 1000
+}
+
+function name(path) {
+  return path.split('/').at(-1)
+}

@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ROOT, run } from './setup.js'
+import { build, ROOT } from './setup.js'
 
-run('npm', ['run', '--silent', 'build'])
+build()
 const { openApp } = await import('../dist/src/app.js')
 const { readConfig } = await import('../dist/src/config.js')
 const { buildHttp } = await import('../dist/src/http/http.js')

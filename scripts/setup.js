@@ -28,7 +28,11 @@ export function setUp() {
   if (major < 20) stop(`Earshot needs Node 20 or newer, this is ${process.version}.`)
   installPackages()
   installFfmpeg()
-  run('npm', ['run', '--silent', 'build'])
+  build()
+}
+
+export function build() {
+  run(join(ROOT, 'node_modules', '.bin', 'tsc'), [])
 }
 
 function installPackages() {

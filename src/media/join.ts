@@ -13,6 +13,9 @@ export interface Summary {
   readonly picture: PictureSummary | null
 }
 
+/** Seconds to the millisecond: finer than any header, and fit to be read. */
+export const toMs = (seconds: number): number => Math.round(seconds * 1000) / 1000
+
 const NO_HALF = { done: true, value: null } as const
 
 /** Sound and picture side by side, one segment of each at a time: neither runs ahead of the other. */
@@ -28,7 +31,7 @@ export async function* join(
       const seconds = Math.max(heard.done ? 0 : heard.value.seconds, seen.done ? 0 : seen.value.seconds)
       yield {
         start: from,
-        end: Math.min(from + Math.min(seconds, segmentSeconds), end),
+        end: toMs(Math.min(from + Math.min(seconds, segmentSeconds), end)),
         samples: heard.done ? null : heard.value.samples,
         frames: seen.done ? [] : seen.value.frames,
       }

@@ -1,6 +1,6 @@
 import type { Note } from '../domain.js'
 import { AppError } from '../errors.js'
-import type { Summary } from './join.js'
+import { type Summary, toMs } from './join.js'
 import type { Probe } from './probe.js'
 import type { Report } from './report.js'
 import type { Source } from './source.js'
@@ -37,7 +37,7 @@ export function conclude(decoding: Decoding): DecodeOutcome {
   if (!hasSound && !picture.decoded && (isHalfLost || isWhole)) throw damaged(source, Object.values(reports))
   if (!sound.audible && !picture.visible && !isHalf) throw noContent(source)
 
-  const seconds = Math.min(Math.max(sound.seconds, picture.seconds), window.end - window.start)
+  const seconds = toMs(Math.min(Math.max(sound.seconds, picture.seconds), window.end - window.start))
   const notes: Note[] = []
   if (hasSound && !sound.audible) notes.push('AUDIO_SILENT')
   if (sound.audible && sound.seconds < SHORT_SOUND_SECONDS) notes.push('AUDIO_SHORT')
