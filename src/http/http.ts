@@ -13,6 +13,7 @@ import { mediaRoutes } from './routes/media.js'
 import { searchRoutes } from './routes/search.js'
 import { systemRoutes } from './routes/system.js'
 import { tagsRoutes } from './routes/tags.js'
+import { removeAbandoned } from './upload.js'
 
 /** What a route may ask for. */
 export interface HttpParts {
@@ -45,6 +46,7 @@ export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance>
     thumbnailDir: join(dataDir, 'thumbnails'),
   }
   await mkdir(parts.thumbnailDir, { recursive: true })
+  await removeAbandoned(parts.uploadDir)
   await registerOpenapi(http)
   await http.register(multipart)
   for (const routes of [searchRoutes, tagsRoutes, clipsRoutes, mediaRoutes, systemRoutes]) {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { MultipartFile } from '@fastify/multipart'
@@ -25,7 +25,6 @@ export async function receiveUpload<Fields>(
   request: FastifyRequest,
   { dir, maxBytes, fields: schema }: UploadOptions<Fields>,
 ): Promise<Upload<Fields>> {
-  await mkdir(dir, { recursive: true })
   const path = join(dir, randomUUID())
   const discard = () => rm(path, { force: true })
   const fields: Record<string, unknown> = {}
@@ -45,6 +44,17 @@ export async function receiveUpload<Fields>(
     throw error
   }
 }
+
+/** Removes what a killed process left behind; what is younger than a day may belong to one that runs. */
+export async function removeAbandoned(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  for (const name of await readdir(dir)) {
+    const { mtimeMs } = await stat(join(dir, name))
+    if (Date.now() - mtimeMs > ABANDONED_MS) await rm(join(dir, name), { force: true })
+  }
+}
+
+const ABANDONED_MS = 24 * 3600 * 1000
 
 /** Checks fields or a JSON body against its schema; REQUEST_INVALID names each field that is wrong. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { access, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { FastifyInstance } from 'fastify'
@@ -10,6 +10,7 @@ import { PACKAGE_DIR } from '../../src/config.js'
 import { buildHttp } from '../../src/http/http.js'
 import { openapiYaml } from '../../src/http/openapi.js'
 import { Clip, ClipPage, Health, Labels, Problem, SearchAnswer, System, Tags } from '../../src/http/schemas.js'
+import { removeAbandoned } from '../../src/http/upload.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { FIXTURES, fixture, temporaryApp, temporaryDir } from '../workplace.js'
 
@@ -251,7 +252,15 @@ describe('the HTTP API', () => {
     assert.equal(openapiYaml(http), await readFile(join(PACKAGE_DIR, 'openapi.yaml'), 'utf8'), 'run `npm run openapi`')
   })
 
-  it('leaves no upload behind', async () => {
-    assert.deepEqual(await readdir(join(app.config.dataDir, 'uploads')), [])
+  it('leaves no upload behind, and clears what a killed process left', async () => {
+    const uploads = join(app.config.dataDir, 'uploads')
+    assert.deepEqual(await readdir(uploads), [])
+
+    await writeFile(join(uploads, 'young'), '')
+    await writeFile(join(uploads, 'old'), '')
+    await utimes(join(uploads, 'old'), new Date(0), new Date(0))
+    await removeAbandoned(uploads)
+
+    assert.deepEqual(await readdir(uploads), ['young'])
   })
 })
