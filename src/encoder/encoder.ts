@@ -56,7 +56,7 @@ export class Encoder implements AsyncDisposable {
     })
     const encoder = new Encoder(bundle, await ready(worker), worker)
     try {
-      await encoder.verify()
+      await encoder.#verify()
       return encoder
     } catch (error) {
       await encoder[Symbol.asyncDispose]()
@@ -87,7 +87,7 @@ export class Encoder implements AsyncDisposable {
     return this.#broken === null
   }
 
-  async verify(): Promise<void> {
+  async #verify(): Promise<void> {
     const { golden, format } = this.bundle
     const options = { priority: 'query' } as const
     const sound = await this.encodeSound(goldenSamples(golden.audio.length, format), options)

@@ -54,7 +54,7 @@ export interface Problem {
 
 export function toProblem({ code, message }: AppError): Problem {
   return {
-    type: `https://earshot.invalid/errors#${code.toLowerCase()}`,
+    type: `urn:earshot:error:${code}`,
     title: ERROR_TITLES[code],
     status: STATUS[code],
     code,

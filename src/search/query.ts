@@ -94,6 +94,7 @@ async function fromClip({ id, range, from }: Extract<Query, { kind: 'clip' }>, p
   const clip = await catalogue.clip(id)
   if (!clip) throw new AppError('CLIP_NOT_FOUND', `The library has no clip ${id}.`)
   if (range) return { ...(await fromFile({ path: clip.path, range, from }, parts)), clip: id }
+  refuseLong(clip.seconds)
   const [audio, visual] = await Promise.all([catalogue.embeddings(id, 'audio'), catalogue.embeddings(id, 'visual')])
   return { vectors: { audio, visual }, seconds: clip.seconds, clip: id, timings: noTimings() }
 }

@@ -200,6 +200,18 @@ describe('the HTTP API', () => {
     assert.equal((await get('/readyz')).status, 200)
   })
 
+  it('speaks of an upload by the name that the client gave it, whatever that is', async () => {
+    for (const [given, shown] of [
+      ['käse.mp4', /käse\.mp4/],
+      ['../../../etc/x.mp4', /x\.mp4/],
+      ['..', /upload/],
+    ] as const) {
+      const { detail } = await read(Problem, postFile('/v1/search', new Blob([]), {}, given))
+      assert.match(detail, shown)
+      assert.doesNotMatch(detail, /\.\./)
+    }
+  })
+
   it('names the field that is wrong', async () => {
     assert.deepEqual(await problem(postJson('/v1/search', { clip: guitar, to: 'smell' })), {
       status: 400,
@@ -215,6 +227,18 @@ describe('the HTTP API', () => {
       code: 'REQUEST_INVALID',
     })
     assert.deepEqual(await problem(get('/v1/clips?limit=0')), { status: 400, code: 'REQUEST_INVALID' })
+    const detail = (body: object) => read(Problem, postJson('/v1/search', body)).then((answer) => answer.detail)
+    assert.match(await detail({ clip: guitar, to: 'smell' }), /^to: /)
+    assert.match(await detail({ embedding: ['x'], to: 'audio' }), /^embedding\.0: /)
+    for (const [type, body] of [
+      ['multipart/form-data', 'x'],
+      ['multipart/form-data; boundary=x', '--x\r\ncut'],
+    ] as const) {
+      const cut = fetch(`${url}/v1/search`, { method: 'POST', body, headers: { 'content-type': type } })
+      assert.deepEqual(await problem(cut), { status: 400, code: 'REQUEST_INVALID' }, type)
+    }
+    const noBody = fetch(`${url}/v1/search`, { method: 'POST' })
+    assert.deepEqual(await problem(noBody), { status: 400, code: 'REQUEST_INVALID' })
     const noFile = fetch(`${url}/v1/search`, { method: 'POST', body: new FormData() })
     assert.deepEqual(await problem(noFile), { status: 400, code: 'REQUEST_INVALID' })
     const broken = fetch(`${url}/v1/search`, {
