@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, PACKAGE_DIR } from './config.js'
 import { type Bundle, loadBundle } from './encoder/bundle.js'
@@ -35,8 +34,7 @@ export async function openApp(config: Config): Promise<App> {
   }
 }
 
-async function openCatalogue(dataDir: string, { fingerprint, dimension }: Bundle): Promise<SqliteCatalogue> {
-  await mkdir(dataDir, { recursive: true })
+function openCatalogue(dataDir: string, { fingerprint, dimension }: Bundle): Promise<SqliteCatalogue> {
   return SqliteCatalogue.open({
     file: join(dataDir, 'catalogue.sqlite'),
     migrationsDir: join(PACKAGE_DIR, 'migrations', 'sqlite'),

@@ -21,6 +21,8 @@ export const ERROR_TITLES = {
   PROVIDER_UNAVAILABLE: 'None of the execution providers asked for can be used',
   ENCODER_FAILED: 'The encoder failed',
   FINGERPRINT_MISMATCH: 'The embeddings come from another bundle',
+  DATA_UNUSABLE: 'The data folder cannot be used',
+  ADDRESS_UNAVAILABLE: 'The address cannot be listened on',
   CATALOGUE_NEWER: 'The catalogue was written by a newer Earshot',
   CLIP_NOT_FOUND: 'No such clip',
   CLIP_FILE_MISSING: 'The file of the clip is gone',

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { openApp } from './app.js'
 import { type Config, LIMITS } from './config.js'
+import { AppError } from './errors.js'
 import { buildHttp } from './http/http.js'
 
 export interface RunningServer {
@@ -15,10 +16,22 @@ export async function serve(config: Config): Promise<RunningServer> {
   await app.gallery.follow() // else the first query would wait for it
   const http = await buildHttp(app)
   http.addHook('onClose', () => app[Symbol.asyncDispose]())
-  await http.listen({ host: config.host, port: config.port })
+  await listen(http, config)
   const { address, family, port } = http.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
   return { url: `http://${host}:${port}`, stopped: untilStopped(() => http.close()) }
+}
+
+type Http = Awaited<ReturnType<typeof buildHttp>>
+
+async function listen(http: Http, { host, port }: Config): Promise<void> {
+  try {
+    await http.listen({ host, port })
+  } catch (cause) {
+    await http.close()
+    const detail = `${host}:${port} cannot be listened on (${(cause as Error).message}): say another host or port.`
+    throw new AppError('ADDRESS_UNAVAILABLE', detail, { cause })
+  }
 }
 
 /** A second signal, or a request that does not end in time, ends the process at once. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { PACKAGE_DIR } from '../../src/config.js'
@@ -84,6 +86,24 @@ it('gives one JSON value also when it fails', async (test) => {
 
   assert.equal(code, 3)
   assert.equal(JSON.parse(stdout).code, 'CLIP_NOT_FOUND')
+})
+
+it('says by code why it cannot open a library, or serve it', async (test) => {
+  const data = await temporaryDir(test)
+  await writeFile(join(data, 'catalogue.sqlite'), 'no database '.repeat(100))
+  const taken = createServer().listen(0, '127.0.0.1')
+  test.after(() => taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+
+  const noDatabase = await earshot('search', 'x', '--json', '--data', data)
+  const noFolder = await earshot('search', 'x', '--json', '--data', join(data, 'catalogue.sqlite', 'below'))
+  const noPort = await earshot('serve', '--json', '--port', String(port), '--data', await temporaryDir(test))
+
+  assert.equal(JSON.parse(noDatabase.stdout).code, 'DATA_UNUSABLE')
+  assert.equal(JSON.parse(noFolder.stdout).code, 'DATA_UNUSABLE')
+  assert.equal(JSON.parse(noPort.stdout).code, 'ADDRESS_UNAVAILABLE')
+  assert.deepEqual([noDatabase.code, noFolder.code, noPort.code], [3, 3, 3])
 })
 
 it('helps, with examples', async () => {

@@ -13,9 +13,22 @@ export interface SqliteOptions {
   readonly stamp: Stamp
 }
 
-/** Opens or makes the database, brings it to the newest schema, and stamps it or checks its stamp. */
-export function openDatabase({ file, migrationsDir, stamp }: SqliteOptions): Database.Database {
-  mkdirSync(dirname(file), { recursive: true })
+/**
+ * Opens or makes the database, brings it to the newest schema, and stamps it or checks its stamp. DATA_UNUSABLE,
+ * CATALOGUE_NEWER, FINGERPRINT_MISMATCH.
+ */
+export function openDatabase(options: SqliteOptions): Database.Database {
+  try {
+    mkdirSync(dirname(options.file), { recursive: true })
+    return openUsable(options)
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause
+    const detail = `${options.file} cannot be used as catalogue: ${(cause as Error).message}`
+    throw new AppError('DATA_UNUSABLE', detail, { cause })
+  }
+}
+
+function openUsable({ file, migrationsDir, stamp }: SqliteOptions): Database.Database {
   const db = new Database(file, { timeout: BUSY_MS })
   try {
     db.pragma('journal_mode = WAL')
