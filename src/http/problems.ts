@@ -66,7 +66,7 @@ export function toProblem({ code, message }: AppError): Problem {
 
 export function sendProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = translate(error)
-  if (STATUS[known.code] >= 500) request.log.error(error)
+  if (STATUS[known.code] >= 500 && !reply.raw.destroyed) request.log.error(error) // not where the client has gone
   const problem = { ...toProblem(known), requestId: request.id, ...fieldErrors(error) }
   return reply
     .code(problem.status)
