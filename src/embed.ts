@@ -1,6 +1,7 @@
 import type { MediaSegment, Modality, Span, UnitVector } from './domain.js'
 import type { Priority } from './encoder/batching.js'
-import type { Encoder, Encoding } from './encoder/encoder.js'
+import type { Encoder } from './encoder/encoder.js'
+import type { Encoding } from './encoder/encoding.js'
 import type { Media } from './media/media.js'
 
 /** One segment of a file with what each graph says of it; null where nothing can be heard or seen. */

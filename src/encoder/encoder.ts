@@ -4,14 +4,9 @@ import type { Modality, UnitVector } from '../domain.js'
 import { AppError } from '../errors.js'
 import { BatchQueue, type Priority } from './batching.js'
 import type { Bundle } from './bundle.js'
+import type { Encoding } from './encoding.js'
 import { checkGolden, goldenFrame, goldenSamples } from './golden.js'
 import type { BatchInput, BatchOutput, Close, ProviderReport, WorkerMessage } from './protocol.js'
-
-/** What the graph of one modality says of one sound or one frame. */
-export interface Encoding {
-  readonly embedding: UnitVector
-  readonly logits: Float32Array | null // before the sigmoid, one per class; null where the graph does not tag
-}
 
 export interface EncodeOptions {
   readonly priority: Priority

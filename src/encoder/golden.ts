@@ -1,7 +1,7 @@
 import type { SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
 import type { Golden } from './bundle.js'
-import type { Encoding } from './encoder.js'
+import type { Encoding } from './encoding.js'
 
 /** The golden sound: a rising tone of `length` samples. The exporter makes the same one by the same formula. */
 export function goldenSamples(length: number, { audio }: SegmentFormat): Float32Array {

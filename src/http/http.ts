@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import multipart from '@fastify/multipart'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
-import type { App } from '../app.js'
 import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
 import { registerOpenapi } from './openapi.js'
+import type { HttpParts } from './parts.js'
 import { sendProblem } from './problems.js'
 import { clipsRoutes } from './routes/clips.js'
 import { mediaRoutes } from './routes/media.js'
@@ -14,14 +14,6 @@ import { searchRoutes } from './routes/search.js'
 import { systemRoutes } from './routes/system.js'
 import { tagsRoutes } from './routes/tags.js'
 import { removeAbandoned } from './upload.js'
-
-/** What a route may ask for. */
-export interface HttpParts {
-  readonly app: Pick<App, 'config' | 'encoder' | 'gallery'>
-  readonly uploadDir: string // temporary files
-  readonly mediaDir: string // files that were uploaded into the library
-  readonly thumbnailDir: string
-}
 
 /** The HTTP skin of an app, not yet listening. */
 export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance> {

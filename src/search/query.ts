@@ -3,6 +3,7 @@ import { type ClipId, MODALITIES, type Modality, other, type Span, type UnitVect
 import { type EmbedTimings, embed, noTimings } from '../embed.js'
 import type { Encoder } from '../encoder/encoder.js'
 import { AppError } from '../errors.js'
+import { clipNotFound } from '../gallery/clip-not-found.js'
 import type { Gallery } from '../gallery/gallery.js'
 import { openMedia } from '../media/media.js'
 
@@ -92,7 +93,7 @@ function probeEmbedding(
 async function fromClip({ id, range, from }: Extract<Query, { kind: 'clip' }>, parts: ProbeParts): Promise<Found> {
   const { catalogue } = parts.gallery
   const clip = await catalogue.clip(id)
-  if (!clip) throw new AppError('CLIP_NOT_FOUND', `The library has no clip ${id}.`)
+  if (!clip) throw clipNotFound(id)
   if (range) return { ...(await fromFile({ path: clip.path, range, from }, parts)), clip: id }
   refuseLong(clip.seconds)
   const [audio, visual] = await Promise.all([catalogue.embeddings(id, 'audio'), catalogue.embeddings(id, 'visual')])

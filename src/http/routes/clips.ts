@@ -3,14 +3,14 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { LIMITS } from '../../config.js'
 import type { Clip as DomainClip } from '../../domain.js'
-import { AppError } from '../../errors.js'
+import { clipNotFound } from '../../gallery/clip-not-found.js'
 import { ingestFile } from '../../ingest/ingest-file.js'
 import { ingestUpload, removeClip } from '../../ingest/uploads.js'
 import { links } from '../../search/search.js'
 import { topTags } from '../../tagging/tag.js'
 import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
-import type { HttpParts } from '../http.js'
+import type { HttpParts } from '../parts.js'
 import { allowedPath } from '../roots.js'
 import { Clip, ClipBody, ClipForm, ClipId, ClipPage, ClipsQuery, ClipWithTags } from '../schemas.js'
 import { parse, receiveUpload } from '../upload.js'
@@ -65,7 +65,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
   }
   http.get('/v1/clips/:id', { schema: show }, async ({ params: { id } }) => {
     const clip = await catalogue.clip(id)
-    if (!clip) throw notFound(id)
+    if (!clip) throw clipNotFound(id)
     return { ...toClip(clip), ...topTags(await catalogue.tags(id), LABELS_SHOWN) }
   })
 
@@ -76,13 +76,9 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     response: answers(z.null(), 204),
   }
   http.delete('/v1/clips/:id', { schema: remove }, async ({ params: { id } }, reply) => {
-    if (!(await removeClip(id, mediaDir, app.gallery))) throw notFound(id)
+    if (!(await removeClip(id, mediaDir, app.gallery))) throw clipNotFound(id)
     return reply.code(204).send(null)
   })
-}
-
-export function notFound(id: string): AppError {
-  return new AppError('CLIP_NOT_FOUND', `The library has no clip ${id}.`)
 }
 
 function toClip(clip: DomainClip): z.infer<typeof Clip> {

@@ -6,11 +6,11 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Clip } from '../../domain.js'
 import { AppError } from '../../errors.js'
+import { clipNotFound } from '../../gallery/clip-not-found.js'
 import { thumbnail } from '../../media/thumbnail.js'
 import { closedEarly } from '../closed-early.js'
-import type { HttpParts } from '../http.js'
+import type { HttpParts } from '../parts.js'
 import { ClipId } from '../schemas.js'
-import { notFound } from './clips.js'
 
 const THUMBNAIL_AT = 0.1 // of the clip: what comes first is often black
 
@@ -47,7 +47,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
 
   async function presentClip(id: string): Promise<Clip> {
     const clip = await app.gallery.catalogue.clip(id)
-    if (!clip) throw notFound(id)
+    if (!clip) throw clipNotFound(id)
     if (!(await exists(clip.path)))
       throw new AppError('CLIP_FILE_MISSING', `${clip.path} is gone: bring it back, or remove the clip.`)
     return clip

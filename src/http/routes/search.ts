@@ -6,7 +6,7 @@ import type { Query } from '../../search/query.js'
 import { search } from '../../search/search.js'
 import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
-import type { HttpParts } from '../http.js'
+import type { HttpParts } from '../parts.js'
 import { SearchAnswer, SearchBody, SearchForm } from '../schemas.js'
 import { parse, receiveUpload } from '../upload.js'
 

@@ -5,7 +5,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { LIMITS, PACKAGE_DIR } from '../../config.js'
 import { ffmpegVersion } from '../../media/ffmpeg-version.js'
 import { answers } from '../answers.js'
-import type { HttpParts } from '../http.js'
+import type { HttpParts } from '../parts.js'
 import { Health, Labels, System } from '../schemas.js'
 
 export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }) => {

@@ -1,10 +1,10 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { LIMITS } from '../../config.js'
-import { AppError } from '../../errors.js'
+import { clipNotFound } from '../../gallery/clip-not-found.js'
 import { tagFile, topTags } from '../../tagging/tag.js'
 import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
-import type { HttpParts } from '../http.js'
+import type { HttpParts } from '../parts.js'
 import { Tags, TagsBody, TagsForm } from '../schemas.js'
 import { parse, receiveUpload } from '../upload.js'
 
@@ -14,7 +14,7 @@ export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, upl
   http.post('/v1/tags', { schema }, async (request, reply) => {
     if (!request.isMultipart()) {
       const { clip, limit } = parse(TagsBody, request.body)
-      if (!(await catalogue.clip(clip))) throw new AppError('CLIP_NOT_FOUND', `The library has no clip ${clip}.`)
+      if (!(await catalogue.clip(clip))) throw clipNotFound(clip)
       return topTags(await catalogue.tags(clip), limit)
     }
     await using upload = await receiveUpload(request, {
