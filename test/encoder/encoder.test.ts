@@ -71,10 +71,18 @@ describe('the encoder on the starter bundle', () => {
   })
 
   it('refuses a bundle whose golden numbers it does not reproduce', async () => {
-    const { audio } = bundle.golden
-    const wrong = { ...bundle, golden: { ...bundle.golden, audio: { ...audio, length: audio.length - 9_000 } } }
+    const { golden } = bundle
+    const off = (numbers: readonly number[]) => numbers.map((value, i) => (i === 7 ? value + 0.1 : value))
+    const wrongs = [
+      { ...golden, audio: { ...golden.audio, embedding: off(golden.audio.embedding) } },
+      { ...golden, visual: { ...golden.visual, logits: off(golden.visual.logits ?? []) } },
+      { ...golden, visual: { ...golden.visual, embedding: golden.visual.embedding.slice(1) } },
+    ]
 
-    await assert.rejects(Encoder.open(wrong, { providers: ['cpu'], threads: 1 }), { code: 'BUNDLE_INVALID' })
+    for (const wrong of wrongs) {
+      const opening = Encoder.open({ ...bundle, golden: wrong }, { providers: ['cpu'], threads: 1 })
+      await assert.rejects(opening, { code: 'BUNDLE_INVALID' })
+    }
   })
 
   it('rejects what waits when it is closed', async () => {

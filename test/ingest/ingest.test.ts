@@ -48,6 +48,37 @@ it('sees by content that a touched file is unchanged, and that an altered one is
   assert.equal((await app.gallery.check()).whole, true)
 })
 
+it('sees that a file was altered where its size stayed the same', async (test) => {
+  const app = await temporaryApp(test)
+  const file = join(await temporaryDir(test), 'same-size.wav')
+  await writeFile(file, tone(440))
+  await ingest(app, [file])
+
+  await writeFile(file, tone(880))
+  await utimes(file, new Date(), new Date(1e12))
+
+  assert.equal((await ingest(app, [file])).indexed, 1)
+})
+
+/** A second of a tone, as a WAV file. */
+function tone(hz: number): Buffer {
+  const samples = Int16Array.from({ length: 16_000 }, (_, n) => 8000 * Math.sin((2 * Math.PI * hz * n) / 16_000))
+  const header = Buffer.alloc(44)
+  header.write('RIFF')
+  header.writeUInt32LE(36 + samples.byteLength, 4)
+  header.write('WAVEfmt ', 8)
+  header.writeUInt32LE(16, 16)
+  header.writeUInt16LE(1, 20) // PCM
+  header.writeUInt16LE(1, 22) // channels
+  header.writeUInt32LE(16_000, 24)
+  header.writeUInt32LE(32_000, 28)
+  header.writeUInt16LE(2, 32)
+  header.writeUInt16LE(16, 34)
+  header.write('data', 36)
+  header.writeUInt32LE(samples.byteLength, 40)
+  return Buffer.concat([header, Buffer.from(samples.buffer)])
+}
+
 it('reports each file that fails, with its reason, while the rest go on', async (test) => {
   const app = await temporaryApp(test)
   const dir = await folderOf(test, ['bad_empty.mp4', 'bad_text_named.mp4', 'bad_truncated.mp4', 'photo_dog.jpg'])
