@@ -15,6 +15,7 @@ if (only !== 'python') {
   const { text, code } = await show(process.execPath, [
     '--enable-source-maps',
     '--test',
+    '--test-force-exit',
     '--test-reporter=spec',
     ...files,
   ])
