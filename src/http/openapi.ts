@@ -15,11 +15,7 @@ const BODIES: Readonly<Record<string, { readonly json: z.ZodType; readonly form:
   '/v1/clips': { json: ClipBody, form: ClipForm },
 }
 
-const FILE = {
-  type: 'object',
-  required: ['file'],
-  properties: { file: { type: 'string', format: 'binary', description: 'Any file that ffmpeg decodes.' } },
-}
+const FILE = { type: 'string', format: 'binary', description: 'Any file that ffmpeg decodes.' }
 
 /** Must be registered before the routes that it describes. */
 export async function registerOpenapi(http: FastifyInstance): Promise<void> {
@@ -34,9 +30,14 @@ export async function registerOpenapi(http: FastifyInstance): Promise<void> {
   })
 }
 
+interface ObjectSchema {
+  readonly properties?: Record<string, unknown>
+  readonly required?: readonly string[]
+}
+
 interface Document {
   readonly paths: Record<string, { post?: Record<string, unknown> }>
-  readonly components: { schemas: Record<string, unknown> }
+  readonly components: { schemas: Record<string, ObjectSchema> }
 }
 
 /** openapi.yaml, as the routes of a built server say it. */
@@ -48,8 +49,8 @@ export function openapiYaml(http: FastifyInstance): string {
     post.requestBody = {
       required: true,
       content: {
-        'multipart/form-data': { schema: { allOf: [FILE, input(form)] } },
-        'application/json': { schema: input(json) },
+        'multipart/form-data': { schema: withFile(document.components.schemas[inputName(form)] ?? {}) },
+        'application/json': { schema: { $ref: `#/components/schemas/${inputName(json)}` } },
       },
     }
   }
@@ -58,8 +59,11 @@ export function openapiYaml(http: FastifyInstance): string {
 }
 
 /** Schemas with an id are components: zod's registry has put them there, what goes in under a name of its own. */
-function input(schema: z.ZodType): { $ref: string } {
-  return { $ref: `#/components/schemas/${schema.meta()?.id}Input` }
+const inputName = (schema: z.ZodType): string => `${schema.meta()?.id}Input`
+
+/** A form's fields with the file that comes with them. */
+function withFile({ properties, required = [], ...form }: ObjectSchema): ObjectSchema {
+  return { ...form, properties: { file: FILE, ...properties }, required: ['file', ...required] }
 }
 
 /** Zod bounds every integer by what a double holds exactly, which tells a reader nothing. */
