@@ -18,7 +18,7 @@ export const LIMITS = Object.freeze({
   pictureSidePixels: 16,
   stallMs: 30_000, // ffmpeg without a byte of progress
   probeMs: 20_000,
-  requestMs: 300_000,
+  requestMs: 1_800_000, // for a request to arrive whole: a large upload on a slow line
   shutdownMs: 10_000,
 })
 
