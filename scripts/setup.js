@@ -27,7 +27,7 @@ export function setUp() {
   const major = Number(process.versions.node.split('.')[0])
   if (major < 20) stop(`Earshot needs Node 20 or newer, this is ${process.version}.`)
   installPackages()
-  installFfmpeg()
+  ensure(FFMPEG)
   build()
 }
 
@@ -37,6 +37,7 @@ export function build() {
 
 function installPackages() {
   once('package-lock.json', join(ROOT, 'node_modules'), () => {
+    ensure(COMPILER)
     say('Installing packages; two of them are compiled, which takes a few minutes …')
     run('npm', ['ci', '--no-audit', '--no-fund'])
   })
@@ -68,21 +69,34 @@ function once(file, folder, work) {
   writeFileSync(mark, wanted)
 }
 
-const FFMPEG_INSTALLERS = [
-  ['apt-get', 'apt-get update && apt-get install -y --no-install-recommends ffmpeg'],
-  ['apk', 'apk add ffmpeg'],
-  ['dnf', 'dnf install -y ffmpeg-free'],
-  ['pacman', 'pacman -S --noconfirm ffmpeg'],
-  ['brew', 'brew install ffmpeg'],
-]
+const INSTALL = {
+  'apt-get': (packages) => `apt-get update && apt-get install -y --no-install-recommends ${packages}`,
+  apk: (packages) => `apk add ${packages}`,
+  dnf: (packages) => `dnf install -y ${packages}`,
+  pacman: (packages) => `pacman -S --noconfirm ${packages}`,
+  brew: (packages) => `brew install ${packages}`,
+}
 
-function installFfmpeg() {
-  if (works('ffmpeg', ['-version']) && works('ffprobe', ['-version'])) return
-  const [manager, command] = FFMPEG_INSTALLERS.find(([name]) => works(name, ['--version'])) ?? []
-  const may = manager === 'brew' || process.getuid?.() === 0
-  if (!may)
-    stop(`Earshot needs ffmpeg 5 or newer. Install it and start again${command ? `: sudo sh -c '${command}'` : ''}`)
-  say(`Installing ffmpeg: ${command}`)
+const FFMPEG = {
+  what: 'ffmpeg 5 or newer',
+  programs: ['ffmpeg', 'ffprobe'],
+  packages: { 'apt-get': 'ffmpeg', apk: 'ffmpeg', dnf: 'ffmpeg-free', pacman: 'ffmpeg', brew: 'ffmpeg' },
+}
+
+const COMPILER = {
+  what: 'make and a C++ compiler, for the packages that are compiled',
+  programs: ['make', 'c++'],
+  packages: { 'apt-get': 'make g++', apk: 'make g++', dnf: 'make gcc-c++', pacman: 'make gcc', brew: 'gcc make' },
+}
+
+/** Installs what is missing with the system's package manager where it may, and else says the command. */
+function ensure({ what, programs, packages }) {
+  if (programs.every((program) => works(program, [program.startsWith('ff') ? '-version' : '--version']))) return
+  const manager = Object.keys(INSTALL).find((name) => works(name, ['--version']))
+  const command = manager && INSTALL[manager](packages[manager])
+  const may = manager === 'brew' || (manager && process.getuid?.() === 0)
+  if (!may) stop(`Earshot needs ${what}. Install it and start again${command ? `: sudo sh -c '${command}'` : ''}`)
+  say(`Installing ${what}: ${command}`)
   run('sh', ['-c', command], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
 }
 
