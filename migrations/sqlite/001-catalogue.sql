@@ -20,6 +20,7 @@ CREATE TABLE clips (
   notes TEXT NOT NULL, -- JSON array
   indexed_at TEXT NOT NULL
 ) STRICT;
+CREATE INDEX clips_by_hash ON clips (hash);
 
 -- AUTOINCREMENT: the id of a segment that is gone is never given to another.
 CREATE TABLE segments (

@@ -48,6 +48,8 @@ export interface Counts {
 export interface CatalogueReader {
   clip(id: ClipId): Promise<Clip | undefined>
   clipAt(path: string): Promise<Clip | undefined>
+  /** Clips of the same content, in the order in which they were indexed. */
+  clipsWithHash(hash: string): Promise<readonly Clip[]>
   /** Clips in the order in which they were indexed, after the clip `after`. */
   clips(page: { readonly after?: ClipId | undefined; readonly limit: number }): Promise<readonly Clip[]>
   clipsById(ids: readonly ClipId[]): Promise<ReadonlyMap<ClipId, Clip>>
@@ -72,6 +74,14 @@ export interface Catalogue extends CatalogueReader, AsyncDisposable {
   put(clip: NewClip, segments: readonly EncodedSegment[]): Promise<Clip>
   /** Says that the file at the clip's path has the same content at a new time. */
   touch(id: ClipId, file: { readonly bytes: number; readonly mtimeMs: number }): Promise<void>
+  /**
+   * Says that the clip's file now lies at another path, and clears that path's failure. Undefined where it is no longer at
+   * the path that `clip` says: another has moved it first.
+   */
+  move(
+    clip: Clip,
+    file: { readonly path: string; readonly bytes: number; readonly mtimeMs: number },
+  ): Promise<Clip | undefined>
   /** Takes a clip with its segments out; false where there is none. */
   remove(id: ClipId): Promise<boolean>
   /** Records that the file at a path could not be indexed, in place of an earlier failure there. */

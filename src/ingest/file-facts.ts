@@ -20,6 +20,14 @@ export async function fileFacts(path: string): Promise<FileFacts> {
   }
 }
 
+/** Whether there is surely no file: one that cannot be looked at for another reason is not gone. */
+export async function isGone(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+  )
+}
+
 /** SHA-256 of a file's bytes, hex. FILE_UNREADABLE. */
 export async function contentHash(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256')

@@ -136,6 +136,33 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
       assert.deepEqual(await catalogue.clip(clip.id), { ...clip, bytes: 99, mtimeMs: 5.5 })
     })
 
+    it('moves a clip to another path, once, with all that belongs to it', async () => {
+      await using catalogue = await openNew()
+      const clip = await catalogue.put(newClip('/a'), [segment(0)])
+      await catalogue.fail({ path: '/b', code: 'MEDIA_EMPTY', detail: '-', bytes: 0, mtimeMs: 0 })
+      const [segmentId] = await catalogue.segmentIds(clip.id)
+      const head = await catalogue.head()
+
+      const moved = await catalogue.move(clip, { path: '/b', bytes: 7, mtimeMs: 8 })
+
+      assert.deepEqual(moved, { ...clip, path: '/b', bytes: 7, mtimeMs: 8 })
+      assert.deepEqual(await catalogue.clipAt('/b'), moved)
+      assert.equal(await catalogue.clipAt('/a'), undefined)
+      assert.deepEqual(await catalogue.segmentIds(clip.id), [segmentId])
+      assert.equal(await catalogue.failureAt('/b'), undefined)
+      assert.equal(await catalogue.head(), head, 'no embedding came or went')
+      assert.equal(await catalogue.move(clip, { path: '/c', bytes: 7, mtimeMs: 8 }), undefined)
+    })
+
+    it('finds clips by their content', async () => {
+      await using catalogue = await openNew()
+      const first = await catalogue.put(newClip('/a'), [segment(0)])
+      const second = await catalogue.put({ ...newClip('/b'), hash: first.hash }, [segment(0)])
+      await catalogue.put({ ...newClip('/c'), hash: 'other' }, [segment(0)])
+
+      assert.deepEqual(await catalogue.clipsWithHash(first.hash), [first, second])
+    })
+
     it('pages through clips in the order in which they came, even past one that was removed', async () => {
       await using catalogue = await openNew()
       for (const path of ['/d', '/a', '/c', '/b']) await catalogue.put(newClip(path), [segment(0)])

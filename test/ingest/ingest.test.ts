@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, chmod, copyFile, mkdir, symlink, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, copyFile, mkdir, rename, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import type { App } from '../../src/app.js'
@@ -46,6 +46,38 @@ it('sees by content that a touched file is unchanged, and that an altered one is
   assert.equal(now?.id, before?.id)
   assert.notEqual(now?.hash, before?.hash)
   assert.equal((await app.gallery.check()).whole, true)
+})
+
+it('keeps the clips of a folder that was moved, and encodes nothing again', async (test) => {
+  const app = await temporaryApp(test)
+  const dir = await folderOf(test, ['guitar_cc0.mp4', 'photo_cat.webp'])
+  await ingest(app, [dir])
+  const { catalogue } = app.gallery
+  const before = await catalogue.clips({ limit: 10 })
+  const head = await catalogue.head()
+  const moved = join(await temporaryDir(test), 'moved')
+  await rename(dir, moved)
+
+  const report = await ingest(app, [moved])
+
+  assert.deepEqual([report.indexed, report.unchanged], [0, 2])
+  const now = await catalogue.clips({ limit: 10 })
+  assert.deepEqual(
+    now.map(({ id }) => id),
+    before.map(({ id }) => id),
+  )
+  assert.ok(now.every(({ path }) => path.startsWith(moved)))
+  assert.equal(await catalogue.head(), head)
+})
+
+it('takes a copy for a clip of its own', async (test) => {
+  const app = await temporaryApp(test)
+  const dir = await folderOf(test, ['photo_cat.webp'])
+  await ingest(app, [dir])
+  await copyFile(join(dir, 'photo_cat.webp'), join(dir, 'copy.webp'))
+
+  assert.equal((await ingest(app, [dir])).indexed, 1)
+  assert.equal((await app.gallery.catalogue.counts()).clips, 2)
 })
 
 it('sees that a file was altered where its size stayed the same', async (test) => {

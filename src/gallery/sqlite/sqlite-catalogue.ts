@@ -65,6 +65,20 @@ export class SqliteCatalogue implements Catalogue {
     if (!touched) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${id}`)
   }
 
+  async move(
+    { id, path: from }: Clip,
+    file: { readonly path: string; readonly bytes: number; readonly mtimeMs: number },
+  ): Promise<Clip | undefined> {
+    const parts = parseClipId(id)
+    if (!parts) return undefined
+    return this.#write(() => {
+      const row = this.#sql.moveClip.get({ ...parts, from, ...file })
+      if (!row) return undefined
+      this.#sql.deleteFailure.run(file.path)
+      return toClip(row)
+    })
+  }
+
   async remove(id: ClipId): Promise<boolean> {
     return this.#write(() => {
       const row = this.#clipRow(id)
@@ -86,6 +100,10 @@ export class SqliteCatalogue implements Catalogue {
   async clipAt(path: string): Promise<Clip | undefined> {
     const row = this.#sql.clipAt.get(path)
     return row && toClip(row)
+  }
+
+  async clipsWithHash(hash: string): Promise<Clip[]> {
+    return this.#sql.clipsWithHash.all(hash).map(toClip)
   }
 
   async clips({ after, limit }: { readonly after?: ClipId | undefined; readonly limit: number }): Promise<Clip[]> {

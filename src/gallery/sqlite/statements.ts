@@ -13,6 +13,7 @@ export function prepare(db: Database) {
   return {
     clip: db.prepare<[number, string], ClipRow>(`SELECT ${CLIP} FROM clips WHERE number = ? AND key = ?`),
     clipAt: db.prepare<[string], ClipRow>(`SELECT ${CLIP} FROM clips WHERE path = ?`),
+    clipsWithHash: db.prepare<[string], ClipRow>(`SELECT ${CLIP} FROM clips WHERE hash = ? ORDER BY number`),
     clips: db.prepare<[number, number], ClipRow>(`SELECT ${CLIP} FROM clips WHERE number > ? ORDER BY number LIMIT ?`),
     clipsByNumber: db.prepare<[string], ClipRow>(
       `SELECT ${CLIP} FROM clips WHERE number IN (SELECT value FROM json_each(?))`,
@@ -28,6 +29,11 @@ export function prepare(db: Database) {
     ),
     touchClip: db.prepare<[ClipIdParts & { bytes: number; mtimeMs: number }]>(
       'UPDATE clips SET bytes = @bytes, mtime_ms = @mtimeMs WHERE number = @number AND key = @key',
+    ),
+    moveClip: db.prepare<[ClipIdParts & { from: string; path: string; bytes: number; mtimeMs: number }], ClipRow>(
+      `UPDATE clips SET path = @path, bytes = @bytes, mtime_ms = @mtimeMs
+       WHERE number = @number AND key = @key AND path = @from
+       RETURNING ${CLIP}`,
     ),
     deleteClip: db.prepare<[number]>('DELETE FROM clips WHERE number = ?'),
 
