@@ -47,7 +47,7 @@ in the picture probably sounds like; they were never measured as tags.
 - Single pictures of single instruments or animals are told apart far less well than videos are (bench-pairs).
 - It hears 0 to 15 kHz; mono, the mean of all channels. It does not know when within a segment
   picture and sound agree.
-- Similarity is not a probability; the server calibrates it on the library at hand.
+- Similarity is not a probability, and is not calibrated between the two directions.
 
 ## Licences
 
