@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import type { Modality, SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
+import { fileHash } from '../file-hash.js'
 
 const Graph = z.object({ file: z.string().regex(/^[\w.-]+\.onnx$/), sha256: z.string().regex(/^[0-9a-f]{64}$/) })
 const size = z.number().int().positive()
@@ -100,14 +99,10 @@ function verifyFingerprint(manifest: Manifest): void {
   }
 }
 
-async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  try {
-    await pipeline(createReadStream(file), hash)
-  } catch (cause) {
+function sha256(file: string): Promise<string> {
+  return fileHash(file).catch((cause) => {
     throw invalid(`${basename(file)} cannot be read: ${String(cause)}`, cause)
-  }
-  return hash.digest('hex')
+  })
 }
 
 async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T> {

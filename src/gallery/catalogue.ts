@@ -16,6 +16,12 @@ export interface ChangePage {
   readonly cursor: Seq // the last row read, which may lie behind the last change returned
 }
 
+/** By what a file is known to be as it was, without reading it. */
+export interface FileFacts {
+  readonly bytes: number
+  readonly mtimeMs: number
+}
+
 /** A clip that was encoded and waits for its id. */
 export type NewClip = Omit<Clip, 'id' | 'indexedAt' | 'hasAudio' | 'hasVisual'>
 
@@ -73,15 +79,12 @@ export interface Catalogue extends CatalogueReader, AsyncDisposable {
   /** Adds a clip whole, in place of what stood at its path; a clip that is replaced keeps its id. Clears the path's failure. */
   put(clip: NewClip, segments: readonly EncodedSegment[]): Promise<Clip>
   /** Says that the file at the clip's path has the same content at a new time. */
-  touch(id: ClipId, file: { readonly bytes: number; readonly mtimeMs: number }): Promise<void>
+  touch(id: ClipId, file: FileFacts): Promise<void>
   /**
    * Says that the clip's file now lies at another path, and clears that path's failure. Undefined where it is no longer at
    * the path that `clip` says: another has moved it first.
    */
-  move(
-    clip: Clip,
-    file: { readonly path: string; readonly bytes: number; readonly mtimeMs: number },
-  ): Promise<Clip | undefined>
+  move(clip: Clip, file: FileFacts & { readonly path: string }): Promise<Clip | undefined>
   /** Takes a clip with its segments out; false where there is none. */
   remove(id: ClipId): Promise<boolean>
   /** Records that the file at a path could not be indexed, in place of an earlier failure there. */

@@ -1,13 +1,7 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
 import { AppError } from '../errors.js'
-
-export interface FileFacts {
-  readonly bytes: number
-  readonly mtimeMs: number
-}
+import { fileHash } from '../file-hash.js'
+import type { FileFacts } from '../gallery/catalogue.js'
 
 /** FILE_NOT_FOUND, FILE_UNREADABLE. */
 export async function fileFacts(path: string): Promise<FileFacts> {
@@ -30,12 +24,10 @@ export async function isGone(path: string): Promise<boolean> {
 
 /** SHA-256 of a file's bytes, hex. FILE_UNREADABLE. */
 export async function contentHash(path: string, signal?: AbortSignal): Promise<string> {
-  const hash = createHash('sha256')
   try {
-    await pipeline(createReadStream(path), hash, { ...(signal && { signal }) })
+    return await fileHash(path, signal)
   } catch (cause) {
     signal?.throwIfAborted()
     throw new AppError('FILE_UNREADABLE', `${path}: ${String(cause)}`, { cause })
   }
-  return hash.digest('hex')
 }

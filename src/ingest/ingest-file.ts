@@ -3,11 +3,11 @@ import type { Clip, EncodedSegment } from '../domain.js'
 import { type EmbeddedSegment, embed } from '../embed.js'
 import type { Bundle } from '../encoder/bundle.js'
 import type { Encoder } from '../encoder/encoder.js'
-import type { Catalogue } from '../gallery/catalogue.js'
+import type { Catalogue, FileFacts } from '../gallery/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
 import { openMedia } from '../media/media.js'
 import { segmentLabels } from '../tagging/labels.js'
-import { contentHash, type FileFacts, fileFacts, isGone } from './file-facts.js'
+import { contentHash, fileFacts, isGone } from './file-facts.js'
 
 export interface IngestParts {
   readonly encoder: Encoder

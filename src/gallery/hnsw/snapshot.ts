@@ -1,9 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
+import { fileHash } from '../../file-hash.js'
 
 const FORMAT = 1
 const MANIFEST = 'manifest.json'
@@ -100,9 +99,7 @@ async function readWhole(folder: string): Promise<Snapshot> {
 }
 
 async function describe(folder: string, name: string): Promise<{ name: string; sha256: string }> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(join(folder, name), { highWaterMark: 2 ** 20 }), hash)
-  return { name, sha256: hash.digest('hex') }
+  return { name, sha256: await fileHash(join(folder, name)) }
 }
 
 async function sync(path: string): Promise<void> {

@@ -11,7 +11,16 @@ import {
   type UnitVector,
 } from '../../domain.js'
 import { AppError } from '../../errors.js'
-import type { Catalogue, ChangePage, Counts, Failure, NewClip, SegmentOfClip, TaggedSpan } from '../catalogue.js'
+import type {
+  Catalogue,
+  ChangePage,
+  Counts,
+  Failure,
+  FileFacts,
+  NewClip,
+  SegmentOfClip,
+  TaggedSpan,
+} from '../catalogue.js'
 import { newClipKey, parseClipId } from '../clip-id.js'
 import { checkEmbedding } from '../embedding.js'
 import { openDatabase, type SqliteOptions } from './open.js'
@@ -59,16 +68,13 @@ export class SqliteCatalogue implements Catalogue {
     })
   }
 
-  async touch(id: ClipId, { bytes, mtimeMs }: { readonly bytes: number; readonly mtimeMs: number }): Promise<void> {
+  async touch(id: ClipId, { bytes, mtimeMs }: FileFacts): Promise<void> {
     const parts = parseClipId(id)
     const touched = parts && this.#sql.touchClip.run({ ...parts, bytes, mtimeMs }).changes > 0
     if (!touched) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${id}`)
   }
 
-  async move(
-    { id, path: from }: Clip,
-    file: { readonly path: string; readonly bytes: number; readonly mtimeMs: number },
-  ): Promise<Clip | undefined> {
+  async move({ id, path: from }: Clip, file: FileFacts & { readonly path: string }): Promise<Clip | undefined> {
     const parts = parseClipId(id)
     if (!parts) return undefined
     return this.#write(() => {
