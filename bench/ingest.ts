@@ -5,7 +5,7 @@ import { type App, openApp } from '../src/app.js'
 import { readConfig } from '../src/config.js'
 import type { MediaSegment } from '../src/domain.js'
 import { inParallel } from '../src/ingest/in-parallel.js'
-import { ingestPaths } from '../src/ingest/ingest-paths.js'
+import { FILES_PER_THREAD, ingestPaths } from '../src/ingest/ingest-paths.js'
 import { openMedia } from '../src/media/media.js'
 
 /** Clips a second of decoding alone, of encoding alone, and of the whole of ingestion, on the same files in one run. */
@@ -13,7 +13,7 @@ export async function benchIngest(files: readonly string[]): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
   try {
     await using app = await openApp(readConfig({ ...process.env, EARSHOT_DATA: dataDir }))
-    const concurrency = app.config.threads * 2
+    const concurrency = app.config.threads * FILES_PER_THREAD
     const clips: MediaSegment[][] = []
     const rate = (started: number) => (files.length * 1000) / (performance.now() - started)
 

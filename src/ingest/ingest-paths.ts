@@ -4,6 +4,9 @@ import { inParallel } from './in-parallel.js'
 import { type Ingested, type IngestParts, ingestFile } from './ingest-file.js'
 import { type ScanOptions, scan } from './scan.js'
 
+/** More files at once than cores: while one waits for its last batch, others decode. */
+export const FILES_PER_THREAD = 2
+
 export interface IngestFailure {
   readonly path: string
   readonly code: ErrorCode

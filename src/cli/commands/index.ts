@@ -1,12 +1,9 @@
 import { openApp } from '../../app.js'
 import { AppError } from '../../errors.js'
-import { type IngestReport, ingestPaths } from '../../ingest/ingest-paths.js'
+import { FILES_PER_THREAD, type IngestReport, ingestPaths } from '../../ingest/ingest-paths.js'
 import { type Command, EXIT, type ExitCode } from '../command.js'
 import { helpFor } from '../help.js'
 import { progressTo } from '../progress.js'
-
-/** More files at once than cores: while one waits for its last batch, others decode. */
-const FILES_PER_THREAD = 2
 
 export const index: Command = {
   name: 'index',
