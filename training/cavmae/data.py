@@ -1,6 +1,7 @@
 """The training pack: sounds and pictures tied by concept. A weak pair is any sound with any picture of one concept."""
 
 import csv
+import functools
 import json
 import sys
 import tarfile
@@ -41,9 +42,15 @@ def audioset_labels() -> list[dict]:
         return [{"index": int(r["index"]), "mid": r["mid"], "name": r["display_name"]} for r in csv.DictReader(file)]
 
 
+@functools.cache
+def column_of_mid() -> dict[str, int]:
+    """Read once: every sample of a training run asks for it."""
+    return {label["mid"]: label["index"] for label in audioset_labels()}
+
+
 def audioset_map() -> np.ndarray:
     """What a clip in which ImageNet class i is seen probably sounds like.                [1000, 527]"""
-    column = {label["mid"]: label["index"] for label in audioset_labels()}
+    column = column_of_mid()
     table = np.zeros((1000, CLASSES), np.float32)
     for row in json.loads((DATA / "imagenet_to_audioset.json").read_text()):
         for mid, weight in row["audioset"].items():
@@ -116,7 +123,7 @@ def _good(loaded, bad: list[BadSample]):
 
 def label_vector(item: Item) -> np.ndarray:
     """Multi-hot AudioSet classes.                                                        [527]"""
-    column = {label["mid"]: label["index"] for label in audioset_labels()}
+    column = column_of_mid()
     vector = np.zeros(CLASSES, np.float32)
     vector[[column[mid] for mid in item.audioset if mid in column]] = 1.0
     return vector
