@@ -13,6 +13,7 @@ const score = z.number().meta({ description: 'Cosine similarity, in [-1, 1].' })
 
 export const Modality = z.enum(['audio', 'visual'])
 export const ClipId = z.string().min(1).max(64)
+export const ClipParams = z.object({ id: ClipId })
 
 export const Problem = z
   .object({

@@ -29,18 +29,17 @@ export async function receiveUpload<Fields>(
   await mkdir(folder)
   const discard = () => rm(folder, { recursive: true, force: true })
   const fields: Record<string, unknown> = {}
-  let filename: string | null = null
+  let saved: { readonly path: string; readonly filename: string } | null = null
   try {
     for await (const part of request.parts({ limits: { fileSize: maxBytes, files: 1, fields: 20, parts: 21 } })) {
       if (part.type === 'field') fields[part.fieldname] = part.value
       else {
-        filename = part.filename
-        await save(part, join(folder, plainName(filename)), maxBytes)
+        saved = { path: join(folder, plainName(part.filename)), filename: part.filename }
+        await save(part, saved.path, maxBytes)
       }
     }
-    if (filename === null) throw new AppError('REQUEST_INVALID', 'Expected a part named "file" with the media.')
-    const path = join(folder, plainName(filename))
-    return { path, filename, fields: parse(schema, fields), [Symbol.asyncDispose]: discard }
+    if (saved === null) throw new AppError('REQUEST_INVALID', 'Expected a part named "file" with the media.')
+    return { ...saved, fields: parse(schema, fields), [Symbol.asyncDispose]: discard }
   } catch (error) {
     await discard()
     throw asRefusal(error)

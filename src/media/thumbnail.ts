@@ -6,6 +6,7 @@ import { type PictureTrack, probe } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
 import { openSource, type Source } from './source.js'
+import { LARGEST_PICTURE_ALLOCATION } from './video.js'
 
 const LONGER_SIDE = 480
 const CHOOSE_AMONG = 30 // frames: about a second, past a cut or the end of a fade from black
@@ -52,7 +53,7 @@ async function frameAt(
       ...['-map', `0:${index}`, '-vf', `${size},setsar=1,thumbnail=${CHOOSE_AMONG}`, '-frames:v', '1'],
       ...['-pix_fmt', 'yuvj420p', '-c:v', 'mjpeg', '-q:v', '4', '-f', 'image2pipe'],
     ],
-    largestAllocation: 768 * 1024 ** 2,
+    largestAllocation: LARGEST_PICTURE_ALLOCATION,
   }
   const chunks: Buffer[] = []
   for await (const chunk of run(source, job, report, signal)) chunks.push(chunk)

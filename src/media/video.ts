@@ -6,7 +6,7 @@ import type { PictureTrack } from './probe.js'
 import type { Report } from './report.js'
 import type { Source } from './source.js'
 
-const LARGEST_ALLOCATION = 768 * 1024 ** 2
+export const LARGEST_PICTURE_ALLOCATION = 768 * 1024 ** 2
 const FLAT_DEVIATION = 2 // of 255, per channel
 const BEAT_SECONDS = 0.1
 
@@ -157,7 +157,7 @@ function pictureJob({ index }: PictureTrack, seek: readonly string[], output: re
     // A change of size midway must not restart the filters, whose clock would begin again.
     input: ['-reinit_filter', '0', ...seek],
     output: ['-map', `0:${index}`, ...output, '-c:v', 'rawvideo', '-pix_fmt', 'rgb24', '-f', 'rawvideo'],
-    largestAllocation: LARGEST_ALLOCATION,
+    largestAllocation: LARGEST_PICTURE_ALLOCATION,
   }
 }
 

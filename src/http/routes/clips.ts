@@ -12,7 +12,7 @@ import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { allowedPath } from '../roots.js'
-import { Clip, ClipBody, ClipForm, ClipId, ClipPage, ClipsQuery, ClipWithTags } from '../schemas.js'
+import { Clip, ClipBody, ClipForm, ClipPage, ClipParams, ClipsQuery, ClipWithTags } from '../schemas.js'
 import { parse, receiveUpload } from '../upload.js'
 
 const LABELS_SHOWN = 10
@@ -20,7 +20,7 @@ const LABELS_SHOWN = 10
 export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, uploadDir, mediaDir }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const { catalogue } = app.gallery
-  const params = z.object({ id: ClipId })
+  const params = ClipParams
 
   const add = {
     operationId: 'addClip',

@@ -3,21 +3,20 @@ import { basename, dirname, join } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { z } from 'zod'
 import type { Clip } from '../../domain.js'
 import { AppError } from '../../errors.js'
 import { clipNotFound } from '../../gallery/clip-not-found.js'
 import { thumbnail } from '../../media/thumbnail.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
-import { ClipId } from '../schemas.js'
+import { ClipParams } from '../schemas.js'
 
 const THUMBNAIL_AT = 0.1 // of the clip: what comes first is often black
 
 export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, thumbnailDir }) => {
   await fastify.register(fastifyStatic, { root: thumbnailDir, serve: false })
   const http = fastify.withTypeProvider<ZodTypeProvider>()
-  const params = z.object({ id: ClipId })
+  const params = ClipParams
 
   const media = {
     operationId: 'getMedia',
