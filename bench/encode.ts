@@ -1,48 +1,42 @@
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { PACKAGE_DIR } from '../src/config.js'
-import type { Modality, SegmentFormat } from '../src/domain.js'
+import type { SegmentFormat } from '../src/domain.js'
+import { assemble, type BatchItem } from '../src/encoder/batch.js'
 import { loadBundle } from '../src/encoder/bundle.js'
 import { goldenFrame, goldenSamples } from '../src/encoder/golden.js'
-import type { BatchInput } from '../src/encoder/protocol.js'
-import { openSessions, runBatch } from '../src/encoder/session.js'
+import { runBatch } from '../src/encoder/run-batch.js'
+import { openSessions } from '../src/encoder/session.js'
 import { median } from './statistics.js'
 
 const BATCHES = [1, 4, 8, 16]
 const ROUNDS = 15
 
-/** Milliseconds an item by modality and batch, front end included; the median of rounds, on one thread and on all. */
+/** Milliseconds an item by kind and batch, front end included; the median of rounds, on one thread and on all. */
 export async function benchEncode(): Promise<void> {
   const bundle = await loadBundle(join(PACKAGE_DIR, 'models', 'starter'))
   for (const threads of new Set([1, cpus().length])) {
     const { sessions } = await openSessions({ graphs: bundle.graphs, providers: ['cpu'], threads })
     if (!sessions) throw new Error('The CPU provider refuses the bundle')
-    for (const modality of ['audio', 'visual'] as const) {
+    for (const kind of ['sound', 'frame'] as const) {
       const figures = []
       for (const batch of BATCHES) {
-        const items = input(modality, batch, bundle.format)
+        const { batch: input } = assemble(items(kind, batch, bundle.format), bundle.format)
         const times = []
         for (let round = 0; round < ROUNDS; round++) {
-          times.push(await timed(() => runBatch(sessions, items)))
+          times.push(await timed(() => runBatch(sessions, input)))
         }
         figures.push(`batch ${batch}: ${(median(times) / batch).toFixed(1)}`)
       }
-      console.log(`encode ${modality}, ${threads} threads, ms an item: ${figures.join('  ')}`)
+      console.log(`encode ${kind}s, ${threads} threads, ms an item: ${figures.join('  ')}`)
     }
   }
 }
 
-function input(modality: Modality, batch: number, format: SegmentFormat): BatchInput {
-  if (modality === 'audio') {
-    const sound = goldenSamples(format.audio.samples, format)
-    const samples = new Float32Array(batch * sound.length)
-    for (let i = 0; i < batch; i++) samples.set(sound, i * sound.length)
-    return { modality, samples, lengths: Array.from({ length: batch }, () => sound.length) }
-  }
-  const frame = goldenFrame(format)
-  const frames = new Uint8Array(batch * frame.length)
-  for (let i = 0; i < batch; i++) frames.set(frame, i * frame.length)
-  return { modality, frames, shape: [batch, format.visual.height, format.visual.width] }
+function items(kind: 'sound' | 'frame', count: number, format: SegmentFormat): BatchItem[] {
+  const samples = kind === 'sound' ? goldenSamples(format.audio.samples, format) : null
+  const frames = kind === 'frame' ? [goldenFrame(format)] : []
+  return Array.from({ length: count }, () => ({ kind, tags: true, samples, frames }))
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

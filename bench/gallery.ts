@@ -64,7 +64,8 @@ async function benchSize(data: keyof typeof DATA, vectors: number): Promise<Gall
   const queries = Array.from({ length: QUERIES }, draw)
   const dir = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
   try {
-    const options = { dir, dimension: DIMENSION, fingerprint: 'bench', snapshotAfter: Number.POSITIVE_INFINITY }
+    const log = { markAt: async () => '' }
+    const options = { dir, dimension: DIMENSION, fingerprint: 'bench', log, snapshotAfter: Number.POSITIVE_INFINITY }
     const built = await HnswIndex.open(options)
     const buildSeconds = await timed(() => fill(built, library))
     const snapshotSeconds = await timed(() => built[Symbol.asyncDispose]())
@@ -131,4 +132,6 @@ function quantiles(times: readonly number[]): Quantiles {
 
 const show = ({ median, p95 }: Quantiles): string => `${median.toFixed(2)} ms (p95 ${p95.toFixed(2)})`
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await benchGallery()
+// `node dist/bench/gallery.js 300000 1000000` measures other sizes.
+const [, script = '', ...sizes] = process.argv
+if (import.meta.url === pathToFileURL(script).href) await benchGallery(sizes.length > 0 ? sizes.map(Number) : undefined)

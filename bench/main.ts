@@ -14,7 +14,7 @@ const WHOLE = /\/(?!bad_|odd_)[^/]+$/ // of the fixtures: neither broken nor an 
 
 const [folder = join(PACKAGE_DIR, 'test', 'fixtures')] = process.argv.slice(2)
 const files: string[] = []
-for await (const file of scan([folder], { onWarning: console.error })) if (WHOLE.test(file)) files.push(file)
+for await (const { path } of scan([folder], { onWarning: console.error })) if (WHOLE.test(path)) files.push(path)
 
 console.log(
   `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}`,

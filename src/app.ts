@@ -1,52 +1,71 @@
-import { join } from 'node:path'
-import { type Config, PACKAGE_DIR } from './config.js'
-import { type Bundle, loadBundle } from './encoder/bundle.js'
-import { Encoder } from './encoder/encoder.js'
-import { Gallery } from './gallery/gallery.js'
-import { HnswIndex } from './gallery/hnsw/hnsw-index.js'
-import { SqliteCatalogue } from './gallery/sqlite/sqlite-catalogue.js'
+import { type Access, currentPlace, openServing, type Serving } from './app/serving.js'
+import { Turnover } from './app/turnover.js'
+import type { Config } from './config.js'
+import type { Encoder } from './encoder/encoder.js'
+import { AppError } from './errors.js'
+import type { Gallery } from './gallery/gallery.js'
+
+const LOCK_WAIT_MS = 30_000 // until the process that made a change of model has closed what it made
+
+/** What a piece of work uses from its beginning to its end: a gallery, and the encoder of the same fingerprint. */
+export type ServingParts = Pick<Serving, 'encoder' | 'gallery'>
 
 /** Every part of Earshot, opened from its configuration. Closing it closes the parts in reverse. */
 export interface App extends AsyncDisposable {
   readonly config: Config
+  /** What serves now, and may be replaced by a change of model: for work that is short, or is all that the process does. */
   readonly encoder: Encoder
   readonly gallery: Gallery
+  /**
+   * Runs work on what serves now, which stays open until it is done. `replaced` aborts when another takes its place. What
+   * the change keeps from being written is run again on what then serves.
+   */
+  run<T>(work: (parts: ServingParts, replaced: AbortSignal) => Promise<T>): Promise<T>
+  /** Serves what was put in the gallery's place by a change of model, if anything was. */
+  refresh(): Promise<void>
 }
 
-export async function openApp(config: Config): Promise<App> {
-  const opened: AsyncDisposable[] = []
-  const keep = <T extends AsyncDisposable>(part: T): T => {
-    opened.unshift(part)
-    return part
-  }
-  const close = async () => {
-    for (const part of opened.splice(0)) await part[Symbol.asyncDispose]()
-  }
-  try {
-    const bundle = await loadBundle(config.bundleDir)
-    const encoder = keep(await Encoder.open(bundle, config))
-    const catalogue = keep(await openCatalogue(config.dataDir, bundle))
-    const gallery = keep(await openGallery(config.dataDir, bundle, catalogue))
-    return { config, encoder, gallery, [Symbol.asyncDispose]: close }
-  } catch (error) {
-    await close()
-    throw error
-  }
-}
+/** DATA_LOCKED where another process writes; one that only reads is let in beside it. */
+export async function openApp(config: Config, access: Access = 'write'): Promise<App> {
+  const { dir, bundle } = currentPlace(config)
+  const serving = await openServing(config, { dir, bundle: config.isBundleGiven ? config.bundle : bundle }, access)
+  const turnover = new Turnover(serving)
+  let refreshing: Promise<void> | undefined
 
-function openCatalogue(dataDir: string, { fingerprint, dimension }: Bundle): Promise<SqliteCatalogue> {
-  return SqliteCatalogue.open({
-    file: join(dataDir, 'catalogue.sqlite'),
-    migrationsDir: join(PACKAGE_DIR, 'migrations', 'sqlite'),
-    stamp: { fingerprint, dimension },
-  })
-}
-
-function openGallery(
-  dataDir: string,
-  { fingerprint, dimension }: Bundle,
-  catalogue: SqliteCatalogue,
-): Promise<Gallery> {
-  const dir = join(dataDir, 'index')
-  return Gallery.open({ catalogue, openIndex: (from) => HnswIndex.open({ dir, dimension, fingerprint, from }) })
+  const change = async () => {
+    const place = currentPlace(config)
+    if (place.dir !== turnover.current.dir) turnover.change(await openServing(config, place, access, LOCK_WAIT_MS))
+  }
+  const refresh = () => {
+    refreshing ??= change().finally(() => {
+      refreshing = undefined
+    })
+    return refreshing
+  }
+  const run: App['run'] = async (work) => {
+    const before = turnover.current
+    try {
+      return await turnover.run(work)
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'GALLERY_RETIRED') throw error
+      await refresh()
+      if (turnover.current === before) throw error
+      return await turnover.run(work)
+    }
+  }
+  return {
+    config,
+    get encoder() {
+      return turnover.current.encoder
+    },
+    get gallery() {
+      return turnover.current.gallery
+    },
+    run,
+    refresh,
+    async [Symbol.asyncDispose]() {
+      await refreshing?.catch(() => {})
+      await turnover[Symbol.asyncDispose]()
+    },
+  }
 }

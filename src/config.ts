@@ -13,6 +13,7 @@ export const LIMITS = Object.freeze({
   querySeconds: 600,
   hits: 200,
   pageOfClips: 200,
+  jobSources: 1000,
   labels: 527,
   momentsPerHit: 5,
   pictureSidePixels: 16,
@@ -33,7 +34,7 @@ const list = (separator: string) => (text: string) =>
 
 const Environment = z.object({
   EARSHOT_DATA: z.string().min(1).default('earshot-data'),
-  EARSHOT_BUNDLE: z.string().min(1).default('starter'),
+  EARSHOT_BUNDLE: z.string().min(1).optional(),
   EARSHOT_PROVIDERS: z
     .string()
     .default('tensorrt,cuda,cpu')
@@ -43,17 +44,21 @@ const Environment = z.object({
   EARSHOT_HOST: z.string().min(1).default('127.0.0.1'),
   EARSHOT_PORT: z.coerce.number().int().min(0).max(65535).default(7411),
   EARSHOT_ROOTS: z.string().default('').transform(list(delimiter)),
+  EARSHOT_WATCH: z.string().default('').transform(list(delimiter)),
   EARSHOT_LOG: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
 export interface Config {
   readonly dataDir: string
+  readonly bundle: string // of a new library: a name under models/, or a path
+  readonly isBundleGiven: boolean // then the library must be of it; else a library is served with its own
   readonly bundleDir: string
   readonly providers: readonly Provider[]
   readonly threads: number
   readonly host: string
   readonly port: number
   readonly roots: readonly string[] // folders whose files HTTP clients may name
+  readonly watch: readonly string[] // folders that the server keeps the library in step with
   readonly log: 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
 
@@ -68,19 +73,28 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     throw new AppError('CONFIG_INVALID', problems.join('; '))
   }
   const { data } = parsed
+  const bundle = bundleName(data.EARSHOT_BUNDLE ?? 'starter')
   return Object.freeze({
     dataDir: resolve(data.EARSHOT_DATA),
-    bundleDir: bundleDir(data.EARSHOT_BUNDLE),
+    bundle,
+    isBundleGiven: data.EARSHOT_BUNDLE !== undefined,
+    bundleDir: bundleFolder(bundle),
     providers: Object.freeze(data.EARSHOT_PROVIDERS),
     threads: data.EARSHOT_THREADS,
     host: data.EARSHOT_HOST,
     port: data.EARSHOT_PORT,
     roots: Object.freeze(data.EARSHOT_ROOTS.map((root) => resolve(root))),
+    watch: Object.freeze(data.EARSHOT_WATCH.map((folder) => resolve(folder))),
     log: data.EARSHOT_LOG,
   })
 }
 
-/** A bundle is named (`starter`, under models/) or pointed at (`./my/bundle`). */
-function bundleDir(bundle: string): string {
-  return /[\\/]/.test(bundle) ? resolve(bundle) : resolve(PACKAGE_DIR, 'models', bundle)
+/** A bundle is named (`starter`, under models/) or pointed at (`./my/bundle`, which becomes an absolute path). */
+export function bundleName(bundle: string): string {
+  return /[\\/]/.test(bundle) ? resolve(bundle) : bundle
+}
+
+/** The folder of a bundle's name. */
+export function bundleFolder(name: string): string {
+  return resolve(PACKAGE_DIR, 'models', name)
 }

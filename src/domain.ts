@@ -25,7 +25,9 @@ export const NOTES = {
   AUDIO_SILENT: 'It has a sound track, and nothing can be heard on it: only the picture is indexed.',
   AUDIO_SHORT: 'Its sound is shorter than one second: it was repeated to fill a segment.',
   AUDIO_TRACK_CHOSEN: 'It has several sound tracks: the first that is not silent was taken.',
+  AUDIO_FIRST_CHANNEL: 'Its channels cancel each other out: the first was taken.',
   VISUAL_BLANK: 'It has a picture, and every frame is one flat colour: only the sound is indexed.',
+  VISUAL_HDR: 'It is HDR, and the ffmpeg in use has no zimg to map its colours: they are indexed paler than they are.',
   COVER_ONLY: 'Its only picture is cover art, which is not video: only the sound is indexed.',
   DAMAGED: 'Some of it could not be decoded: what could be is indexed.',
 } as const

@@ -4,11 +4,20 @@ import type { Encoder } from './encoder/encoder.js'
 import type { Encoding } from './encoder/encoding.js'
 import type { Media } from './media/media.js'
 
-/** One segment of a file with what each graph says of it; null where nothing can be heard or seen. */
-export interface EmbeddedSegment extends Span, Readonly<Record<Modality, Encoding | null>> {}
+/** `probabilities`: one per class; null where not asked for, or not given by the bundle. */
+export interface Embedded {
+  readonly embedding: UnitVector
+  readonly probabilities: Float32Array | null
+}
+
+/** One segment of a file with what the graphs say of it; null where nothing can be heard or seen. */
+export interface EmbeddedSegment extends Span, Readonly<Record<Modality, Embedded | null>> {
+  readonly joint: Float32Array | null // probabilities of sound and picture together
+}
 
 export interface EmbedOptions {
   readonly priority: Priority
+  readonly tags?: boolean
   readonly signal?: AbortSignal | undefined
   readonly timings?: EmbedTimings // added to as time is spent
 }
@@ -50,25 +59,28 @@ async function* timed<T>(
 }
 
 async function embedSegment(segment: MediaSegment, encoder: Encoder, options: EmbedOptions): Promise<EmbeddedSegment> {
-  const [audio, visual] = await Promise.all([
-    segment.samples && encoder.encodeSound(segment.samples, options),
-    segment.frames.length > 0
-      ? Promise.all(segment.frames.map((frame) => encoder.encodeFrame(frame, options))).then(mean)
-      : null,
-  ])
-  return { start: segment.start, end: segment.end, audio, visual }
+  const { start, end } = segment
+  const { audio, frames, joint } = await encoder.encodeSegment(segment, options)
+  return { start, end, audio: audio && mean([audio]), visual: mean(frames), joint: meanProbabilities(joint) }
 }
 
-/** The frames of a segment as one: mean of their embeddings, of length 1 again, and mean of their logits. */
-function mean(encodings: readonly Encoding[]): Encoding {
+/** The frames of a segment as one: the mean of their embeddings, of length 1 again. */
+function mean(encodings: readonly Encoding[]): Embedded | null {
+  if (encodings.length === 0) return null
   const embedding = meanRow(encodings.map(({ embedding }) => embedding))
   const length = Math.hypot(...embedding)
-  const logits = encodings.flatMap(({ logits }) => (logits ? [logits] : []))
   return {
     embedding: embedding.map((value) => value / length) as UnitVector,
-    logits: logits.length > 0 ? meanRow(logits) : null,
+    probabilities: meanProbabilities(encodings.flatMap(({ logits }) => (logits ? [logits] : []))),
   }
 }
+
+/** Frames are averaged as probabilities, as the published models are measured: one clear frame outweighs doubtful ones. */
+function meanProbabilities(logits: readonly Float32Array[]): Float32Array | null {
+  return logits.length > 0 ? meanRow(logits.map((row) => row.map(sigmoid))) : null
+}
+
+const sigmoid = (logit: number) => 1 / (1 + Math.exp(-logit))
 
 function meanRow(rows: readonly Float32Array[]): Float32Array {
   const sum = new Float32Array(rows[0]?.length ?? 0)

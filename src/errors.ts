@@ -5,6 +5,7 @@
 export const ERROR_TITLES = {
   FILE_NOT_FOUND: 'No such file',
   FILE_UNREADABLE: 'The file cannot be read',
+  FILE_NAME_INVALID: 'The name of the file is not UTF-8',
   MEDIA_EMPTY: 'The file has no bytes',
   MEDIA_IS_TEXT: 'The file is text, not media',
   MEDIA_IS_ARCHIVE: 'The file is an archive, not media',
@@ -22,11 +23,20 @@ export const ERROR_TITLES = {
   ENCODER_FAILED: 'The encoder failed',
   FINGERPRINT_MISMATCH: 'The embeddings come from another bundle',
   DATA_UNUSABLE: 'The data folder cannot be used',
+  DATA_LOCKED: 'Another process writes to the library',
+  DATA_NOT_EMPTY: 'The data folder holds a library already',
+  DISK_FULL: 'The disk is full',
+  BACKUP_INVALID: 'The file is no backup of a library',
+  GALLERY_RETIRED: 'The library has changed to another bundle',
   ADDRESS_UNAVAILABLE: 'The address cannot be listened on',
   CATALOGUE_NEWER: 'The catalogue was written by a newer Earshot',
   CLIP_NOT_FOUND: 'No such clip',
   CLIP_FILE_MISSING: 'The file of the clip is gone',
   CLIP_HAS_NO_PICTURE: 'The clip has no picture',
+  JOB_NOT_FOUND: 'No such job',
+  JOB_STATE: 'The job is in no state for that',
+  JOB_KEY_REUSED: 'The idempotency key belongs to another job',
+  ITEM_INTERRUPTED: 'The file was worked on several times and never done',
   QUERY_AMBIGUOUS: 'The query does not say what is wanted',
   QUERY_LACKS_MODALITY: 'The query has nothing of the modality to search from',
   EMBEDDING_SIZE: 'The embedding has the wrong size',
@@ -56,6 +66,17 @@ export class AppError extends Error {
     super(detail, options)
   }
 }
+
+/** What the system says of a file that cannot be opened, as FILE_NOT_FOUND or FILE_UNREADABLE. */
+export function fileError(path: string, cause: unknown): AppError {
+  if (isNotFound(cause)) return new AppError('FILE_NOT_FOUND', `No file at ${path}`, { cause })
+  const reason = (cause as NodeJS.ErrnoException).code ?? String(cause)
+  return new AppError('FILE_UNREADABLE', `${path} cannot be read (${reason})`, { cause })
+}
+
+/** Whether the system says that there is nothing at a path, or nothing that it could lie in. */
+export const isNotFound = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
 
 /** Any thrown value as an AppError; what is not one already is ours to answer for: INTERNAL. */
 export function toAppError(error: unknown): AppError {

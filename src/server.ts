@@ -1,8 +1,19 @@
+import { setMaxListeners } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { openApp } from './app.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type App, openApp } from './app.js'
 import { type Config, LIMITS } from './config.js'
 import { AppError } from './errors.js'
 import { buildHttp } from './http/http.js'
+import type { IngestParts } from './ingest/ingest-file.js'
+import { FILES_PER_THREAD } from './ingest/ingest-paths.js'
+import { jobRequest } from './ingest/job-request.js'
+import { JobRunner } from './ingest/job-runner.js'
+import { keep } from './ingest/keep.js'
+import { RESCAN_MINUTES, SETTLE_SECONDS } from './ingest/watch.js'
+
+const REFRESH_MS = 1_000 // until a change of model is noticed
+const RESTART_MS = 30_000 // of the jobs, after what stopped them all
 
 export interface RunningServer {
   readonly url: string
@@ -15,11 +26,48 @@ export async function serve(config: Config): Promise<RunningServer> {
   const app = await openApp(config)
   await app.gallery.follow() // else the first query would wait for it
   const http = await buildHttp(app)
-  http.addHook('onClose', () => app[Symbol.asyncDispose]())
+  const refreshing = setInterval(() => app.refresh().catch((error) => http.log.error(error)), REFRESH_MS)
+  const stop = new AbortController()
+  setMaxListeners(0, stop.signal)
+  http.addHook('preClose', async () => stop.abort())
+  const running = runJobs(app, http.log, stop.signal)
+  http.addHook('onClose', async () => {
+    clearInterval(refreshing)
+    await running
+    await app[Symbol.asyncDispose]()
+  })
   await listen(http, config)
   const { address, family, port } = http.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
   return { url: `http://${host}:${port}`, stopped: untilStopped(() => http.close()) }
+}
+
+/** Runs jobs beside the requests, on what serves at the time. What stops all of them, a full disk say, may pass. */
+async function runJobs(app: App, log: Http['log'], signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await app.run((parts, replaced) => {
+        const until = AbortSignal.any([signal, replaced])
+        setMaxListeners(0, until)
+        return runOrKeep({ ...parts, signal: until }, app.config, log)
+      })
+    } catch (error) {
+      log.error(error)
+      await sleep(RESTART_MS, undefined, { signal }).catch(() => {}) // aborted: the loop ends
+    }
+  }
+}
+
+function runOrKeep(parts: IngestParts, { threads, dataDir, watch }: Config, log: Http['log']): Promise<void> {
+  const options = { concurrency: threads * FILES_PER_THREAD, except: [dataDir] }
+  if (watch.length === 0) return new JobRunner(parts, options).run()
+  return keep(jobRequest(watch), parts, {
+    ...options,
+    settleMs: SETTLE_SECONDS * 1000,
+    rescanMs: RESCAN_MINUTES * 60_000,
+    pollMs: null,
+    onWarning: (detail) => log.warn(detail),
+  })
 }
 
 type Http = Awaited<ReturnType<typeof buildHttp>>

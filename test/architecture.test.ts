@@ -21,14 +21,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   search: [...LEAVES, 'media', 'encoder', 'embed', 'gallery'],
   ingest: [...LEAVES, 'media', 'encoder', 'embed', 'gallery', 'tagging'],
   http: [...LEAVES, 'media', 'encoder', 'gallery', 'search', 'tagging', 'ingest', 'app'],
-  cli: [...LEAVES, 'media', 'encoder', 'search', 'tagging', 'ingest', 'app', 'server'],
+  cli: [...LEAVES, 'media', 'encoder', 'gallery', 'search', 'tagging', 'ingest', 'app', 'server'],
   app: [...LEAVES, 'encoder', 'gallery'],
-  server: [...LEAVES, 'app', 'http'],
+  server: [...LEAVES, 'app', 'http', 'ingest'],
 }
 
 const ENGINE = /^gallery\/(sqlite|postgres|hnsw|weaviate|memory)\//
 const OWNERS: Record<string, string> = {
   'fluent-ffmpeg': 'media',
+  chokidar: 'ingest',
+  picomatch: 'ingest',
   'onnxruntime-node': 'encoder',
   'better-sqlite3': 'gallery',
   'hnswlib-node': 'gallery',

@@ -11,9 +11,11 @@ export interface Output {
   talk(line: string): void
 }
 
+export type OptionValue = string | boolean | readonly string[] | undefined
+
 export interface Invocation {
   readonly args: readonly string[]
-  readonly options: Readonly<Record<string, string | boolean | undefined>>
+  readonly options: Readonly<Record<string, OptionValue>>
   readonly config: Config
   readonly output: Output
   readonly signal: AbortSignal

@@ -3,15 +3,31 @@ import { setMaxListeners } from 'node:events'
 import { parseArgs } from 'node:util'
 import { readConfig } from '../config.js'
 import { AppError, ERROR_TITLES, toAppError } from '../errors.js'
-import { type Command, EXIT, type ExitCode, type Output } from './command.js'
+import { type Command, EXIT, type ExitCode, type OptionValue, type Output } from './command.js'
+import { backup } from './commands/backup.js'
 import { doctor } from './commands/doctor.js'
 import { index } from './commands/index.js'
+import { jobs } from './commands/jobs.js'
+import { library } from './commands/library.js'
+import { reindex } from './commands/reindex.js'
+import { restore } from './commands/restore.js'
 import { search } from './commands/search.js'
 import { serveCommand } from './commands/serve.js'
 import { tag } from './commands/tag.js'
 import { helpFor, overview } from './help.js'
 
-export const COMMANDS: readonly Command[] = [index, search, tag, serveCommand, doctor]
+export const COMMANDS: readonly Command[] = [
+  index,
+  jobs,
+  library,
+  search,
+  tag,
+  serveCommand,
+  doctor,
+  reindex,
+  backup,
+  restore,
+]
 
 const COMMON = {
   json: { type: 'boolean' },
@@ -50,7 +66,7 @@ async function dispatch([name, ...rest]: readonly string[], env: NodeJS.ProcessE
   return command.run({ args: positionals, options: values, config, output, signal: interrupted(command) })
 }
 
-type Values = Readonly<Record<string, string | boolean | undefined>>
+type Values = Readonly<Record<string, OptionValue>>
 
 function parse(command: Command, args: readonly string[]): { positionals: string[]; values: Values } {
   try {

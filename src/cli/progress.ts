@@ -11,16 +11,21 @@ export function progressTo(stream: NodeJS.WriteStream): Progress {
 }
 
 function bar(stream: NodeJS.WriteStream): Progress {
-  const format = '{bar} {value}/{total} clips  {rate}/s  ETA {eta_formatted}  {name}'
-  const shown = new cliProgress.SingleBar({ stream, format, hideCursor: true, clearOnComplete: true, etaBuffer: 50 })
-  const started = performance.now()
+  const format = '{bar} {value}/{total} clips  {rate} clips/s  {realtime} x realtime, {stage}  ETA {eta}  {name}'
+  const shown = new cliProgress.SingleBar({ stream, format, hideCursor: true, clearOnComplete: true })
   let begun = false
   return {
-    update({ files, done, path }) {
+    update({ files, done, path, figures: { clipsPerSecond, realtime, bottleneck, etaSeconds } }) {
       if (!begun) shown.start(files, 0)
       begun = true
-      const rate = ((done * 1000) / (performance.now() - started)).toFixed(1)
-      shown.update(done, { rate, name: path.slice(-40) })
+      shown.setTotal(files) // the scan may still find more
+      shown.update(done, {
+        rate: clipsPerSecond.toFixed(1),
+        realtime: realtime.toFixed(0),
+        stage: bottleneck === null ? 'nothing to wait for' : `waits to ${bottleneck}`,
+        eta: etaSeconds === null ? 'when it is scanned' : duration(etaSeconds),
+        name: path.slice(-40),
+      })
     },
     [Symbol.dispose]: () => shown.stop(),
   }
@@ -33,4 +38,11 @@ function lines(stream: NodeJS.WriteStream): Progress {
     },
     [Symbol.dispose]: () => {},
   }
+}
+
+/** Seconds as 2 h 5 min, 12 min or 40 s. */
+export function duration(seconds: number): string {
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 1) return `${Math.round(seconds)} s`
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }

@@ -1,15 +1,15 @@
-import type { Modality } from '../domain.js'
-
+/** What is encoded together: sounds, frames, or the sound and frames of one segment. */
+export type BatchKind = 'sound' | 'frame' | 'segment'
 export type Priority = 'query' | 'ingest'
 
 /** More than this gains nothing on a CPU and makes a query wait longer behind a batch of ingestion. */
-export const MAX_BATCH: Readonly<Record<Modality, number>> = { audio: 8, visual: 16 }
+export const MAX_BATCH: Readonly<Record<BatchKind, number>> = { sound: 8, frame: 16, segment: 1 }
 
 export interface Waiting {
-  readonly modality: Modality
+  readonly kind: BatchKind
 }
 
-/** Items that wait for the worker. Queries overtake ingestion; inside a priority the oldest sets the next batch's modality. */
+/** Items that wait for the worker. Queries overtake ingestion; inside a priority the oldest sets the next batch's kind. */
 export class BatchQueue<Item extends Waiting> {
   readonly #lanes: Readonly<Record<Priority, Item[]>> = { query: [], ingest: [] }
 
@@ -17,12 +17,12 @@ export class BatchQueue<Item extends Waiting> {
     this.#lanes[priority].push(item)
   }
 
-  /** The next batch: all of one modality and one priority; empty when nothing waits. */
+  /** The next batch: all of one kind and one priority; empty when nothing waits. */
   take(): Item[] {
     const lane = this.#lanes.query.length > 0 ? this.#lanes.query : this.#lanes.ingest
-    const modality = lane[0]?.modality
-    if (!modality) return []
-    const batch = lane.filter((item) => item.modality === modality).slice(0, MAX_BATCH[modality])
+    const kind = lane[0]?.kind
+    if (!kind) return []
+    const batch = lane.filter((item) => item.kind === kind).slice(0, MAX_BATCH[kind])
     const taken = new Set(batch)
     lane.splice(0, lane.length, ...lane.filter((item) => !taken.has(item)))
     return batch

@@ -2,39 +2,10 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
-import type { Modality, SegmentFormat } from '../domain.js'
+import type { SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
 import { fileHash } from '../file-hash.js'
-
-const Graph = z.object({ file: z.string().regex(/^[\w.-]+\.onnx$/), sha256: z.string().regex(/^[0-9a-f]{64}$/) })
-const size = z.number().int().positive()
-
-const Manifest = z.object({
-  format: z.literal(1),
-  name: z.string().min(1),
-  fingerprint: z.string(),
-  embedding: size,
-  audio: z.object({ sampleRateHz: size, samples: size, channels: z.enum(['mean', 'first']) }),
-  visual: z.object({ width: size, height: size, resize: z.enum(['squash', 'cover']), framesPerSegment: size }),
-  graphs: z.object({ audio: Graph, visual: Graph, joint: Graph.optional() }),
-  tagging: z
-    .object({ labels: z.string().regex(/^[\w.-]+\.json$/), from: z.array(z.enum(['audio', 'visual'])).min(1) })
-    .nullable(),
-  golden: z.string().regex(/^[\w.-]+\.json$/),
-  licence: z.string(),
-})
-type Manifest = z.infer<typeof Manifest>
-
-const Classes = z.array(z.object({ index: z.number().int(), mid: z.string(), name: z.string() }))
-export type BundleClass = z.infer<typeof Classes>[number]
-
-const GoldenAnswer = z.object({ embedding: z.array(z.number()), logits: z.array(z.number()).nullish() })
-const Golden = z.object({
-  atol: z.number().positive(),
-  audio: GoldenAnswer.extend({ length: size }),
-  visual: GoldenAnswer,
-})
-export type Golden = z.infer<typeof Golden>
+import { type BundleClass, type ByGraph, Classes, Golden, Manifest, type TagSource } from './manifest.js'
 
 /** A verified bundle: every graph hashes to what its manifest says, and the fingerprint follows from them. */
 export interface Bundle {
@@ -42,9 +13,9 @@ export interface Bundle {
   readonly fingerprint: string
   readonly dimension: number
   readonly format: SegmentFormat
-  readonly graphs: Readonly<Record<Modality, string>> // paths
+  readonly graphs: ByGraph<string> // paths
   readonly classes: readonly BundleClass[] // by index; empty where the bundle does not tag
-  readonly tagsFrom: readonly Modality[]
+  readonly tagsFrom: readonly TagSource[] // the first that a segment has
   readonly golden: Golden
   readonly licence: string
 }
@@ -60,7 +31,7 @@ export async function loadBundle(dir: string): Promise<Bundle> {
     fingerprint: manifest.fingerprint,
     dimension: manifest.embedding,
     format: { seconds: audio.samples / audio.sampleRateHz, audio, visual },
-    graphs: { audio: join(dir, manifest.graphs.audio.file), visual: join(dir, manifest.graphs.visual.file) },
+    graphs: graphPaths(dir, manifest),
     classes: tagging ? await readJson(join(dir, tagging.labels), Classes) : [],
     tagsFrom: tagging?.from ?? [],
     golden: await readJson(join(dir, manifest.golden), Golden),
@@ -80,6 +51,11 @@ export function fingerprintOf({ graphs, embedding, audio, visual }: Omit<Manifes
   return createHash('sha256')
     .update(`${lines.join('\n')}\n`)
     .digest('hex')
+}
+
+function graphPaths(dir: string, { graphs }: Manifest): ByGraph<string> {
+  const paths = Object.entries(graphs).flatMap(([name, graph]) => (graph ? [[name, join(dir, graph.file)]] : []))
+  return Object.fromEntries(paths) as ByGraph<string> // the names of one are those of the other
 }
 
 async function verifyGraphs(dir: string, { graphs }: Manifest): Promise<void> {

@@ -1,24 +1,26 @@
 import { Worker } from 'node:worker_threads'
 import type { Provider } from '../config.js'
-import type { Modality, UnitVector } from '../domain.js'
+import type { MediaSegment } from '../domain.js'
 import { AppError } from '../errors.js'
+import { assemble, type BatchItem, distribute } from './batch.js'
 import { BatchQueue, type Priority } from './batching.js'
 import type { Bundle } from './bundle.js'
-import type { Encoding } from './encoding.js'
+import type { Encoding, SegmentEncoding } from './encoding.js'
 import { checkGolden, goldenFrame, goldenSamples } from './golden.js'
-import type { BatchInput, BatchOutput, Close, ProviderReport, WorkerMessage } from './protocol.js'
+import type { BatchInput, Close, ProviderReport, WorkerMessage } from './protocol.js'
 
 export interface EncodeOptions {
   readonly priority: Priority
+  readonly tags?: boolean // logits too; without, nothing that only tags is run
   readonly signal?: AbortSignal | undefined
 }
 
-interface Job {
-  readonly modality: Modality
-  readonly input: Float32Array | Uint8Array
-  readonly resolve: (encoding: Encoding) => void
+interface Job extends BatchItem {
+  readonly resolve: (encoding: SegmentEncoding) => void
   readonly reject: (error: unknown) => void
 }
+
+type Inputs = Pick<MediaSegment, 'samples' | 'frames'>
 
 /** The bundle's graphs, run in a worker thread in dynamic batches. Queries overtake ingestion. */
 export class Encoder implements AsyncDisposable {
@@ -61,20 +63,26 @@ export class Encoder implements AsyncDisposable {
 
   /** `samples`: mono at the bundle's rate, at most one segment; shorter ones are filled by the graph's own rule. */
   async encodeSound(samples: Float32Array, options: EncodeOptions): Promise<Encoding> {
-    const { samples: most } = this.bundle.format.audio
-    if (samples.length < 1 || samples.length > most) {
-      throw new RangeError(`Expected 1 to ${most} samples, got ${samples.length}`)
-    }
-    return this.#encode('audio', samples, options)
+    const { audio } = await this.#encode({ kind: 'sound', samples, frames: [] }, options)
+    return expectEncoding(audio)
   }
 
   /** `frame`: RGB, [H, W, 3] of the bundle's size. */
   async encodeFrame(frame: Uint8Array, options: EncodeOptions): Promise<Encoding> {
-    const { width, height } = this.bundle.format.visual
-    if (frame.length !== width * height * 3) {
-      throw new RangeError(`Expected ${width * height * 3} bytes, got ${frame.length}`)
+    const { frames } = await this.#encode({ kind: 'frame', samples: null, frames: [frame] }, options)
+    return expectEncoding(frames[0])
+  }
+
+  /** The sound and frames of a segment: together where the bundle tags them together, else each in a batch of its kind. */
+  async encodeSegment({ samples, frames }: Inputs, options: EncodeOptions): Promise<SegmentEncoding> {
+    if (samples && frames.length > 0 && options.tags && this.bundle.tagsFrom.includes('joint')) {
+      return this.#encode({ kind: 'segment', samples, frames }, options)
     }
-    return this.#encode('visual', frame, options)
+    const [audio, seen] = await Promise.all([
+      samples && this.encodeSound(samples, options),
+      Promise.all(frames.map((frame) => this.encodeFrame(frame, options))),
+    ])
+    return { audio, frames: seen, joint: [] }
   }
 
   /** False once the worker has failed or the encoder is closed. */
@@ -84,10 +92,13 @@ export class Encoder implements AsyncDisposable {
 
   async #verify(): Promise<void> {
     const { golden, format } = this.bundle
-    const options = { priority: 'query' } as const
-    const sound = await this.encodeSound(goldenSamples(golden.audio.length, format), options)
-    checkGolden('audio', sound, golden)
-    checkGolden('visual', await this.encodeFrame(goldenFrame(format), options), golden)
+    const options = { priority: 'query', tags: true } as const
+    const sound = goldenSamples(golden.audio.length, format)
+    const frame = goldenFrame(format)
+    checkGolden('audio', await this.encodeSound(sound, options), golden)
+    checkGolden('visual', await this.encodeFrame(frame, options), golden)
+    const { joint } = await this.encodeSegment({ samples: sound, frames: [frame] }, options)
+    checkGolden('joint', { logits: joint[0] ?? null }, golden)
   }
 
   /** Rejects what waits; the batch that is running ends first. */
@@ -96,17 +107,18 @@ export class Encoder implements AsyncDisposable {
     await this.#exited
   }
 
-  #encode(modality: Modality, input: Job['input'], { priority, signal }: EncodeOptions): Promise<Encoding> {
-    if (this.#broken) return Promise.reject(this.#broken)
+  async #encode(inputs: Inputs & Pick<Job, 'kind'>, { priority, tags = false, signal }: EncodeOptions) {
+    this.#expectInputs(inputs)
+    if (this.#broken) throw this.#broken
     signal?.throwIfAborted()
-    return new Promise((resolve, reject) => {
+    return new Promise<SegmentEncoding>((resolve, reject) => {
       const settle =
         <T>(done: (value: T) => void) =>
         (value: T) => {
           signal?.removeEventListener('abort', abort)
           done(value)
         }
-      const job: Job = { modality, input, resolve: settle(resolve), reject: settle(reject) }
+      const job: Job = { ...inputs, tags, resolve: settle(resolve), reject: settle(reject) }
       const abort = () => this.#queue.drop(job) && job.reject(signal?.reason)
       signal?.addEventListener('abort', abort, { once: true })
       this.#queue.push(job, priority)
@@ -114,35 +126,30 @@ export class Encoder implements AsyncDisposable {
     })
   }
 
+  #expectInputs({ samples, frames }: Inputs): void {
+    const { audio, visual } = this.bundle.format
+    if (samples && (samples.length < 1 || samples.length > audio.samples)) {
+      throw new RangeError(`Expected 1 to ${audio.samples} samples, got ${samples.length}`)
+    }
+    const bytes = visual.width * visual.height * 3
+    const wrong = frames.find((frame) => frame.length !== bytes)
+    if (wrong) throw new RangeError(`Expected ${bytes} bytes, got ${wrong.length}`)
+  }
+
   /** One batch at a time: a query never waits behind more than the batch that is running. */
   #pump(): void {
     if (this.#inFlight.length > 0) return
     this.#inFlight = this.#queue.take()
-    const [first] = this.#inFlight
-    if (!first) return
-    const batch = this.#assemble(first.modality, this.#inFlight)
-    const data = batch.modality === 'audio' ? batch.samples : batch.frames
-    this.worker.postMessage(batch, [data.buffer as ArrayBuffer])
-  }
-
-  #assemble(modality: Modality, jobs: readonly Job[]): BatchInput {
-    const { audio, visual } = this.bundle.format
-    if (modality === 'audio') {
-      const samples = new Float32Array(jobs.length * audio.samples)
-      for (const [i, job] of jobs.entries()) samples.set(job.input, i * audio.samples)
-      return { modality, samples, lengths: jobs.map((job) => job.input.length) }
-    }
-    const bytes = visual.width * visual.height * 3
-    const frames = new Uint8Array(jobs.length * bytes)
-    for (const [i, job] of jobs.entries()) frames.set(job.input, i * bytes)
-    return { modality, frames, shape: [jobs.length, visual.height, visual.width] }
+    if (this.#inFlight.length === 0) return
+    const { batch, buffers } = assemble(this.#inFlight, this.bundle.format)
+    this.worker.postMessage(batch satisfies BatchInput, buffers)
   }
 
   #answer(message: WorkerMessage): void {
     const jobs = this.#inFlight
     this.#inFlight = []
     if (message.type === 'done') {
-      for (const [i, job] of jobs.entries()) deliver(job, i, jobs.length, message.output)
+      for (const { item, answer } of distribute(jobs, message.output)) deliver(item, answer)
     }
     if (message.type === 'failed') {
       for (const job of jobs) job.reject(new AppError('ENCODER_FAILED', message.reason))
@@ -159,13 +166,17 @@ export class Encoder implements AsyncDisposable {
   }
 }
 
-/** Hands row `i` to its job. What is not finite is an error: silence turned into zeros is indexed for ever. */
-function deliver(job: Job, i: number, batch: number, { embeddings, logits }: BatchOutput): void {
-  const row = (rows: Float32Array) => rows.slice((i * rows.length) / batch, ((i + 1) * rows.length) / batch)
-  const embedding = row(embeddings) as UnitVector // the graph's last step is the L2 norm
-  const length = Math.hypot(...embedding)
-  if (Math.abs(length - 1) < 1e-3) job.resolve({ embedding, logits: logits && row(logits) })
-  else job.reject(new AppError('ENCODER_FAILED', `Expected an embedding of length 1, got ${length}`))
+/** What is not finite is an error: silence turned into zeros is indexed for ever. */
+function deliver(job: Job, answer: SegmentEncoding): void {
+  const lengths = [answer.audio, ...answer.frames].flatMap((found) => (found ? [Math.hypot(...found.embedding)] : []))
+  const wrong = lengths.find((length) => !(Math.abs(length - 1) < 1e-3))
+  if (wrong === undefined) job.resolve(answer)
+  else job.reject(new AppError('ENCODER_FAILED', `Expected an embedding of length 1, got ${wrong}`))
+}
+
+function expectEncoding(encoding: Encoding | null | undefined): Encoding {
+  if (!encoding) throw new AppError('ENCODER_FAILED', 'Expected an encoding for what was encoded, got none')
+  return encoding
 }
 
 function ready(worker: Worker): Promise<ProviderReport> {

@@ -1,25 +1,45 @@
 import type { Provider } from '../config.js'
-import type { Modality } from '../domain.js'
+import type { ByGraph } from './manifest.js'
 
 /** What the encoder says to its worker thread, and what comes back. Buffers are transferred, not copied. */
 export interface WorkerStart {
-  readonly graphs: Readonly<Record<Modality, string>>
+  readonly graphs: ByGraph<string>
   readonly providers: readonly Provider[]
   readonly threads: number
 }
 
-export type BatchInput =
-  | { readonly modality: 'audio'; readonly samples: Float32Array; readonly lengths: readonly number[] } // [B, T]
-  | { readonly modality: 'visual'; readonly frames: Uint8Array; readonly shape: readonly [number, number, number] } // [B, H, W, 3], shape is B, H, W
+export interface SoundBatch {
+  readonly samples: Float32Array // [B, T]
+  readonly lengths: readonly number[]
+}
+
+export interface FrameBatch {
+  readonly pixels: Uint8Array // [B, H, W, 3]
+  readonly shape: readonly [number, number, number] // B, H, W
+}
+
+/** Sounds, or frames, or the one sound and all frames of a segment that is tagged by both together. */
+export interface BatchInput {
+  readonly type: 'encode'
+  readonly tags: boolean
+  readonly sounds: SoundBatch | null
+  readonly frames: FrameBatch | null
+}
 
 /** The worker ends by itself, after the batch that is running: to terminate a thread inside onnxruntime ends the process. */
 export interface Close {
   readonly type: 'close'
 }
 
-export interface BatchOutput {
+export interface ModalityOutput {
   readonly embeddings: Float32Array // [B, D]
   readonly logits: Float32Array | null // [B, C]
+}
+
+export interface BatchOutput {
+  readonly sounds: ModalityOutput | null
+  readonly frames: ModalityOutput | null
+  readonly joint: Float32Array | null // [frames, C]
 }
 
 export interface ProviderRefusal {

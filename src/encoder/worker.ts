@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { BatchInput, Close, WorkerMessage, WorkerStart } from './protocol.js'
-import { openSessions, runBatch, type Sessions } from './session.js'
+import type { BatchInput, BatchOutput, Close, WorkerMessage, WorkerStart } from './protocol.js'
+import { runBatch } from './run-batch.js'
+import { openSessions, type Sessions } from './session.js'
 
 // `run` of onnxruntime-node blocks its thread, so it has a thread of its own.
 if (!parentPort) throw new Error('worker.ts runs as a worker thread only')
@@ -11,7 +12,7 @@ if (opened.sessions) {
   const { sessions } = opened
   let running: Promise<void> = Promise.resolve()
   port.on('message', (message: BatchInput | Close) => {
-    running = 'modality' in message ? running.then(() => answer(sessions, message)) : running.then(() => port.close())
+    running = running.then(() => (message.type === 'encode' ? answer(sessions, message) : port.close()))
   })
   say({ type: 'ready', providers: opened.report })
 } else {
@@ -21,14 +22,15 @@ if (opened.sessions) {
 async function answer(sessions: Sessions, input: BatchInput): Promise<void> {
   try {
     const output = await runBatch(sessions, input)
-    const buffers = [output.embeddings.buffer, output.logits?.buffer]
-    say(
-      { type: 'done', output },
-      buffers.filter((buffer) => buffer instanceof ArrayBuffer),
-    )
+    say({ type: 'done', output }, buffersOf(output))
   } catch (error) {
     say({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
   }
+}
+
+function buffersOf({ sounds, frames, joint }: BatchOutput): ArrayBuffer[] {
+  const rows = [sounds?.embeddings, sounds?.logits, frames?.embeddings, frames?.logits, joint]
+  return rows.flatMap((values) => (values ? [values.buffer as ArrayBuffer] : [])) // copies of ours, never shared memory
 }
 
 function say(message: WorkerMessage, transfer: ArrayBuffer[] = []): void {

@@ -1,4 +1,6 @@
 import type { Clip, ClipId, EncodedSegment, Label, Modality, SegmentId, Seq, Span, UnitVector } from '../domain.js'
+import type { Files } from './files.js'
+import type { ItemEnd, JobQueue, Jobs, Lease } from './jobs.js'
 
 /** One row of the change log, with the vector it put. A later drop may have taken the vector of an early put away: such puts are left out. */
 export type Change =
@@ -14,6 +16,7 @@ export type Change =
 export interface ChangePage {
   readonly changes: readonly Change[] // in order of seq
   readonly cursor: Seq // the last row read, which may lie behind the last change returned
+  readonly compacted: Seq // up to here, what later rows undid is left out of the log
 }
 
 /** By what a file is known to be as it was, without reading it. */
@@ -22,8 +25,11 @@ export interface FileFacts {
   readonly mtimeMs: number
 }
 
-/** A clip that was encoded and waits for its id. */
-export type NewClip = Omit<Clip, 'id' | 'indexedAt' | 'hasAudio' | 'hasVisual'>
+/** A clip that was encoded and waits for its id. By its quick hash it is known again where its file is moved. */
+export type NewClip = Omit<Clip, 'id' | 'indexedAt' | 'hasAudio' | 'hasVisual'> & { readonly quickHash?: string }
+
+/** A file of known content. */
+export type HashedFile = Pick<NewClip, 'path' | 'hash' | 'bytes' | 'mtimeMs' | 'quickHash'>
 
 export interface SegmentOfClip extends Span {
   readonly id: SegmentId
@@ -72,23 +78,46 @@ export interface CatalogueReader {
   /** Last row of the change log; 0 where nothing was ever written. */
   head(): Promise<Seq>
   changes(after: Seq, limit: number): Promise<ChangePage>
+  /** A random mark that the row has in this history of the log and in no other; undefined where there is no such row. */
+  markAt(seq: Seq): Promise<string | undefined>
 }
 
-/** The truth: clips, segments, embeddings, labels, failures, change log. Each method is one transaction. */
+/**
+ * The truth: clips, segments, embeddings, labels, failures, jobs, change log. Each method is one transaction; where it is
+ * told of a job's item, that ends in the same one (LeaseLost: nothing is written).
+ */
 export interface Catalogue extends CatalogueReader, AsyncDisposable {
+  readonly files: Files
+  readonly jobs: Jobs
+  readonly queue: JobQueue
   /** Adds a clip whole, in place of what stood at its path; a clip that is replaced keeps its id. Clears the path's failure. */
-  put(clip: NewClip, segments: readonly EncodedSegment[]): Promise<Clip>
+  put(clip: NewClip, segments: readonly EncodedSegment[], end?: ItemEnd): Promise<Clip>
+  /**
+   * Puts a clip of the same content as `like`, with what was made of that. Undefined where `like` is gone, or has another
+   * content by now.
+   */
+  copy(like: Clip, file: HashedFile, end?: ItemEnd): Promise<Clip | undefined>
   /** Says that the file at the clip's path has the same content at a new time. */
-  touch(id: ClipId, file: FileFacts): Promise<void>
+  touch(id: ClipId, file: FileFacts, end?: ItemEnd): Promise<void>
   /**
    * Says that the clip's file now lies at another path, and clears that path's failure. Undefined where it is no longer at
    * the path that `clip` says: another has moved it first.
    */
-  move(clip: Clip, file: FileFacts & { readonly path: string }): Promise<Clip | undefined>
+  move(clip: Clip, file: FileFacts & { readonly path: string }, end?: ItemEnd): Promise<Clip | undefined>
   /** Takes a clip with its segments out; false where there is none. */
   remove(id: ClipId): Promise<boolean>
+  /**
+   * Puts a clip under the id that it has in another catalogue, whose place this one is to take. With no segments it waits
+   * to be indexed: its hash must then be '', so that no file is taken for it.
+   */
+  adopt(clip: Clip, segments: readonly EncodedSegment[]): Promise<void>
+  /**
+   * Takes out of the log, up to a row, what later rows undid. Who had applied some of it and not all up to that row must
+   * begin anew.
+   */
+  compact(upTo: Seq): Promise<void>
   /** Records that the file at a path could not be indexed, in place of an earlier failure there. */
-  fail(failure: Omit<Failure, 'failedAt'>): Promise<void>
+  fail(failure: Omit<Failure, 'failedAt'>, lease?: Lease): Promise<void>
 }
 
 /** What a catalogue is stamped with when it is made; it refuses to open under another stamp (FINGERPRINT_MISMATCH). */

@@ -1,9 +1,11 @@
 import { MODALITIES, type Modality, type Seq } from '../domain.js'
 import { AppError } from '../errors.js'
 import type { Catalogue } from './catalogue.js'
+import { measureRecall, type Recall } from './recall.js'
 import type { NearestQuery, Neighbour, VectorIndex } from './vector-index.js'
 
 const PAGE = 512 // changes read at a time
+const COMPACT_AFTER = 10_000 // changes
 
 export interface GalleryParts {
   readonly catalogue: Catalogue
@@ -18,12 +20,19 @@ export interface Check {
   readonly missing: number
 }
 
+/** An index on its way along the log. `begun`: how far the log was compacted when it began with its first row. */
+interface Following {
+  readonly index: VectorIndex
+  begun?: Seq
+}
+
 /** All that a query is matched against: the catalogue, and an index that follows its log. */
 export class Gallery implements AsyncDisposable {
   readonly catalogue: Catalogue
   readonly #openIndex: GalleryParts['openIndex']
   readonly #closing = new AbortController()
-  #index: VectorIndex
+  #following: Following
+  #compacted: Seq = 0 // how far this gallery has had the log compacted
   #running: Promise<void> | undefined
 
   static async open({ catalogue, openIndex }: GalleryParts): Promise<Gallery> {
@@ -33,7 +42,11 @@ export class Gallery implements AsyncDisposable {
   private constructor({ catalogue, openIndex }: GalleryParts, index: VectorIndex) {
     this.catalogue = catalogue
     this.#openIndex = openIndex
-    this.#index = index
+    this.#following = { index }
+  }
+
+  get #index(): VectorIndex {
+    return this.#following.index
   }
 
   /** Answers once the index has applied all that the catalogue held when it was called. Callers share one run. */
@@ -41,7 +54,7 @@ export class Gallery implements AsyncDisposable {
     const { cursor } = this.#index
     const head = await this.catalogue.head()
     if (cursor > head) return this.rebuild(signal) // the catalogue was restored from an older copy
-    while (this.#index.cursor < head) await this.#run(() => this.#applyLog(this.#index), signal)
+    while (this.#index.cursor < head) await this.#run(() => this.#catchUp(), signal)
   }
 
   /** What is nearest among all that was in the catalogue when it was called. */
@@ -67,6 +80,12 @@ export class Gallery implements AsyncDisposable {
     return { whole, expected, held, missing }
   }
 
+  /** How much of what exact search finds the index finds, by a sample of the library's own embeddings. */
+  async recall(signal?: AbortSignal): Promise<Recall> {
+    await this.follow(signal)
+    return measureRecall(this.catalogue, this.#index, signal)
+  }
+
   /** Closes the index; the catalogue is its opener's to close. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new AppError('SHUTTING_DOWN', 'The gallery is being closed'))
@@ -81,25 +100,41 @@ export class Gallery implements AsyncDisposable {
     await unlessAborted(this.#running, signal)
   }
 
-  async #replaceIndex(): Promise<void> {
-    const fresh = await this.#openIndex('empty')
-    try {
-      await this.#applyLog(fresh)
-    } catch (error) {
-      await fresh[Symbol.asyncDispose]()
-      throw error
-    }
-    const old = this.#index
-    this.#index = fresh
-    await old[Symbol.asyncDispose]()
+  async #catchUp(): Promise<void> {
+    if ((await this.#applyLog(this.#following)) === 'behind') await this.#replaceIndex()
+    else await this.#compactLog()
   }
 
-  async #applyLog(index: VectorIndex): Promise<void> {
+  /** Leaves the old index in its place where another process compacts the log at the same time. */
+  async #replaceIndex(): Promise<void> {
+    const { index: old } = this.#following
+    const fresh: Following = { index: await this.#openIndex('empty') }
+    try {
+      if ((await this.#applyLog(fresh)) === 'whole') this.#following = fresh
+    } finally {
+      await (this.#following === fresh ? old : fresh.index)[Symbol.asyncDispose]()
+    }
+  }
+
+  /** `behind`: the log was compacted past the cursor since the index began, so that it may have missed drops. */
+  async #applyLog(following: Following): Promise<'whole' | 'behind'> {
+    const { index } = following
     for (let end: Seq = await this.catalogue.head(); index.cursor < end; ) {
       this.#closing.signal.throwIfAborted()
-      const { changes, cursor } = await this.catalogue.changes(index.cursor, PAGE)
+      const { changes, cursor, compacted } = await this.catalogue.changes(index.cursor, PAGE)
+      if (index.cursor === 0) following.begun = compacted
+      else if (index.cursor < compacted && compacted !== following.begun) return 'behind'
       await index.apply(changes, cursor)
     }
+    return 'whole'
+  }
+
+  /** Lets the log forget what was undone, as far as the index is on disk: its next start begins there. */
+  async #compactLog(): Promise<void> {
+    const { saved } = this.#index
+    if (saved < this.#compacted + COMPACT_AFTER) return
+    this.#compacted = saved
+    await this.catalogue.compact(saved)
   }
 
   async #countMissing(signal: AbortSignal | undefined): Promise<number> {

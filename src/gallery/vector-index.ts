@@ -21,6 +21,8 @@ export interface Neighbour {
 export interface VectorIndex extends AsyncDisposable {
   /** Last change applied; 0 for an empty index. */
   readonly cursor: Seq
+  /** The cursor that it has on disk, from where it goes on after a restart. */
+  readonly saved: Seq
   /** How many segments it holds of each modality. */
   readonly sizes: Readonly<Record<Modality, number>>
   /** Applies changes in order and moves the cursor to `cursor`. What lies at or before the cursor is passed over. */

@@ -5,10 +5,12 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
+import { sweepThumbnails } from '../ingest/thumbnails.js'
 import { registerOpenapi } from './openapi.js'
 import type { HttpParts } from './parts.js'
 import { sendProblem } from './problems.js'
 import { clipsRoutes } from './routes/clips.js'
+import { jobsRoutes } from './routes/jobs.js'
 import { mediaRoutes } from './routes/media.js'
 import { searchRoutes } from './routes/search.js'
 import { systemRoutes } from './routes/system.js'
@@ -38,10 +40,11 @@ export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance>
     thumbnailDir: join(dataDir, 'thumbnails'),
   }
   await mkdir(parts.thumbnailDir, { recursive: true })
+  await sweepThumbnails(parts.thumbnailDir, app.gallery.catalogue)
   await removeAbandoned(parts.uploadDir)
   await registerOpenapi(http)
   await http.register(multipart)
-  for (const routes of [searchRoutes, tagsRoutes, clipsRoutes, mediaRoutes, systemRoutes]) {
+  for (const routes of [searchRoutes, tagsRoutes, clipsRoutes, jobsRoutes, mediaRoutes, systemRoutes]) {
     await http.register(routes, parts)
   }
   return http

@@ -2,7 +2,7 @@ import type { App } from '../app.js'
 
 /** What a route may ask for. */
 export interface HttpParts {
-  readonly app: Pick<App, 'config' | 'encoder' | 'gallery'>
+  readonly app: Pick<App, 'config' | 'encoder' | 'gallery' | 'run'>
   readonly uploadDir: string // temporary files
   readonly mediaDir: string // files that were uploaded into the library
   readonly thumbnailDir: string

@@ -1,6 +1,6 @@
-import { stat } from 'node:fs/promises'
-import { AppError } from '../errors.js'
-import { fileHash } from '../file-hash.js'
+import { readdir, stat } from 'node:fs/promises'
+import { fileError, isNotFound } from '../errors.js'
+import { fileHash, quickHash } from '../file-hash.js'
 import type { FileFacts } from '../gallery/catalogue.js'
 
 /** FILE_NOT_FOUND, FILE_UNREADABLE. */
@@ -9,25 +9,37 @@ export async function fileFacts(path: string): Promise<FileFacts> {
     const { size, mtimeMs } = await stat(path)
     return { bytes: size, mtimeMs }
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
-    throw new AppError(missing ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE', `${path}: ${String(cause)}`, { cause })
+    throw fileError(path, cause)
   }
 }
 
+/** Whether a file is by size and time as it was. */
+export const isSame = (one: FileFacts, other: FileFacts): boolean =>
+  one.bytes === other.bytes && one.mtimeMs === other.mtimeMs
+
 /** Whether there is surely no file: one that cannot be looked at for another reason is not gone. */
 export async function isGone(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => false,
-    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
-  )
+  return stat(path).then(() => false, isNotFound)
 }
 
-/** SHA-256 of a file's bytes, hex. FILE_UNREADABLE. */
+/** Whether a folder is gone or has nothing in it, as a mount has that is not there. */
+export async function isLost(folder: string): Promise<boolean> {
+  return readdir(folder).then((entries) => entries.length === 0, isNotFound)
+}
+
+/** SHA-256 of a file's bytes, hex. FILE_NOT_FOUND, FILE_UNREADABLE. */
 export async function contentHash(path: string, signal?: AbortSignal): Promise<string> {
   try {
     return await fileHash(path, signal)
   } catch (cause) {
     signal?.throwIfAborted()
-    throw new AppError('FILE_UNREADABLE', `${path}: ${String(cause)}`, { cause })
+    throw fileError(path, cause)
   }
+}
+
+/** A hash of little of a file, hex: equal for equal files. FILE_NOT_FOUND, FILE_UNREADABLE. */
+export async function glance(path: string): Promise<string> {
+  return quickHash(path).catch((cause) => {
+    throw fileError(path, cause)
+  })
 }

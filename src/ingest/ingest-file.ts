@@ -1,74 +1,123 @@
 import { resolve } from 'node:path'
-import type { Clip, EncodedSegment } from '../domain.js'
-import { type EmbeddedSegment, embed } from '../embed.js'
-import type { Bundle } from '../encoder/bundle.js'
+import type { Clip } from '../domain.js'
+import { noTimings } from '../embed.js'
 import type { Encoder } from '../encoder/encoder.js'
-import type { Catalogue, FileFacts } from '../gallery/catalogue.js'
+import type { Catalogue, FileFacts, HashedFile } from '../gallery/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
-import { openMedia } from '../media/media.js'
-import { segmentLabels } from '../tagging/labels.js'
-import { contentHash, fileFacts, isGone } from './file-facts.js'
+import type { ItemEnd, Lease, Outcome } from '../gallery/jobs.js'
+import { encode } from './encode.js'
+import { contentHash, fileFacts, glance, isGone, isSame } from './file-facts.js'
+import type { Turns } from './turns.js'
 
 export interface IngestParts {
   readonly encoder: Encoder
   readonly gallery: Gallery
   readonly signal?: AbortSignal | undefined
+  readonly turns?: Turns // so that of equal files on their way at once one is encoded
 }
 
-/** `partial`: some of the file could not be decoded, and what could be is indexed. */
+export interface IngestOptions {
+  readonly hash?: string | undefined // of the content, where the caller has it already
+  readonly lease?: Lease // the item of a job that ends with this file
+}
+
 export interface Ingested {
-  readonly outcome: 'indexed' | 'partial' | 'unchanged'
+  readonly outcome: Outcome
   readonly clip: Clip
 }
 
 /**
  * Makes one file a clip of the library, whole or not at all. A file whose size and time, or else whose content, are as
- * they were is left as it is; one that was moved here from elsewhere keeps its clip. `hash`: its content hash, where the caller has it already.
+ * they were is left as it is; one that was moved here keeps its clip; one of known content is not encoded again.
  */
-export async function ingestFile(name: string, parts: IngestParts, hash?: string): Promise<Ingested> {
+export async function ingestFile(name: string, parts: IngestParts, options: IngestOptions = {}): Promise<Ingested> {
   const path = resolve(name)
   const { catalogue } = parts.gallery
-  const now = await fileFacts(path)
-  const known = await catalogue.clipAt(path)
-  if (known && known.bytes === now.bytes && known.mtimeMs === now.mtimeMs) return { outcome: 'unchanged', clip: known }
-  const file = { path, hash: hash ?? (await contentHash(path, parts.signal)), ...now }
+  const item = new ItemClock(options.lease)
+  const isForced = options.lease?.mode === 'all'
+  const facts = await fileFacts(path)
+  const at = await catalogue.clipAt(path)
+  const known = isForced || at?.hash === '' ? undefined : at // '': it waits to be encoded, so its file is not known
+  if (known && isSame(known, facts)) return unchanged(known, catalogue, item)
+
+  const seen = { path, ...facts, quickHash: await item.reading(glance(path)) }
+  const moved = at ? undefined : await moveHere(await catalogue.files.like(seen), seen, catalogue, item)
+  if (moved) return moved
+
+  const file = { ...seen, hash: options.hash ?? (await item.reading(contentHash(path, parts.signal))) }
   if (known?.hash === file.hash) {
-    await catalogue.touch(known.id, now)
+    await catalogue.touch(known.id, file, item.end('unchanged'))
     return { outcome: 'unchanged', clip: known }
   }
-  const moved = known ? undefined : await moveHere(file, catalogue)
-  return moved ? { outcome: 'unchanged', clip: moved } : encodeFile(file, parts)
+  using _turn = await parts.turns?.take(file.hash)
+  const twin = isForced ? undefined : await fromTwin(file, at !== undefined, catalogue, item)
+  return twin ?? (await encodeFile(file, parts, item))
 }
 
-/** A clip of the same content whose own file is gone is this file, moved or renamed: it keeps its id and embeddings. */
-async function moveHere(file: HashedFile, catalogue: Catalogue): Promise<Clip | undefined> {
-  const { path, bytes, mtimeMs } = file
-  for (const twin of await catalogue.clipsWithHash(file.hash)) {
-    const moved = (await isGone(twin.path)) && (await catalogue.move(twin, { path, bytes, mtimeMs }))
-    if (moved) return moved
+/** What a job's item has cost so far. */
+class ItemClock {
+  readonly #lease: Lease | undefined
+  readonly timings = noTimings()
+  #readMs = 0
+
+  constructor(lease: Lease | undefined) {
+    this.#lease = lease
+  }
+
+  async reading<T>(work: Promise<T>): Promise<T> {
+    const started = performance.now()
+    const result = await work
+    this.#readMs += performance.now() - started
+    return result
+  }
+
+  end(outcome: Outcome, seconds = 0): ItemEnd | undefined {
+    const { decodeMs, encodeMs } = this.timings
+    const waits = { read: this.#readMs, decode: decodeMs, encode: encodeMs }
+    return this.#lease && { lease: this.#lease, outcome, seconds, waits }
+  }
+}
+
+async function unchanged(clip: Clip, { queue }: Catalogue, item: ItemClock): Promise<Ingested> {
+  const end = item.end('unchanged')
+  if (end) await queue.end(end)
+  return { outcome: 'unchanged', clip }
+}
+
+/** A clip whose own file is gone, and which is like this one, was moved here. */
+async function moveHere(
+  clips: readonly Clip[],
+  file: FileFacts & { readonly path: string },
+  catalogue: Catalogue,
+  item: ItemClock,
+): Promise<Ingested | undefined> {
+  for (const clip of clips) {
+    const moved = (await isGone(clip.path)) && (await catalogue.move(clip, file, item.end('moved')))
+    if (moved) return { outcome: 'moved', clip: moved }
   }
   return undefined
 }
 
-interface HashedFile extends FileFacts {
-  readonly path: string
-  readonly hash: string
-}
-
-async function encodeFile(file: HashedFile, parts: IngestParts): Promise<Ingested> {
-  const { encoder, gallery, signal } = parts
-  const media = await openMedia(file.path, encoder.bundle.format, { signal })
-  const segments: EncodedSegment[] = []
-  for await (const segment of embed(media, encoder, { priority: 'ingest', signal })) {
-    segments.push(encoded(segment, encoder.bundle))
+/** A clip of the same content is moved here where its own file is gone, and else lends what was made of it. */
+async function fromTwin(
+  file: HashedFile,
+  isTaken: boolean,
+  catalogue: Catalogue,
+  item: ItemClock,
+): Promise<Ingested | undefined> {
+  const twins = (await catalogue.clipsWithHash(file.hash)).filter(({ path }) => path !== file.path)
+  const moved = isTaken ? undefined : await moveHere(twins, file, catalogue, item)
+  if (moved) return moved
+  for (const twin of twins) {
+    const clip = await catalogue.copy(twin, file, item.end('copied', twin.seconds))
+    if (clip) return { outcome: 'copied', clip }
   }
-  const { seconds, notes } = media.outcome
-  const clip = await gallery.catalogue.put({ ...file, seconds, notes }, segments)
-  return { outcome: notes.includes('DAMAGED') ? 'partial' : 'indexed', clip }
+  return undefined
 }
 
-function encoded(segment: EmbeddedSegment, bundle: Bundle): EncodedSegment {
-  const { start, end, audio, visual } = segment
-  const embeddings = { ...(audio && { audio: audio.embedding }), ...(visual && { visual: visual.embedding }) }
-  return { start, end, embeddings, labels: segmentLabels(segment, bundle) }
+async function encodeFile(file: HashedFile, parts: IngestParts, item: ItemClock): Promise<Ingested> {
+  const { segments, seconds, notes } = await encode(file.path, parts, item.timings)
+  const outcome = notes.includes('DAMAGED') ? 'partial' : 'indexed'
+  const clip = await parts.gallery.catalogue.put({ ...file, seconds, notes }, segments, item.end(outcome, seconds))
+  return { outcome, clip }
 }

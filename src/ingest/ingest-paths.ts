@@ -1,8 +1,11 @@
-import { type ErrorCode, toAppError } from '../errors.js'
-import { fileFacts } from './file-facts.js'
-import { inParallel } from './in-parallel.js'
-import { type Ingested, type IngestParts, ingestFile } from './ingest-file.js'
-import { type ScanOptions, scan } from './scan.js'
+import type { ErrorCode } from '../errors.js'
+import type { Catalogue } from '../gallery/catalogue.js'
+import { hasEnded } from '../gallery/job-state.js'
+import type { Figures, JobId, JobRequest, Jobs, Outcome, Reason } from '../gallery/jobs.js'
+import type { IngestParts } from './ingest-file.js'
+import { jobRequest } from './job-request.js'
+import { type EndedItem, JobRunner } from './job-runner.js'
+import { takeUp } from './take-up.js'
 
 /** More files at once than cores: while one waits for its last batch, others decode. */
 export const FILES_PER_THREAD = 2
@@ -14,56 +17,86 @@ export interface IngestFailure {
 }
 
 export interface IngestReport {
-  readonly indexed: number
-  readonly unchanged: number
-  readonly partial: number
+  readonly job: JobId
+  readonly indexed: number // with those whose embeddings were copied from a file of the same content
+  readonly unchanged: number // with those that were moved
+  readonly partial: number // some of the file could not be decoded
+  readonly quarantined: number // failed before and are as they were: not tried again
   readonly failed: readonly IngestFailure[]
+  readonly warnings: readonly string[]
+  readonly stop: Reason | null // why it stopped before everything was done
   readonly seconds: number
 }
 
 export interface IngestProgress {
-  readonly files: number
+  readonly files: number // known so far
   readonly done: number
   readonly path: string // the file just done, and how it ended
-  readonly outcome: Ingested['outcome'] | IngestFailure
+  readonly outcome: Outcome | IngestFailure
+  readonly figures: Figures
 }
 
-export interface IngestPathsOptions extends ScanOptions {
+export interface IngestPathsOptions extends Partial<Omit<JobRequest, 'sources'>> {
   readonly concurrency: number // files on their way at once
+  readonly except?: readonly string[] // folders that are not entered
+  readonly onWarning: (detail: string) => void
   readonly onProgress: (progress: IngestProgress) => void
 }
 
-/** Indexes files and folders. A file that fails is recorded and reported with its code while the rest go on. */
+/**
+ * Indexes files and folders as a job of its own, run here to its end. Aborted, the job is paused; called again for the
+ * same, it goes on with it.
+ */
 export async function ingestPaths(
   paths: readonly string[],
   parts: IngestParts,
   options: IngestPathsOptions,
 ): Promise<IngestReport> {
   const started = performance.now()
-  const files: string[] = []
-  for await (const file of scan(paths, options)) files.push(file)
-  const counts = { indexed: 0, unchanged: 0, partial: 0 }
-  const failed: IngestFailure[] = []
-  let done = 0
-  await inParallel(files, options.concurrency, async (path) => {
-    const outcome = await ingestOrFail(path, parts)
-    if (typeof outcome === 'string') counts[outcome]++
-    else failed.push(outcome)
-    done++
-    options.onProgress({ files: files.length, done, path, outcome })
-  })
-  await parts.gallery.follow(parts.signal)
-  return { ...counts, failed, seconds: Math.round(performance.now() - started) / 1000 }
+  const { catalogue } = parts.gallery
+  const { id } = await takeUp(jobRequest(paths, options), catalogue)
+  const onItem = async ({ path, result }: EndedItem) => {
+    const outcome = typeof result === 'string' ? result : { path, ...result }
+    options.onProgress({ ...(await progressOf(id, catalogue)), path, outcome })
+  }
+  await new JobRunner(parts, { concurrency: options.concurrency, except: options.except ?? [], job: id, onItem }).run()
+  if (parts.signal?.aborted) {
+    if (!hasEnded((await catalogue.jobs.progress(id)).state)) await catalogue.jobs.pause(id)
+    parts.signal.throwIfAborted()
+  }
+  const report = await reportOf(id, catalogue)
+  for (const detail of report.warnings) options.onWarning(detail)
+  return { ...report, seconds: Math.round(performance.now() - started) / 1000 }
 }
 
-async function ingestOrFail(path: string, parts: IngestParts): Promise<IngestProgress['outcome']> {
-  try {
-    return (await ingestFile(path, parts)).outcome
-  } catch (error) {
-    parts.signal?.throwIfAborted()
-    const { code, message: detail } = toAppError(error)
-    const facts = await fileFacts(path).catch(() => ({ bytes: 0, mtimeMs: 0 }))
-    await parts.gallery.catalogue.fail({ path, code, detail, ...facts })
-    return { path, code, detail }
+async function progressOf(id: JobId, { jobs }: Catalogue): Promise<Pick<IngestProgress, 'files' | 'done' | 'figures'>> {
+  const { counts, quarantined } = await jobs.progress(id)
+  const files = quarantined + Object.values(counts).reduce((sum, count) => sum + count, 0)
+  return { files, done: files - counts.queued - counts.running, figures: await jobs.figures(id) }
+}
+
+async function reportOf(id: JobId, { jobs }: Catalogue): Promise<Omit<IngestReport, 'seconds'>> {
+  const { counts, quarantined, warnings, stop } = await jobs.job(id)
+  return {
+    job: id,
+    indexed: counts.indexed + counts.copied,
+    unchanged: counts.unchanged + counts.moved,
+    partial: counts.partial,
+    quarantined,
+    failed: await failuresOf(id, jobs),
+    warnings,
+    stop,
   }
 }
+
+async function failuresOf(id: JobId, jobs: Jobs): Promise<IngestFailure[]> {
+  const failed: IngestFailure[] = []
+  for (let after = 0; ; ) {
+    const page = await jobs.items(id, { state: 'failed', after, limit: PAGE })
+    failed.push(...page.flatMap(({ path, reason }) => (reason ? [{ path, ...reason }] : [])))
+    if (page.length < PAGE) return failed
+    after = page.at(-1)?.id ?? after
+  }
+}
+
+const PAGE = 500

@@ -1,66 +1,128 @@
-import type { Dirent } from 'node:fs'
+import type { BigIntStats, Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
-import { extname, join, resolve } from 'node:path'
-
-/** In a folder these are taken for media, by name alone; a file that is named itself is tried whatever it is called. */
-const MEDIA_EXTENSIONS = new Set(
-  (
-    '3g2 3gp aac ac3 aif aifc aiff alac amr ape apng asf au avi avif bmp caf dts dv eac3 f4v flac flv gif heic heif jfif ' +
-    'jpe jpeg jpg m2ts m2v m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpa mpe mpeg mpg mts mxf oga ogg ogv opus png qt ra rm ' +
-    'rmvb tga tif tiff ts tta vob w64 wav webm webp wma wmv wv'
-  ).split(' '),
-)
+import { resolve } from 'node:path'
+import { isNotFound } from '../errors.js'
+import type { FoundFile } from '../gallery/jobs.js'
+import { joined, shownOf, textOf } from './byte-names.js'
+import { type Selection, selection } from './globs.js'
+import { realPathInside } from './inside.js'
 
 export interface ScanOptions {
+  readonly include?: readonly string[] // globs; none: what is called as media files are
+  readonly ignore?: readonly string[] // globs of files and folders
+  readonly followLinks?: boolean // into folders; links to files are always followed
+  readonly within?: readonly string[] // folders that no link may lead out of; none: it may lead anywhere
   readonly except?: readonly string[] // folders that are not entered
   readonly onWarning: (detail: string) => void
 }
 
+export interface ScannedFile extends FoundFile {
+  readonly isNamed: boolean // it is a source itself, not found in one
+}
+
+const LOOKS_AT_ONCE = 64 // a network mount answers many as fast as one
+
 /**
- * The files to index under the paths given, folders in depth, each in order of name. A folder that cannot be read is
- * warned of and passed over. Links to files are followed, links to folders are not: they may go in circles.
+ * The files to index under the sources given, folders in depth, each in order of name. What cannot be read is warned of
+ * and passed over. Folders are entered once, so that links cannot go in circles.
  */
-export async function* scan(paths: readonly string[], options: ScanOptions): AsyncGenerator<string> {
-  for (const path of paths.map((path) => resolve(path))) {
-    const isFolder = await stat(path).then(
-      (stats) => stats.isDirectory(),
-      () => false,
+export async function* scan(sources: readonly string[], options: ScanOptions): AsyncGenerator<ScannedFile> {
+  const walk = new Walk(options)
+  for (const source of sources.map((source) => resolve(source))) {
+    const stats = await stat(source).catch(() => null)
+    if (stats?.isDirectory()) yield* walk.folder(Buffer.from(source), '')
+    else yield { path: source, bytes: stats?.size ?? 0, mtimeMs: stats?.mtimeMs ?? 0, isNamed: true }
+  }
+}
+
+class Walk {
+  readonly #options: ScanOptions
+  readonly #selection: Selection
+  readonly #entered = new Set<string>()
+
+  constructor(options: ScanOptions) {
+    this.#options = options
+    this.#selection = selection(options.include, options.ignore)
+  }
+
+  /** `below`: the folder's path below its source, for globs. */
+  async *folder(folder: Buffer, below: string): AsyncGenerator<ScannedFile> {
+    if (this.#options.except?.includes(shownOf(folder))) return
+    if (this.#options.followLinks && !(await this.#isNew(folder))) return
+    const entries = await this.#entries(folder)
+    for (let from = 0; from < entries.length; from += LOOKS_AT_ONCE) {
+      const slice = entries.slice(from, from + LOOKS_AT_ONCE)
+      const looks = await Promise.all(slice.map((entry) => this.#look(entry, folder, below)))
+      for (const look of looks) {
+        if (look?.kind === 'folder') yield* this.folder(look.path, look.below)
+        else if (look) yield look.file
+      }
+    }
+  }
+
+  async #entries(folder: Buffer): Promise<Dirent<Buffer>[]> {
+    try {
+      const found = await readdir(folder, { withFileTypes: true, encoding: 'buffer' })
+      return found.sort((a, b) => a.name.compare(b.name))
+    } catch (error) {
+      this.#passOver(folder, error)
+      return []
+    }
+  }
+
+  async #look(entry: Dirent<Buffer>, folder: Buffer, above: string): Promise<Look | null> {
+    const path = joined(folder, entry.name)
+    const name = shownOf(entry.name)
+    const below = above === '' ? name : `${above}/${name}`
+    if (this.#selection.ignores(below)) return null
+    if (entry.isDirectory()) return { kind: 'folder', path, below }
+    const isWanted = this.#selection.takes(below)
+    if (entry.isSymbolicLink())
+      return isWanted || this.#options.followLinks ? this.#follow(path, below, isWanted) : null
+    return entry.isFile() && isWanted ? this.#file(path) : null
+  }
+
+  async #follow(path: Buffer, below: string, isWanted: boolean): Promise<Look | null> {
+    try {
+      const target = await stat(path)
+      if (!(isWanted && target.isFile()) && !(this.#options.followLinks && target.isDirectory())) return null
+      const { within = [] } = this.#options
+      if (within.length > 0 && !(await realPathInside(within, path))) throw new Error('it leads out of the roots')
+      return target.isDirectory() ? { kind: 'folder', path, below } : await this.#file(path)
+    } catch (error) {
+      this.#passOver(path, error)
+      return null
+    }
+  }
+
+  async #file(bytes: Buffer): Promise<Look | null> {
+    try {
+      const { size, mtimeMs } = await stat(bytes)
+      const path = shownOf(bytes)
+      const facts = { path, bytes: size, mtimeMs, isNamed: false }
+      if (textOf(bytes) !== null) return { kind: 'file', file: facts }
+      const detail = `Expected a name in UTF-8, got ${path}: rename the file`
+      return { kind: 'file', file: { ...facts, failure: { code: 'FILE_NAME_INVALID', detail } } }
+    } catch (error) {
+      if (!isNotFound(error)) this.#passOver(bytes, error) // else it went away since the folder was read
+      return null
+    }
+  }
+
+  async #isNew(folder: Buffer): Promise<boolean> {
+    const stats: BigIntStats | null = await stat(folder, { bigint: true }).catch(() => null)
+    if (!stats) return true // reading it will say why
+    const identity = `${stats.dev}:${stats.ino}`
+    if (this.#entered.has(identity)) return false
+    this.#entered.add(identity)
+    return true
+  }
+
+  #passOver(path: Buffer, error: unknown): void {
+    this.#options.onWarning(
+      `${shownOf(path)} is passed over: ${error instanceof Error ? error.message : String(error)}`,
     )
-    if (isFolder) yield* scanFolder(path, options)
-    else yield path
   }
 }
 
-async function* scanFolder(folder: string, options: ScanOptions): AsyncGenerator<string> {
-  if (options.except?.includes(folder)) return
-  for (const entry of await entries(folder, options)) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) yield* scanFolder(path, options)
-    else if (isMediaName(entry.name) && (entry.isFile() || (await isFileLink(entry, path)))) yield path
-  }
-}
-
-/** Whether a name ends as media files do. */
-export function isMediaName(name: string): boolean {
-  // macOS keeps resource forks of media beside them as ._name
-  return !name.startsWith('._') && MEDIA_EXTENSIONS.has(extname(name).slice(1).toLowerCase())
-}
-
-async function entries(folder: string, { onWarning }: ScanOptions): Promise<Dirent[]> {
-  try {
-    const found = await readdir(folder, { withFileTypes: true })
-    return found.sort((a, b) => (a.name < b.name ? -1 : 1))
-  } catch (error) {
-    onWarning(`${folder} is passed over: ${String(error)}`)
-    return []
-  }
-}
-
-function isFileLink(entry: Dirent, path: string): Promise<boolean> {
-  return entry.isSymbolicLink()
-    ? stat(path).then(
-        (stats) => stats.isFile(),
-        () => false,
-      )
-    : Promise.resolve(false)
-}
+type Look = { kind: 'folder'; path: Buffer; below: string } | { kind: 'file'; file: ScannedFile }

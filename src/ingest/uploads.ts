@@ -3,8 +3,9 @@ import { dirname, extname, join } from 'node:path'
 import type { ClipId } from '../domain.js'
 import type { Gallery } from '../gallery/gallery.js'
 import { contentHash } from './file-facts.js'
+import { isMediaName } from './globs.js'
 import { type Ingested, type IngestParts, ingestFile } from './ingest-file.js'
-import { isMediaName } from './scan.js'
+import { removeThumbnail } from './thumbnails.js'
 
 export interface UploadedFile {
   readonly path: string
@@ -13,7 +14,7 @@ export interface UploadedFile {
 
 /**
  * Takes an uploaded file into the library: it is kept in `mediaDir` under its content hash, so the same file twice is
- * one clip. A file that cannot be indexed is not kept.
+ * one clip. A file that cannot be indexed stays where it was.
  */
 export async function ingestUpload(file: UploadedFile, mediaDir: string, parts: IngestParts): Promise<Ingested> {
   const hash = await contentHash(file.path, parts.signal)
@@ -23,19 +24,27 @@ export async function ingestUpload(file: UploadedFile, mediaDir: string, parts: 
   await mkdir(dirname(path), { recursive: true })
   await rename(file.path, path)
   try {
-    return await ingestFile(path, parts, hash)
+    return await ingestFile(path, parts, { hash })
   } catch (error) {
-    await rm(path, { force: true })
+    await rename(path, file.path)
     throw error
   }
 }
 
-/** Takes a clip out of the library; its file is deleted only where it was uploaded. False where there is no such clip. */
-export async function removeClip(id: ClipId, mediaDir: string, { catalogue }: Gallery): Promise<boolean> {
+/**
+ * Takes a clip out of the library, with its thumbnail; its file is deleted only where it was uploaded. False where there
+ * is no such clip.
+ */
+export async function removeClip(
+  id: ClipId,
+  { mediaDir, thumbnailDir }: { readonly mediaDir: string; readonly thumbnailDir: string },
+  { catalogue }: Gallery,
+): Promise<boolean> {
   const clip = await catalogue.clip(id)
   if (!clip) return false
   await catalogue.remove(id)
   if (clip.path.startsWith(join(mediaDir, '/'))) await rm(clip.path, { force: true })
+  await removeThumbnail(thumbnailDir, clip.hash, catalogue)
   return true
 }
 

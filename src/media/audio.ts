@@ -1,9 +1,9 @@
 import { LIMITS } from '../config.js'
 import type { SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
-import { run } from './ffmpeg.js'
+import { type Job, run } from './ffmpeg.js'
 import type { Track } from './probe.js'
-import type { Report } from './report.js'
+import { Report } from './report.js'
 import type { Source } from './source.js'
 
 export const LEAST_TAIL_SECONDS = 1
@@ -25,26 +25,32 @@ export interface SoundPart {
 export interface SoundSummary {
   readonly seconds: number // measured, the dropped tail included
   readonly audible: boolean
+  readonly voice: Voice | null // as it was heard
 }
 
-export interface SoundOptions {
-  readonly window: Window
-  readonly report: Report
-  readonly signal?: AbortSignal | undefined
+export const NOTHING_HEARD: SoundSummary = { seconds: 0, audible: false, voice: null }
+
+/** One way to hear a file: a track, and what becomes of its channels. */
+export interface Voice {
+  readonly track: Track
+  readonly channels: SegmentFormat['audio']['channels']
 }
 
-/** The sound track in parts of the segment's length; a tail shorter than a second is no part, unless it is all. */
+/**
+ * The sound in parts of the segment's length, out of the bytes of `soundJob`; a tail shorter than a second is no part,
+ * unless it is all.
+ */
 export async function* soundParts(
-  source: Source,
-  track: Track,
+  chunks: AsyncIterable<Buffer>,
+  voice: Voice,
   format: SegmentFormat,
-  { window, report, signal }: SoundOptions,
+  window: Window,
 ): AsyncGenerator<SoundPart, SoundSummary> {
   const rate = format.audio.sampleRateHz
   const length = Math.round(format.seconds * rate)
   let total = 0
   let audible = false
-  for await (const samples of blocks(pcm(source, track, format, { window, report, signal }), length)) {
+  for await (const samples of blocks(placed(chunks, voice.track, format, window), length)) {
     const first = total === 0
     total += samples.length
     if (window.start + total / rate > LIMITS.clipSeconds) throw tooLong()
@@ -54,17 +60,18 @@ export async function* soundParts(
     audible ||= loud
     yield { seconds, samples: loud ? samples.subarray(0, format.audio.samples) : null }
   }
-  return { seconds: total / rate, audible }
+  return { seconds: total / rate, audible, voice }
 }
 
-/** Whether anything can be heard on a track; reads no further than that. */
+/** Whether anything can be heard; reads no further than that. */
 export async function isAudible(
   source: Source,
-  track: Track,
+  voice: Voice,
   format: SegmentFormat,
-  options: SoundOptions,
+  { window, signal }: { readonly window: Window; readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
-  for await (const samples of blocks(pcm(source, track, format, options), format.audio.sampleRateHz)) {
+  const chunks = run(source, soundJob(voice, format, window), new Report(source), signal)
+  for await (const samples of blocks(placed(chunks, voice.track, format, window), format.audio.sampleRateHz)) {
     if (clip(samples) >= SILENT_PEAK) return true
   }
   return false
@@ -74,27 +81,31 @@ export function tooLong(): AppError {
   return new AppError('MEDIA_TOO_LONG', `Expected at most ${LIMITS.clipSeconds / 3600} h of media, got more`)
 }
 
-/** Raw samples as bytes, from the window's start on: where the track begins later, zeros lead up to it. */
-async function* pcm(
-  source: Source,
-  track: Track,
-  { audio }: SegmentFormat,
-  { window, report, signal }: SoundOptions,
-): AsyncGenerator<Buffer> {
-  const bytesAt = (seconds: number) => Math.round(seconds * audio.sampleRateHz) * Float32Array.BYTES_PER_ELEMENT
-  let left = bytesAt(window.end - window.start)
-  let lead = Math.min(left, bytesAt(Math.max(0, track.startsAt - window.start)))
-  // The lead is not ffmpeg's (first_pts): it would come again wherever the track changes its channels midway.
-  const mix = audio.channels === 'first' ? 'pan=mono|c0=c0,' : ''
-  const job = {
-    input: window.start > 0 ? ['-ss', String(window.start)] : [],
+/** Raw samples as bytes, as the model wants them. */
+export function soundJob({ track, channels }: Voice, { audio }: SegmentFormat, { start }: Window): Job {
+  const mix = channels === 'first' ? 'pan=mono|c0=c0,' : ''
+  return {
+    input: start > 0 ? ['-ss', String(start)] : [],
     output: [
       ...['-map', `0:${track.index}`, '-af', `${mix}aresample=${audio.sampleRateHz}:async=1:rematrix_maxval=1`],
       ...['-ac', '1', '-ar', String(audio.sampleRateHz), '-c:a', 'pcm_f32le', '-f', 'f32le'],
     ],
     largestAllocation: LARGEST_ALLOCATION,
   }
-  for await (const chunk of run(source, job, report, signal)) {
+}
+
+/** The samples in their place: where the track begins after the window's start, zeros lead up to it. */
+async function* placed(
+  chunks: AsyncIterable<Buffer>,
+  { startsAt }: Track,
+  { audio }: SegmentFormat,
+  { start, end }: Window,
+): AsyncGenerator<Buffer> {
+  const bytesAt = (seconds: number) => Math.round(seconds * audio.sampleRateHz) * Float32Array.BYTES_PER_ELEMENT
+  let left = bytesAt(end - start)
+  let lead = Math.min(left, bytesAt(Math.max(0, startsAt - start)))
+  // The lead is not ffmpeg's (first_pts): it would come again wherever the track changes its channels midway.
+  for await (const chunk of chunks) {
     for (; lead > 0; lead -= SILENCE.length) {
       yield SILENCE.subarray(0, lead)
       left -= Math.min(lead, SILENCE.length)

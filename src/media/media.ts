@@ -2,17 +2,16 @@ import { stat } from 'node:fs/promises'
 import { LIMITS } from '../config.js'
 import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
-import { soundParts, tooLong, type Window } from './audio.js'
-import { CLOCK_BY_STREAMS_READ } from './formats.js'
+import { tooLong, type Window } from './audio.js'
+import { openHalves } from './halves.js'
 import { join } from './join.js'
+import { keyGap } from './key-gap.js'
 import { conclude, type DecodeOutcome, noContent } from './outcome.js'
 import { type PictureTrack, type Probe, probe } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
 import { openSource, type Source } from './source.js'
 import { decodeStill } from './still.js'
-import { chooseTrack } from './tracks.js'
-import { pictureParts } from './video.js'
 
 export type { DecodeOutcome } from './outcome.js'
 
@@ -98,20 +97,22 @@ class MediaFile implements Media {
     const window: Window = range ?? { start: 0, end: Infinity }
     const reports = { sound: new Report(source), picture: new Report(source) }
 
-    const picture = only === 'audio' ? null : this.header.picture
-    const sounds = only === 'visual' ? [] : this.header.sounds
-    if (picture !== null && this.header.isStill) {
-      return yield* decodeStill(source, picture, this.format, { report: reports.picture, signal })
+    const header = await this.#wanted(source, signal)
+    if (header.picture !== null && header.isStill) {
+      return yield* decodeStill(source, header.picture, this.format, { report: reports.picture, signal })
     }
-    const track = await chooseTrack(source, sounds, this.format, { window, signal })
-    const alsoRead = CLOCK_BY_STREAMS_READ.test(this.header.format) ? this.header.sounds[0]?.index : undefined
-    const halves = {
-      sound: track && soundParts(source, track, this.format, { window, report: reports.sound, signal }),
-      picture:
-        picture && pictureParts(source, picture, this.format, { window, report: reports.picture, alsoRead, signal }),
-      stop,
-    }
-    const summary = yield* join(halves, window, this.format.seconds)
-    return conclude({ source, header: this.header, summary, reports, window, isHalf: only !== undefined })
+    const halves = openHalves({ source, header, format: this.format, window, reports, signal })
+    const summary = yield* join({ ...halves, stop }, window, this.format.seconds)
+    const mix = this.format.audio.channels
+    return conclude({ source, header: this.header, summary, reports, window, mix, isHalf: only !== undefined })
+  }
+
+  /** The header without the half that is not wanted. */
+  async #wanted(source: Source, signal: AbortSignal): Promise<Probe> {
+    const { only } = this.options
+    const { picture, sounds, isStill } = this.header
+    const moving = picture && !isStill && only !== 'audio'
+    const seen = moving ? { ...picture, keyGap: await keyGap(source, picture, signal) } : picture
+    return { ...this.header, picture: only === 'audio' ? null : seen, sounds: only === 'visual' ? [] : sounds }
   }
 }

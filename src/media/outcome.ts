@@ -1,9 +1,11 @@
-import type { Note } from '../domain.js'
+import type { Note, SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
+import { NOTHING_HEARD } from './audio.js'
 import { type Summary, toMs } from './join.js'
 import type { Probe } from './probe.js'
 import type { Report } from './report.js'
 import type { Source } from './source.js'
+import type { Reports } from './together.js'
 
 export interface DecodeOutcome {
   readonly seconds: number // measured, from 0 or the range's start on; 0 for a picture
@@ -17,8 +19,9 @@ export interface Decoding {
   readonly source: Source
   readonly header: Probe
   readonly summary: Summary
-  readonly reports: Readonly<Record<'sound' | 'picture', Report>>
+  readonly reports: Reports
   readonly window: { readonly start: number; readonly end: number }
+  readonly mix: SegmentFormat['audio']['channels'] // as the model wants it
   readonly isHalf: boolean // only one modality was asked for: having nothing of it is an answer
 }
 
@@ -26,8 +29,8 @@ const TOLERATED_COMPLAINTS = 2 // one packet that cannot be decoded makes two
 const SHORT_SOUND_SECONDS = 1
 
 export function conclude(decoding: Decoding): DecodeOutcome {
-  const { source, header, summary, reports, window, isHalf } = decoding
-  const sound = summary.sound ?? { seconds: 0, audible: false }
+  const { source, header, summary, reports, window, mix, isHalf } = decoding
+  const sound = summary.sound ?? NOTHING_HEARD
   const picture = summary.picture ?? { seconds: 0, decoded: false, visible: false }
   const hasSound = sound.seconds > 0
   const soundIsLost = summary.sound !== null && !hasSound && reports.sound.saysTrouble
@@ -42,7 +45,9 @@ export function conclude(decoding: Decoding): DecodeOutcome {
   if (hasSound && !sound.audible) notes.push('AUDIO_SILENT')
   if (sound.audible && sound.seconds < SHORT_SOUND_SECONDS) notes.push('AUDIO_SHORT')
   if (summary.sound && header.sounds.length > 1) notes.push('AUDIO_TRACK_CHOSEN')
+  if (sound.voice !== null && sound.voice.channels !== mix) notes.push('AUDIO_FIRST_CHANNEL')
   if (picture.decoded && !picture.visible) notes.push('VISUAL_BLANK')
+  if (picture.visible && header.picture?.hdr && !header.picture.canToneMap) notes.push('VISUAL_HDR')
   if (header.picture === null && header.cover !== null) notes.push('COVER_ONLY')
   if (isHalfLost || isDamaged(seconds, decoding)) notes.push('DAMAGED')
   return { seconds, notes, audible: sound.audible, visible: picture.visible }

@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { z } from 'zod'
-import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
-import { findFfprobe } from './executables.js'
-import { INPUT_GUARDS } from './formats.js'
+import { ffmpegBuild } from './ffmpeg-build.js'
+import { ffprobe } from './ffprobe.js'
+import { HDR_TRANSFERS, type HdrTransfer } from './hdr.js'
 import { readable } from './report.js'
 import type { Source } from './source.js'
 
@@ -17,9 +15,16 @@ export interface Track {
   readonly seconds: number | null // the header's claim
 }
 
+export interface SoundTrack extends Track {
+  readonly channels: number
+}
+
 export interface PictureTrack extends Track {
   readonly width: number // 0 where the header does not say
   readonly height: number
+  readonly hdr: HdrTransfer | null
+  readonly canToneMap: boolean
+  readonly keyGap: number | null // seconds between key frames, where that is known and steady
 }
 
 /** What the header of a file claims. */
@@ -28,7 +33,7 @@ export interface Probe {
   readonly seconds: number | null
   readonly picture: PictureTrack | null
   readonly cover: PictureTrack | null
-  readonly sounds: readonly Track[] // the default ones first
+  readonly sounds: readonly SoundTrack[] // the default ones first
   readonly isStill: boolean // one picture and nothing else
 }
 
@@ -39,6 +44,8 @@ const Stream = z.object({
   codec_type: z.string().default('unknown'),
   width: number,
   height: number,
+  channels: number,
+  color_transfer: z.string().optional(),
   start_time: number,
   duration: number,
   nb_read_packets: number,
@@ -57,23 +64,26 @@ type Stream = z.infer<typeof Stream>
 
 const SHOW =
   'format=format_name,start_time,duration,probe_score:' +
-  'stream=index,codec_type,width,height,start_time,duration,nb_read_packets:' +
+  'stream=index,codec_type,width,height,channels,color_transfer,start_time,duration,nb_read_packets:' +
   'stream_disposition=attached_pic,timed_thumbnails,default'
 
-/** Asks ffprobe. Not fluent-ffmpeg's: that one has neither a deadline nor a handle to kill the process by. */
+// Two packets tell a still from an animation.
+const QUESTIONS = ['-count_packets', '-read_intervals', '%+#2', '-show_entries', SHOW]
+
+/** Reads the header of a file. */
 export async function probe(source: Source, signal?: AbortSignal): Promise<Probe> {
-  const { stdout, stderr } = await ffprobe(source, signal)
-  const answer = Answer.safeParse(parseJson(stdout))
+  const { json, stderr } = await ffprobe(source, QUESTIONS, signal)
+  const answer = Answer.safeParse(json)
   if (!answer.success) throw refusal(stderr, source)
   const { format, streams } = answer.data
   if (format.probe_score < LEAST_SCORE) throw notRecognised(source)
 
   const start = format.start_time ?? 0
-  const asTrack = (stream: Stream): PictureTrack => {
+  const asTrack = (stream: Stream): Track => {
     const startsAt = Math.max(0, (stream.start_time ?? start) - start)
     const restOfClip = format.duration === undefined ? null : format.duration - startsAt
-    const { index, width = 0, height = 0, duration: seconds = restOfClip } = stream
-    return { index, startsAt, seconds, width, height }
+    const { index, duration: seconds = restOfClip } = stream
+    return { index, startsAt, seconds }
   }
   const isCover = ({ disposition }: Stream) => disposition.attached_pic + disposition.timed_thumbnails > 0
   const ofType = (type: string) => streams.filter((stream) => stream.codec_type === type).sort(defaultFirst)
@@ -84,45 +94,23 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
   return {
     format: format.format_name,
     seconds: format.duration ?? null,
-    picture: moving ? asTrack(moving) : null,
-    cover: cover ? asTrack(cover) : null,
-    sounds: sounds.map(asTrack),
+    picture: moving ? await asPicture(moving, asTrack(moving)) : null,
+    cover: cover ? await asPicture(cover, asTrack(cover)) : null,
+    sounds: sounds.map((stream) => ({ ...asTrack(stream), channels: stream.channels ?? 1 })),
     isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || moving?.nb_read_packets === 1),
   }
 }
 
+async function asPicture({ width = 0, height = 0, color_transfer }: Stream, track: Track): Promise<PictureTrack> {
+  const hdr = HDR_TRANSFERS.find((transfer) => transfer === color_transfer) ?? null
+  const canToneMap = hdr !== null && (await ffmpegBuild()).hasZimg
+  return { ...track, width, height, hdr, canToneMap, keyGap: null }
+}
+
 const defaultFirst = (a: Stream, b: Stream): number => b.disposition.default - a.disposition.default
 
-async function ffprobe({ url }: Source, signal?: AbortSignal): Promise<{ stdout: string; stderr: string }> {
-  // Two packets tell a still from an animation.
-  const args = ['-v', 'warning', ...INPUT_GUARDS, '-count_packets', '-read_intervals', '%+#2']
-  args.push('-print_format', 'json', '-show_entries', SHOW, '-i', url)
-  const limits = { timeout: LIMITS.probeMs, killSignal: 'SIGKILL', maxBuffer: 16 * 1024 ** 2 } as const
-  const program = await findFfprobe()
-  try {
-    return await promisify(execFile)(program, args, { ...limits, ...(signal && { signal }) })
-  } catch (cause) {
-    signal?.throwIfAborted()
-    const { killed, stdout, stderr } = Failure.parse(cause)
-    if (!killed) return { stdout, stderr }
-    const detail = `Expected ffprobe to answer within ${LIMITS.probeMs / 1000} s: it was stopped`
-    throw new AppError('MEDIA_STALLED', detail, { cause })
-  }
-}
-
-const Failure = z.object({
-  killed: z.boolean().catch(false),
-  stdout: z.string().catch(''),
-  stderr: z.string().catch(''),
-})
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
-}
+/** What the system says of a file, which is no word on its content: it has gone since it was sniffed, say. */
+const NOT_READ = /: (No such file or directory|Permission denied|Stale file handle|Too many open files)$/
 
 /** Why ffprobe knows nothing of a file, from what it said. */
 function refusal(stderr: string, source: Source): AppError {
@@ -133,9 +121,12 @@ function refusal(stderr: string, source: Source): AppError {
     return new AppError('MEDIA_FORMAT_REFUSED', detail)
   }
   const lines = stderr.split('\n').filter((line) => line.trim() !== '')
+  const words = lines.slice(-3).map((line) => readable(line, source))
+  if (lines.some((line) => NOT_READ.test(line))) {
+    return new AppError('FILE_UNREADABLE', `${source.name} cannot be read. ffmpeg says: ${words.join('; ')}`)
+  }
   // Only a demuxer that took the file for its own speaks under its name.
   if (!lines.some((line) => /^\[\S+ @ /.test(line))) return notRecognised(source)
-  const words = lines.slice(-3).map((line) => readable(line, source))
   return new AppError('MEDIA_DAMAGED', `${source.name} cannot be opened. ffmpeg says: ${words.join('; ')}`)
 }
 

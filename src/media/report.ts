@@ -28,6 +28,14 @@ export class Report {
     else if (!HARMLESS.test(line)) this.complain(line)
   }
 
+  /** Takes over what was heard of the same track elsewhere. */
+  adopt({ words, complaints, beat, failed }: Report): void {
+    this.words.splice(0, Infinity, ...words)
+    this.complaints = complaints
+    this.beat = beat
+    this.failed = failed
+  }
+
   private complain(line: string): void {
     this.complaints++
     this.words.push(readable(line, this.source))

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { AppError, type ErrorCode } from '../errors.js'
+import { AppError, fileError } from '../errors.js'
 import { nameOf } from './source.js'
 
 const HEAD_BYTES = 4096
@@ -38,7 +38,7 @@ async function readHead(path: string): Promise<Buffer> {
       await file.close()
     }
   } catch (cause) {
-    throw cause instanceof AppError ? cause : unreadable(path, cause)
+    throw cause instanceof AppError ? cause : fileError(path, cause)
   }
 }
 
@@ -46,13 +46,6 @@ async function kindOf(path: string): Promise<{ readonly isFile: boolean; readonl
   const stats = await stat(path)
   const what = stats.isDirectory() ? 'a folder' : stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device'
   return { isFile: stats.isFile(), what }
-}
-
-function unreadable(path: string, cause: unknown): AppError {
-  const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-  const code: ErrorCode = reason === 'ENOENT' || reason === 'ENOTDIR' ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE'
-  const detail = code === 'FILE_NOT_FOUND' ? `No file at ${path}` : `${path} cannot be read (${reason})`
-  return new AppError(code, detail, { cause })
 }
 
 const ARCHIVES: readonly (readonly [name: string, magic: string, offset?: number])[] = [

@@ -1,8 +1,9 @@
 import type { MediaSegment, SegmentFormat } from '../domain.js'
+import { isBlank } from './frame.js'
 import { type DecodeOutcome, damaged, noContent } from './outcome.js'
 import type { PictureTrack } from './probe.js'
 import type { Source } from './source.js'
-import { isBlank, type StillOptions, stillFrame } from './video.js'
+import { type StillOptions, stillFrame } from './video.js'
 
 /** A picture: one segment of no length. */
 export async function* decodeStill(

@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { AppError } from '../errors.js'
 import { run } from './ffmpeg.js'
+import { toneMap } from './hdr.js'
+import { LARGEST_PICTURE_ALLOCATION } from './picture-job.js'
 import { type PictureTrack, probe } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
 import { openSource, type Source } from './source.js'
-import { LARGEST_PICTURE_ALLOCATION } from './video.js'
 
 const LONGER_SIDE = 480
 const CHOOSE_AMONG = 30 // frames: about a second, past a cut or the end of a fade from black
@@ -41,7 +42,7 @@ export async function thumbnail(path: string, { at, target, signal }: ThumbnailO
 async function frameAt(
   at: number,
   source: Source,
-  { index }: PictureTrack,
+  track: PictureTrack,
   report: Report,
   signal?: AbortSignal,
 ): Promise<Buffer> {
@@ -50,7 +51,14 @@ async function frameAt(
   const job = {
     input: at > 0 ? ['-ss', String(at)] : [],
     output: [
-      ...['-map', `0:${index}`, '-vf', `${size},setsar=1,thumbnail=${CHOOSE_AMONG}`, '-frames:v', '1'],
+      ...[
+        '-map',
+        `0:${track.index}`,
+        '-vf',
+        `${size},setsar=1${toneMap(track)},thumbnail=${CHOOSE_AMONG}`,
+        '-frames:v',
+        '1',
+      ],
       ...['-pix_fmt', 'yuvj420p', '-c:v', 'mjpeg', '-q:v', '4', '-f', 'image2pipe'],
     ],
     largestAllocation: LARGEST_PICTURE_ALLOCATION,

@@ -1,6 +1,7 @@
 import type { Label, Span } from '../domain.js'
 import type { EmbeddedSegment } from '../embed.js'
-import type { Bundle, BundleClass } from '../encoder/bundle.js'
+import type { Bundle } from '../encoder/bundle.js'
+import type { BundleClass } from '../encoder/manifest.js'
 
 /** What a segment keeps: below this probability, or behind this many, a label is noise. */
 const MIN_PROBABILITY = 0.01
@@ -10,11 +11,13 @@ export interface TaggedSegment extends Span {
   readonly labels: readonly Label[] // most probable first
 }
 
-/** The labels of a segment: what is heard; where nothing is, what the picture probably sounds like. */
-export function segmentLabels({ audio, visual }: EmbeddedSegment, { classes, tagsFrom }: Bundle): readonly Label[] {
-  const source = tagsFrom.find((modality) => (modality === 'audio' ? audio : visual)?.logits)
-  const logits = source === 'audio' ? audio?.logits : source === 'visual' ? visual?.logits : null
-  return logits ? topLabels(logits, classes) : []
+/** The labels of a segment, from the first source of the bundle's that it has: both together, what is heard, what is seen. */
+export function segmentLabels(segment: EmbeddedSegment, { classes, tagsFrom }: Bundle): readonly Label[] {
+  for (const source of tagsFrom) {
+    const probabilities = source === 'joint' ? segment.joint : segment[source]?.probabilities
+    if (probabilities) return topLabels(probabilities, classes)
+  }
+  return []
 }
 
 /** The labels of a whole clip: each with the probability of the segment in which it is most probable. */
@@ -26,14 +29,12 @@ export function wholeLabels(segments: readonly TaggedSegment[]): readonly Label[
   return [...best.values()].sort(byProbability)
 }
 
-function topLabels(logits: Float32Array, classes: readonly BundleClass[]): readonly Label[] {
+function topLabels(probabilities: Float32Array, classes: readonly BundleClass[]): readonly Label[] {
   return classes
-    .map(({ index, mid, name }) => ({ mid, name, probability: sigmoid(logits[index] ?? -Infinity) }))
+    .map(({ index, mid, name }) => ({ mid, name, probability: probabilities[index] ?? 0 }))
     .filter(({ probability }) => probability >= MIN_PROBABILITY)
     .sort(byProbability)
     .slice(0, LABELS_PER_SEGMENT)
 }
 
 const byProbability = (a: Label, b: Label) => b.probability - a.probability
-
-const sigmoid = (logit: number) => 1 / (1 + Math.exp(-logit))

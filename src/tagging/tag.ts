@@ -17,7 +17,7 @@ export async function tagFile(
 ): Promise<Tags> {
   const media = await openMedia(path, encoder.bundle.format, { signal })
   const segments: TaggedSegment[] = []
-  for await (const segment of embed(media, encoder, { priority: 'query', signal })) {
+  for await (const segment of embed(media, encoder, { priority: 'query', tags: true, signal })) {
     segments.push({ start: segment.start, end: segment.end, labels: segmentLabels(segment, encoder.bundle) })
   }
   return topTags(segments, limit)

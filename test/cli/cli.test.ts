@@ -1,31 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { it } from 'node:test'
-import { PACKAGE_DIR } from '../../src/config.js'
 import { fixture, temporaryDir } from '../workplace.js'
-
-const CLI = join(PACKAGE_DIR, 'dist', 'src', 'cli', 'main.js')
-
-function start(args: readonly string[], env: Record<string, string> = {}) {
-  return spawn(process.execPath, [CLI, ...args], {
-    env: { ...process.env, EARSHOT_PROVIDERS: 'cpu', EARSHOT_LOG: 'silent', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-}
-
-async function earshot(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = start(args)
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (chunk) => (stdout += chunk))
-  child.stderr.on('data', (chunk) => (stderr += chunk))
-  const [code] = await once(child, 'close')
-  return { code, stdout, stderr }
-}
+import { earshot, start } from './earshot.js'
 
 it('indexes, searches by file and by id, and tags', async (test) => {
   const data = await temporaryDir(test)
@@ -33,10 +13,8 @@ it('indexes, searches by file and by id, and tags', async (test) => {
 
   const index = await earshot('index', fixture('guitar_cc0.mp4'), fixture('photo_dog.webp'), ...json)
   assert.equal(index.code, 0, index.stderr)
-  assert.deepEqual(
-    { ...JSON.parse(index.stdout), seconds: 0 },
-    { indexed: 2, unchanged: 0, partial: 0, failed: [], seconds: 0 },
-  )
+  const { indexed, unchanged, failed, stop } = JSON.parse(index.stdout)
+  assert.deepEqual([indexed, unchanged, failed, stop], [2, 0, [], null])
 
   const byFile = await earshot('search', fixture('sound_guit_e_slide.opus'), '--limit', '1', ...json)
   const [hit] = JSON.parse(byFile.stdout).hits
@@ -107,7 +85,7 @@ it('says by code why it cannot open a library, or serve it', async (test) => {
 })
 
 it('helps, with examples', async () => {
-  for (const command of ['index', 'search', 'tag', 'serve', 'doctor']) {
+  for (const command of ['index', 'jobs', 'library', 'search', 'tag', 'serve', 'doctor']) {
     const { code, stdout } = await earshot(command, '--help')
     assert.equal(code, 0)
     assert.match(stdout, /Examples:\n {2}earshot|Examples:\n {2}EARSHOT/)
@@ -122,7 +100,7 @@ it('examines itself', async (test) => {
   assert.equal(ok, true)
   assert.deepEqual(
     findings.map(({ check }: { check: string }) => check),
-    ['ffmpeg', 'bundle', 'provider', 'encoder', 'library'],
+    ['ffmpeg', 'bundle', 'provider', 'encoder', 'library', 'recall@10'],
   )
 })
 

@@ -224,7 +224,61 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
         ],
       )
       assert.equal(rest.cursor, await catalogue.head())
-      assert.deepEqual(await catalogue.changes(rest.cursor, 10), { changes: [], cursor: rest.cursor })
+      assert.deepEqual(await catalogue.changes(rest.cursor, 10), { changes: [], cursor: rest.cursor, compacted: 0 })
+    })
+
+    it('forgets what was undone up to a row, and says so', async () => {
+      await using catalogue = await openNew()
+      await catalogue.put(newClip('/a'), [segment(0)])
+      await catalogue.put(newClip('/a'), [segment(10)])
+      const upTo = await catalogue.head()
+      const mark = await catalogue.markAt(upTo)
+      await catalogue.put(newClip('/a'), [segment(20)])
+      const head = await catalogue.head()
+
+      await catalogue.compact(upTo)
+      await catalogue.compact(1)
+      const { changes, cursor, compacted } = await catalogue.changes(0, 100)
+
+      assert.deepEqual([compacted, cursor, await catalogue.head()], [upTo, head, head])
+      assert.equal(await catalogue.markAt(upTo), mark, 'who stands there knows its history again')
+      assert.deepEqual(
+        changes.map(({ op }) => op),
+        ['drop', 'put', 'put'],
+      )
+    })
+
+    it('marks every row of the log as no other catalogue does', async () => {
+      const [one, two] = [await openNew(), await openNew()]
+      for (const catalogue of [one, two]) await catalogue.put(newClip('/a'), [segment(0)])
+
+      const marks = [await one.markAt(1), await one.markAt(2), await two.markAt(1), await two.markAt(2)]
+
+      assert.equal(new Set(marks).size, 4)
+      assert.equal(await one.markAt(3), undefined)
+      for (const catalogue of [one, two]) await catalogue[Symbol.asyncDispose]()
+    })
+
+    it('adopts a clip under the id that it had elsewhere, in place of what is in its way', async () => {
+      await using elsewhere = await openNew()
+      await elsewhere.put(newClip('/first'), [segment(0)])
+      const clip = await elsewhere.put(newClip('/a'), [segment(0), segment(10)])
+      await using catalogue = await openNew()
+      await catalogue.put(newClip('/a'), [segment(0)])
+
+      await catalogue.adopt(clip, [segment(0, { labels: [DOG] })])
+      await catalogue.adopt(clip, [segment(0, { labels: [RAIN] })])
+      const next = await catalogue.put(newClip('/b'), [segment(0)])
+
+      const found = await catalogue.clip(clip.id)
+      assert.deepEqual(found, { ...clip, indexedAt: found?.indexedAt })
+      assert.deepEqual(await catalogue.clipAt('/a'), found)
+      assert.deepEqual(
+        (await catalogue.tags(clip.id)).flatMap(({ labels }) => labels),
+        [RAIN],
+      )
+      assert.equal((await catalogue.counts()).clips, 2)
+      assert.ok(next.id.slice(0, 7) > clip.id.slice(0, 7), 'numbers go on from there')
     })
 
     it('refuses embeddings that would poison an index, and keeps nothing of their clip', async () => {

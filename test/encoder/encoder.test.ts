@@ -7,6 +7,7 @@ import { Encoder } from '../../src/encoder/encoder.js'
 import { goldenFrame, goldenSamples } from '../../src/encoder/golden.js'
 
 const QUERY = { priority: 'query' } as const
+const TAGS = { ...QUERY, tags: true } as const
 const cosine = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0)
 
 describe('the encoder on the starter bundle', () => {
@@ -20,14 +21,20 @@ describe('the encoder on the starter bundle', () => {
   after(() => encoder[Symbol.asyncDispose]())
 
   it('answers embeddings of length 1 and a logit for each class', async () => {
-    const sound = await encoder.encodeSound(goldenSamples(48_000, bundle.format), QUERY)
-    const frame = await encoder.encodeFrame(goldenFrame(bundle.format), QUERY)
+    const sound = await encoder.encodeSound(goldenSamples(48_000, bundle.format), TAGS)
+    const frame = await encoder.encodeFrame(goldenFrame(bundle.format), TAGS)
 
     for (const { embedding, logits } of [sound, frame]) {
       assert.equal(embedding.length, bundle.dimension)
       assert.ok(Math.abs(Math.hypot(...embedding) - 1) < 1e-4)
       assert.equal(logits?.length, bundle.classes.length)
     }
+  })
+
+  it('answers no logits where none are asked for', async () => {
+    const { logits } = await encoder.encodeFrame(goldenFrame(bundle.format), QUERY)
+
+    assert.equal(logits, null)
   })
 
   it('answers the same whoever shares the batch', async () => {

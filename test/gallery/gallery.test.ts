@@ -3,10 +3,11 @@ import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { SegmentId } from '../../src/domain.js'
+import type { Catalogue } from '../../src/gallery/catalogue.js'
 import { Gallery } from '../../src/gallery/gallery.js'
 import { HnswIndex } from '../../src/gallery/hnsw/hnsw-index.js'
 import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
-import type { VectorIndex } from '../../src/gallery/vector-index.js'
+import type { NearestQuery, VectorIndex } from '../../src/gallery/vector-index.js'
 import { newClip } from '../contract/catalogue.js'
 import { put, segments } from '../contract/vector-index.js'
 import { randomUnit, seeded } from '../contract/vectors.js'
@@ -15,8 +16,8 @@ import { newDir, openCatalogue } from './places.js'
 const DIMENSION = 16
 const STAMP = { fingerprint: 'f'.repeat(64), dimension: DIMENSION }
 
-const openHnsw = (dir: string) => (from: 'snapshot' | 'empty') =>
-  HnswIndex.open({ dir: join(dir, 'index'), ...STAMP, from })
+const openHnsw = (dir: string, log: Catalogue) => (from: 'snapshot' | 'empty') =>
+  HnswIndex.open({ dir: join(dir, 'index'), ...STAMP, log, from })
 
 const random = seeded(5)
 const vector = () => randomUnit(DIMENSION, random)
@@ -32,7 +33,7 @@ describe('the gallery', () => {
   it('answers a query with what was put a moment ago', async () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
-    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
     const given = newSegments(3)
 
     for (const [i, segment] of given.entries()) {
@@ -46,7 +47,7 @@ describe('the gallery', () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
     await using writer = await openCatalogue(dir, STAMP)
-    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
     const kept = await writer.put(newClip('/kept'), newSegments(4))
     const removed = await writer.put(newClip('/removed'), newSegments(5))
     await gallery.follow()
@@ -65,7 +66,7 @@ describe('the gallery', () => {
     const query = { vector: vector(), modality: 'audio', limit: 60 } as const
     const exact = await Gallery.open({ catalogue, openIndex: async () => new MemoryIndex(DIMENSION) })
     for (let round = 0; round < 3; round++) {
-      await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+      await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
       for (let i = 0; i < 20; i++) await catalogue.put(newClip(`/${round}-${i % 15}`), newSegments(3))
 
       const followed = segments(await gallery.nearest(query))
@@ -107,12 +108,12 @@ describe('the gallery', () => {
     copyFileSync(join(dir, 'catalogue.db'), join(restored, 'catalogue.db'))
     {
       await using catalogue = await openCatalogue(dir, STAMP)
-      await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+      await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
       await catalogue.put(newClip('/b'), newSegments(5))
       await gallery.follow()
     }
     await using catalogue = await openCatalogue(restored, STAMP)
-    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
 
     const query = { vector: vector(), modality: 'audio', limit: 50 } as const
     const answers = await Promise.all([gallery.nearest(query), gallery.nearest(query), gallery.nearest(query)])
@@ -122,6 +123,101 @@ describe('the gallery', () => {
       [3, 3, 3],
     )
     assert.deepEqual(await gallery.check(), whole(3))
+  })
+
+  it('rebuilds when a copy was restored and then written past where the index stands', async () => {
+    const dir = newDir()
+    const restored = join(dir, 'restored')
+    mkdirSync(restored)
+    {
+      await using catalogue = await openCatalogue(dir, STAMP)
+      await catalogue.put(newClip('/a'), newSegments(3))
+    }
+    copyFileSync(join(dir, 'catalogue.db'), join(restored, 'catalogue.db'))
+    {
+      await using catalogue = await openCatalogue(dir, STAMP)
+      await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
+      await catalogue.put(newClip('/b'), newSegments(5))
+      await gallery.follow()
+    }
+    await using catalogue = await openCatalogue(restored, STAMP)
+    const { id } = await catalogue.put(newClip('/c'), newSegments(9))
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
+
+    const vectors = await catalogue.embeddings(id, 'audio')
+    const found = await Promise.all(vectors.map((vector) => gallery.nearest({ vector, modality: 'audio', limit: 1 })))
+
+    assert.deepEqual(found.flatMap(segments), await catalogue.segmentIds(id))
+    assert.deepEqual(await gallery.check(), whole(12))
+  })
+
+  it('begins anew where the log was compacted past its index', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    await using other = await openCatalogue(dir, STAMP)
+    await using behind = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
+    const { id } = await catalogue.put(newClip('/a'), newSegments(20))
+    await behind.follow()
+
+    await other.remove(id)
+    await other.put(newClip('/b'), newSegments(4))
+    await other.compact(await other.head())
+    const answer = await behind.nearest({ vector: vector(), modality: 'audio', limit: 50 })
+    await other.put(newClip('/c'), newSegments(1))
+
+    assert.equal(answer.length, 4)
+    assert.deepEqual(await behind.check(), whole(5))
+    assert.equal((await catalogue.changes(0, 100)).changes.filter(({ op }) => op === 'drop').length, 0)
+  })
+
+  it('has the log forget what was undone, as far as its index is on disk', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    class Durable extends MemoryIndex {
+      override get saved() {
+        return this.cursor
+      }
+    }
+    await using gallery = await Gallery.open({ catalogue, openIndex: async () => new Durable(DIMENSION) })
+    for (let i = 0; i < 6; i++) await catalogue.put(newClip('/a'), newSegments(600))
+
+    await gallery.follow()
+    const head = await catalogue.head()
+    const { changes, compacted } = await catalogue.changes(0, 100_000)
+
+    assert.equal(head, 6 * 600 * 2 + 5 * 600)
+    assert.equal(compacted, head)
+    assert.equal(changes.length, 1200)
+    assert.deepEqual(await gallery.check(), whole(600))
+  })
+
+  it('measures how much its index finds of what there is to be found', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    await catalogue.put(newClip('/a'), newSegments(600))
+    await using whole = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
+    class Forgetful extends MemoryIndex {
+      override async nearest(query: NearestQuery) {
+        return (await super.nearest(query)).filter((_, i) => i % 2 === 0)
+      }
+    }
+    await using half = await Gallery.open({ catalogue, openIndex: async () => new Forgetful(DIMENSION) })
+
+    const { audio, visual } = await whole.recall()
+
+    assert.ok((audio ?? 0) > 0.95 && (visual ?? 0) > 0.95, `recall is ${audio} and ${visual}`)
+    assert.deepEqual(await half.recall(), { audio: 0.5, visual: 0.5 })
+  })
+
+  it('measures nothing where there is nothing to ask with', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    await catalogue.put(newClip('/a'), [
+      { ...newSegments(1)[0], start: 0, end: 10, embeddings: { audio: vector() }, labels: [] },
+    ])
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
+
+    assert.deepEqual(await gallery.recall(), { audio: null, visual: null })
   })
 
   it('sees an index that holds what it should not, and heals by a rebuild', async () => {
@@ -144,7 +240,7 @@ describe('the gallery', () => {
   it('lets one who has gone stop waiting, and serves the others', async () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
-    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
     await catalogue.put(newClip('/a'), newSegments(600))
     const gone = new AbortController()
 
@@ -160,7 +256,7 @@ describe('the gallery', () => {
   it('stops following when it is closed', async () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
-    const gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    const gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
     await catalogue.put(newClip('/a'), newSegments(2000))
     const following = assert.rejects(gallery.follow(), { code: 'SHUTTING_DOWN' })
     await new Promise(setImmediate)
@@ -168,7 +264,7 @@ describe('the gallery', () => {
     await gallery[Symbol.asyncDispose]()
 
     await following
-    await using again = await Gallery.open({ catalogue, openIndex: openHnsw(dir) })
+    await using again = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
     assert.deepEqual(await again.check(), whole(2000))
   })
 })

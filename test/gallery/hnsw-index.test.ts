@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { cpSync, readdirSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { HnswIndex } from '../../src/gallery/hnsw/hnsw-index.js'
 import { drop, put, segments, vectorIndexContract } from '../contract/vector-index.js'
 import { randomUnit, seeded } from '../contract/vectors.js'
@@ -9,12 +10,15 @@ import { newDir } from './places.js'
 
 const FINGERPRINT = 'one'
 const DIMENSION = 8
+const LOG = { markAt: async (seq: number) => `row ${seq}` }
 
-vectorIndexContract('hnsw', (dimension) => HnswIndex.open({ dir: newDir(), dimension, fingerprint: FINGERPRINT }))
+vectorIndexContract('hnsw', (dimension) =>
+  HnswIndex.open({ dir: newDir(), dimension, fingerprint: FINGERPRINT, log: LOG }),
+)
 
 describe('the snapshots of the hnsw index', () => {
   const open = (dir: string, more = {}) =>
-    HnswIndex.open({ dir, dimension: DIMENSION, fingerprint: FINGERPRINT, ...more })
+    HnswIndex.open({ dir, dimension: DIMENSION, fingerprint: FINGERPRINT, log: LOG, ...more })
 
   const random = seeded(1)
   const vectors = Array.from({ length: 3000 }, () => randomUnit(DIMENSION, random))
@@ -100,6 +104,16 @@ describe('the snapshots of the hnsw index', () => {
     assert.deepEqual([another.cursor, wider.cursor], [0, 0])
   })
 
+  it('are of one history of the log', async () => {
+    const dir = newDir()
+    await written(dir)
+
+    await using restored = await open(dir, { log: { markAt: async () => 'another row' } })
+    await using shorter = await open(dir, { log: { markAt: async () => undefined } })
+
+    assert.deepEqual([restored.cursor, shorter.cursor], [0, 0])
+  })
+
   it('of an index that was superseded are not written', async () => {
     const dir = newDir()
     {
@@ -128,21 +142,50 @@ describe('the snapshots of the hnsw index', () => {
     assert.ok(readdirSync(dir).every((name) => !name.startsWith('unfinished')))
   })
 
-  it('are small again when most of it was dropped', async () => {
+  it('are small again some time after most of it was dropped, and it answers meanwhile', async () => {
     const dir = newDir()
     const drops = changes.slice(0, 2900).map(({ segment }, i) => drop(3001 + i, segment))
-    const bytes = () => statSync(join(dir, readdirSync(dir).sort().at(-1) as string, 'audio.hnsw')).size
+    const newest = () => readdirSync(dir).findLast((name) => !name.startsWith('unfinished')) as string
+    const bytes = () => statSync(join(dir, newest(), 'audio.hnsw')).size
     {
       await using index = await open(dir)
       await index.apply(changes, 3000)
     }
     const before = bytes()
-    {
-      await using index = await open(dir)
-      await index.apply(drops, 5900)
+    await using index = await open(dir)
+    await index.apply(drops, 5900)
+    await index.apply([put(5901, 9000, query.vector)], 5901)
+
+    const { audio } = index.sizes
+    while (bytes() > before / 10) {
+      assert.equal((await index.nearest({ ...query, limit: 500 })).length, audio)
+      await setImmediate()
     }
 
-    assert.ok(bytes() < before / 10, `${bytes()} of ${before} bytes`)
+    assert.equal(segments(await index.nearest(query))[0], 9000)
+    await using again = await open(dir)
+    assert.deepEqual(again.sizes, index.sizes)
+  })
+
+  it('follow what is put and dropped while the tombstones are taken out', async () => {
+    const dir = newDir()
+    await using index = await open(dir)
+    await index.apply(changes, 3000)
+    const left = vectors.map((_, i) => i + 1).slice(1500)
+    await index.apply(
+      left.slice(0, 1400).map((segment, i) => drop(3001 + i, segment)),
+      4400,
+    )
+    for (let i = 0; i < 300; i++) {
+      const seq = 4401 + 2 * i
+      await index.apply([drop(seq, i + 1), put(seq + 1, 10_000 + i, vectors[i] as never)], seq + 1)
+      await setImmediate()
+    }
+
+    const found = await index.nearest({ ...query, limit: 5000 })
+
+    assert.equal(found.length, index.sizes.audio)
+    assert.ok(found.every(({ segment }) => (segment > 300 && segment <= 1500) || segment > 2900))
   })
 
   it('leave a search as it was when they cannot be written', async (t) => {

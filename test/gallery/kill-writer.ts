@@ -14,7 +14,7 @@ export const STAMP = { fingerprint: 'f'.repeat(64), dimension: 16 }
 /** A gallery that takes snapshots all the time, so that kills fall into them. */
 export function openKilled(dir: string, catalogue: Catalogue): Promise<Gallery> {
   const openIndex = (from: 'snapshot' | 'empty') =>
-    HnswIndex.open({ dir: join(dir, 'index'), ...STAMP, from, snapshotAfter: 20 })
+    HnswIndex.open({ dir: join(dir, 'index'), ...STAMP, log: catalogue, from, snapshotAfter: 20 })
   return Gallery.open({ catalogue, openIndex })
 }
 

@@ -1,20 +1,19 @@
 import assert from 'node:assert/strict'
-import { execFile, execFileSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
-import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { PACKAGE_DIR } from '../../src/config.js'
+import { LIMITS, PACKAGE_DIR } from '../../src/config.js'
 import { run } from '../../src/media/ffmpeg.js'
-import { ffmpegVersion } from '../../src/media/ffmpeg-version.js'
+import { ffmpegBuild } from '../../src/media/ffmpeg-build.js'
 import { openMedia } from '../../src/media/media.js'
 import { Report } from '../../src/media/report.js'
 import { openSource } from '../../src/media/source.js'
-import { decode, FORMAT, make, temporaryFolder } from './made.js'
+import { children, decode, FORMAT, make, temporaryFolder, withFake } from './made.js'
 
 const folder = temporaryFolder()
 const fixture = (name: string) => join(PACKAGE_DIR, 'test/fixtures', name)
@@ -99,6 +98,44 @@ describe('what is no media', () => {
   })
 })
 
+describe('what is longer than a clip may be', { concurrency: 2 }, () => {
+  const DAY = LIMITS.clipSeconds
+  const RATE_HZ = 1000
+
+  it('is refused by its header, where it has the bytes for it', async () => {
+    const path = await emptyWav('day.wav', DAY + 10, RATE_HZ)
+
+    await assert.rejects(openMedia(path, FORMAT), { code: 'MEDIA_TOO_LONG', message: /24 h/ })
+    await assert.rejects(decode(path, FORMAT, { range: { start: DAY - 5, end: DAY + 5 } }), { code: 'MEDIA_TOO_LONG' })
+  })
+
+  it('is decoded up to the limit', async () => {
+    const path = await emptyWav('almost.wav', DAY, RATE_HZ)
+
+    const { outcome } = await decode(path, FORMAT, { range: { start: DAY - 5, end: DAY } })
+
+    assert.equal(outcome.seconds, 5)
+  })
+
+  it('is believed to be short where it has not the bytes for more', async () => {
+    const bytes = await readFile(await emptyWav('short.wav', 2, RATE_HZ))
+    bytes.writeUInt32LE(10 * DAY * RATE_HZ, bytes.indexOf('data') + 4)
+
+    assert.equal((await decode(await file('claims.wav', bytes))).outcome.seconds, 2)
+  })
+
+  /** A sparse file of unsigned 8-bit samples that are all 0: full scale, hence audible. */
+  async function emptyWav(name: string, seconds: number, rateHz: number): Promise<string> {
+    const path = await make(join(folder, name), [`sine=d=0.1:r=${rateHz}`], ['-c:a', 'pcm_u8', '-bitexact'])
+    const header = (await readFile(path)).subarray(0, 44)
+    header.writeUInt32LE(36 + seconds * rateHz, 4)
+    header.writeUInt32LE(seconds * rateHz, 40)
+    await writeFile(path, header)
+    await truncate(path, 44 + seconds * rateHz)
+    return path
+  }
+})
+
 describe('names', () => {
   const names = [
     'a b.jpg',
@@ -169,54 +206,37 @@ describe('the ffmpeg process', () => {
     await chunks.return()
   })
 
-  it('is stopped when it makes no progress', async () => {
+  it('is stopped when it makes no progress, with whatever it has started', async () => {
     const path = fixture('drumroll_cc0.mp4')
-    await decode(path) // fluent-ffmpeg asks for capabilities once
-    await withFake('#!/bin/sh\nexec sleep 60\n', async () => {
+    await withFake(folder, '#!/bin/sh\nsleep 600.25\n', async () => {
       await using source = await openSource(path)
       const job = { input: [], output: ['-f', 'f32le'], largestAllocation: 2 ** 28, stallMs: 300 }
 
       await assert.rejects(drain(run(source, job, new Report(source))), { code: 'MEDIA_STALLED' })
     })
-    assert.equal(await children(), 0)
+    assert.doesNotMatch(execFileSync('ps', ['-eo', 'args']).toString(), /^sleep 600\.25/m)
   })
 
   it('is asked for with the command that installs it', async () => {
-    await withFake(null, async () => {
-      await assert.rejects(ffmpegVersion(), { code: 'FFMPEG_MISSING', message: /apt install ffmpeg/ })
+    await withFake(folder, null, async () => {
+      await assert.rejects(ffmpegBuild(), { code: 'FFMPEG_MISSING', message: /apt install ffmpeg/ })
       await assert.rejects(decode(fixture('drumroll_cc0.mp4')), { code: 'FFMPEG_MISSING' })
     })
   })
 
-  it('tells its version', async () => {
-    assert.match(await ffmpegVersion(), /^n?\d+\.|^N-/)
+  it('is asked once for its version', async () => {
+    const program = execFileSync('which', ['ffmpeg']).toString().trim()
+    const asked = join(folder, 'asked')
+    await withFake(folder, `#!/bin/sh\necho >> ${asked}\nexec ${program} "$@"\n`, async () => {
+      for (let i = 0; i < 2; i++) assert.match((await ffmpegBuild()).version, /^n?\d+\.|^N-/)
+    })
+
+    assert.equal((await readFile(asked, 'utf8')).length, 1)
   })
 })
 
 async function drain(items: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of items);
-}
-
-/** How many ffmpegs this process has. */
-async function children(): Promise<number> {
-  const { stdout } = await promisify(execFile)('ps', ['-o', 'comm=', '--ppid', String(process.pid)])
-  return stdout.split('\n').filter((name) => /ffmpeg|ffprobe|sleep/.test(name)).length
-}
-
-/** Runs with a script in the place of ffmpeg, or with none. */
-async function withFake(script: string | null, what: () => Promise<void>): Promise<void> {
-  const path = join(folder, 'fake', 'ffmpeg')
-  await mkdir(join(folder, 'fake'), { recursive: true })
-  if (script !== null) {
-    await writeFile(path, script)
-    await chmod(path, 0o755)
-  }
-  process.env.FFMPEG_PATH = script === null ? '/nowhere/ffmpeg' : path
-  try {
-    await what()
-  } finally {
-    delete process.env.FFMPEG_PATH
-  }
 }
 
 function noise(seed: number, bytes: number): Buffer {

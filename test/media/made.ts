@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -87,3 +88,25 @@ export function amplitudeAt(hertz: number, samples: Float32Array, rateHz: number
 
 export const peakOf = (samples: Float32Array): number =>
   samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0)
+
+/** How many ffmpegs this process has. */
+export async function children(): Promise<number> {
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'comm=', '--ppid', String(process.pid)])
+  return stdout.split('\n').filter((name) => /ffmpeg|ffprobe|sleep/.test(name)).length
+}
+
+/** Runs with a script in the place of ffmpeg, or with none. */
+export async function withFake(folder: string, script: string | null, what: () => Promise<void>): Promise<void> {
+  const path = join(folder, 'fake', 'ffmpeg')
+  await mkdir(join(folder, 'fake'), { recursive: true })
+  if (script !== null) {
+    await writeFile(path, script)
+    await chmod(path, 0o755)
+  }
+  process.env.FFMPEG_PATH = script === null ? '/nowhere/ffmpeg' : path
+  try {
+    await what()
+  } finally {
+    delete process.env.FFMPEG_PATH
+  }
+}

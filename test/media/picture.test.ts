@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { AppError } from '../../src/errors.js'
 import { openMedia } from '../../src/media/media.js'
 import { thumbnail } from '../../src/media/thumbnail.js'
-import { colourOf, decode, FORMAT, hueOf, make, remake, temporaryFolder } from './made.js'
+import { colourOf, type Decoded, decode, FORMAT, hueOf, make, remake, temporaryFolder } from './made.js'
 
 const folder = temporaryFolder()
 const COVER = { ...FORMAT, visual: { ...FORMAT.visual, resize: 'cover' } } as const
@@ -92,6 +92,108 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.deepEqual(hues?.slice(6), ['blue', 'blue', 'blue', 'blue'])
   })
 
+  it('takes a frame near the middle of a cell where that of the middle is black or blurred', async () => {
+    // Cells of 1 s: from 0.3 to 0.7 of each second the picture is black, or blurred.
+    const shown = 'testsrc2=s=96x96:r=20:d=5'
+    const middle = "enable='between(mod(t,1),0.3,0.7)'"
+    const longer = { ...FORMAT, seconds: 5, visual: { ...FORMAT.visual, framesPerSegment: 5 } }
+    const contrast = ({ segments }: Decoded) => segments[0]?.frames.map(deviation) ?? []
+    const clear = contrast(await decode(await make(join(folder, 'clear.mp4'), [shown], X264), longer))
+
+    for (const [name, worse] of Object.entries({ black: 'drawbox=t=fill:color=black', blurred: 'gblur=sigma=20' })) {
+      const path = await make(join(folder, `${name}.mp4`), [`${shown},${worse}:${middle}`], X264)
+      const found = contrast(await decode(path, longer))
+      assert.equal(found.length, 5, name)
+      found.forEach((value, i) => {
+        assert.ok(value > 0.8 * (clear[i] ?? Infinity), `${name}, cell ${i}: ${value}, ${clear[i]}`)
+      })
+    }
+  })
+
+  it('decodes key frames alone where each cell has one, and all frames where they come irregularly', async () => {
+    const moving = "testsrc2=s=1280x720:r=10:d=30,drawbox=w=400:h=400:color=white:t=fill:enable='gte(mod(t,1),0.1)'"
+    const lossless = ['-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '0', '-sc_threshold', '0']
+    const steady = await make(join(folder, 'steady.mkv'), [moving], [...lossless, '-g', '10'])
+    const rare = await make(join(folder, 'rare.mkv'), [moving], [...lossless, '-g', '250'])
+    const isWhite = (frame: Uint8Array) => Math.min(...colourOf(frame, FORMAT, 0.1, 0.1)) > 240
+
+    const key = await decode(steady)
+    const all = await decode(rare)
+
+    // The white box is in every frame but those on the second, which are the key frames.
+    assert.deepEqual(
+      key.segments.map(({ frames }) => frames.filter(isWhite).length),
+      [0, 0, 0],
+    )
+    assert.deepEqual(
+      key.segments.map(({ frames }) => frames.length),
+      [10, 10, 10],
+    )
+    assert.deepEqual(
+      all.segments.map(({ frames }) => frames.filter(isWhite).length),
+      [10, 10, 10],
+    )
+    assert.ok(Math.abs(key.outcome.seconds - 30) < 0.2)
+  })
+
+  it('maps HDR to the colours of an ordinary screen', async () => {
+    const bars = 'smptebars=s=192x108:r=5:d=1,format=yuv420p'
+    const bt709 = 'setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv'
+    const plain = await make(join(folder, 'sdr.mp4'), [`${bars},${bt709}`], [...X264, '-qp', '0'])
+    const expected = meanColour(await decode(plain))
+
+    for (const transfer of ['smpte2084', 'arib-std-b67']) {
+      const linear = `zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt2020:t=${transfer}:m=bt2020nc:r=tv:npl=203`
+      const path = join(folder, `${transfer}.mkv`)
+      const colours = [
+        '-color_primaries',
+        'bt2020',
+        '-color_trc',
+        transfer,
+        '-colorspace',
+        'bt2020nc',
+        '-color_range',
+        'tv',
+      ]
+      await make(path, [`${bars},${bt709},${linear},format=yuv420p10le`], ['-c:v', 'ffv1', ...colours])
+      const { segments, outcome } = await decode(path)
+      const found = meanColour({ segments, outcome })
+      found.forEach((value, i) => {
+        assert.ok(Math.abs(value - (expected[i] ?? NaN)) < 14, `${transfer}: ${found}, not ${expected}`)
+      })
+      assert.deepEqual(outcome.notes, [])
+    }
+  })
+
+  it('takes 10-bit pictures as those of 8', async () => {
+    const bars = 'smptebars=s=192x108:r=5:d=1'
+    const eight = await make(join(folder, 'eight.mkv'), [bars], ['-c:v', 'ffv1', '-pix_fmt', 'yuv420p'])
+    const ten = await make(join(folder, 'ten.mkv'), [bars], ['-c:v', 'ffv1', '-pix_fmt', 'yuv420p10le'])
+    const [expected, found] = [meanColour(await decode(eight)), meanColour(await decode(ten))]
+
+    found.forEach((value, i) => {
+      assert.ok(Math.abs(value - (expected[i] ?? NaN)) < 2, `${found}, not ${expected}`)
+    })
+  })
+
+  it('turns a photo as its EXIF says', async () => {
+    const plain = await make(
+      join(folder, 'plain.jpg'),
+      ['color=red:s=96x64:d=1,drawbox=w=48:h=64:color=blue:t=fill'],
+      ['-frames:v', '1'],
+    )
+    const path = join(folder, 'turned.jpg')
+    await writeFile(path, withOrientation(await readFile(plain), 6))
+
+    const frame = (await decode(path)).segments[0]?.frames[0] as Uint8Array
+
+    // Orientation 6: what lies on the left comes on top.
+    assert.deepEqual(
+      [0.2, 0.8].map((y) => hueOf(colourOf(frame, FORMAT, 0.5, y))),
+      ['blue', 'red'],
+    )
+  })
+
   it('takes an animated GIF for video and a GIF of one frame for a picture', async () => {
     const animated = await make(join(folder, 'animated.gif'), ['testsrc=s=64x64:r=5:d=2'])
     const still = await make(join(folder, 'still.gif'), ['testsrc=s=64x64:r=5:d=0.2'])
@@ -131,6 +233,30 @@ describe('pictures', { concurrency: 2 }, () => {
     await assert.rejects(made, (error) => error instanceof AppError && error.code === 'CLIP_HAS_NO_PICTURE')
   })
 })
+
+/** Standard deviation of the red of a frame. */
+function deviation(frame: Uint8Array): number {
+  const red = frame.filter((_, i) => i % 3 === 0)
+  const mean = red.reduce((sum, value) => sum + value, 0) / red.length
+  return Math.sqrt(red.reduce((sum, value) => sum + (value - mean) ** 2, 0) / red.length)
+}
+
+function meanColour({ segments }: Decoded): readonly number[] {
+  const frame = segments[0]?.frames[0] as Uint8Array
+  return [0, 1, 2].map((channel) => {
+    const values = frame.filter((_, i) => i % 3 === channel)
+    return Math.round(values.reduce((sum, value) => sum + value, 0) / values.length)
+  })
+}
+
+/** A JPEG with an EXIF segment that holds nothing but the orientation. */
+function withOrientation(jpeg: Buffer, orientation: number): Buffer {
+  const tiff = Buffer.from('4d4d002a00000008000101120003000000010000000000000000', 'hex')
+  tiff.writeUInt16BE(orientation, 18)
+  const body = Buffer.concat([Buffer.from('Exif\0\0'), tiff])
+  const head = Buffer.from([0xff, 0xd8, 0xff, 0xe1, 0, body.length + 2])
+  return Buffer.concat([head, body, jpeg.subarray(2)])
+}
 
 /** Width and height from the frame header of a baseline JPEG. */
 async function sizeOf(path: string): Promise<readonly number[]> {

@@ -59,6 +59,58 @@ describe('sound', { concurrency: 2 }, () => {
     assert.deepEqual(outcome.notes, ['AUDIO_TRACK_CHOSEN'])
   })
 
+  it('takes the first channel where channels cancel each other out', async () => {
+    const antiphase = "aevalsrc='0.5*sin(2*PI*440*t)|-0.5*sin(2*PI*440*t)':d=12:s=44100"
+    const path = await make(join(folder, 'antiphase.mkv'), [`${VIDEO}:d=12`, antiphase], MKV)
+
+    const { segments, outcome } = await decode(path)
+
+    const tones = segments.map(({ samples }) => amplitudeAt(440, samples as Float32Array, 16_000).toFixed(2))
+    assert.deepEqual(tones, ['0.50', '0.50'])
+    assert.deepEqual(outcome.notes, ['AUDIO_FIRST_CHANNEL'])
+  })
+
+  it('prefers a second track that is heard to a first that cancels itself out', async () => {
+    const antiphase = "aevalsrc='0.5*sin(2*PI*440*t)|-0.5*sin(2*PI*440*t)':d=2:s=16000"
+    const path = await make(
+      join(folder, 'other.mkv'),
+      [antiphase, 'sine=f=800:r=16000:d=2'],
+      ['-map', '0', '-map', '1'],
+    )
+
+    const { segments, outcome } = await decode(path)
+
+    assert.ok(amplitudeAt(800, segments[0]?.samples as Float32Array, 16_000) > 0.05)
+    assert.deepEqual(outcome.notes, ['AUDIO_TRACK_CHOSEN'])
+  })
+
+  it('waits for a track that is silent at first, and takes no other', async () => {
+    const late = "aevalsrc='gt(t,12)*0.5*sin(2*PI*440*t)':d=15:s=16000"
+    const tracks = ['-map', '0', '-map', '1', '-c:a', 'pcm_s16le']
+    const path = await make(join(folder, 'late-sound.mkv'), [late, 'sine=f=800:r=16000:d=15'], tracks)
+
+    const { segments } = await decode(path)
+
+    assert.equal(segments[0]?.samples, null)
+    assert.ok(amplitudeAt(440, segments[1]?.samples as Float32Array, 16_000) > 0.2)
+  })
+
+  it('mixes 5.1, planar samples and odd rates down to the level of the tone', async () => {
+    const layouts = {
+      'surround.wav': ["aevalsrc='0|0|0.8*sin(2*PI*440*t)|0|0|0':c=5.1:d=1:s=48000", ['-c:a', 'pcm_s16le']],
+      'planar.flac': ["aevalsrc='0.8*sin(2*PI*440*t)':d=1:s=11025,aformat=sample_fmts=s32p", ['-c:a', 'flac']],
+      'odd.au': ["aevalsrc='0.8*sin(2*PI*440*t)':d=1:s=12347", ['-c:a', 'pcm_s16be']],
+    } as const
+    const amplitudes = []
+    for (const [name, [input, output]] of Object.entries(layouts)) {
+      const { segments } = await decode(await make(join(folder, name), [input], output))
+      amplitudes.push(amplitudeAt(440, segments[0]?.samples as Float32Array, 16_000).toFixed(2))
+    }
+
+    // In a mix of 5.1 the centre weighs 1 of 2 + √2: with two of √½ in front and two of ½ behind.
+    assert.deepEqual(amplitudes, ['0.23', '0.80', '0.80'])
+  })
+
   it('hears silence as nothing, and refuses a file of nothing else', async () => {
     const path = await make(join(folder, 'silence.mp3'), ['anullsrc=d=2'])
     const quiet = await make(

@@ -1,42 +1,156 @@
-import { openApp } from '../../app.js'
+import { openLibrary } from '../../app/library.js'
+import { type App, openApp } from '../../app.js'
+import type { Config } from '../../config.js'
 import { AppError } from '../../errors.js'
+import { JOB_MODES, type JobRequest } from '../../gallery/jobs.js'
 import { FILES_PER_THREAD, type IngestReport, ingestPaths } from '../../ingest/ingest-paths.js'
-import { type Command, EXIT, type ExitCode } from '../command.js'
+import { jobRequest } from '../../ingest/job-request.js'
+import { keep } from '../../ingest/keep.js'
+import { survey } from '../../ingest/survey.js'
+import { RESCAN_MINUTES, SETTLE_SECONDS } from '../../ingest/watch.js'
+import { type Command, EXIT, type ExitCode, type Invocation, type Output } from '../command.js'
 import { helpFor } from '../help.js'
+import { choiceOption, countOption, listOption } from '../options.js'
 import { progressTo } from '../progress.js'
 
 export const index: Command = {
   name: 'index',
-  summary: 'Index files and folders into the library',
-  usage: 'index <paths…> [options]',
-  examples: ['earshot index ~/clips', 'earshot index interview.mp4 room-tone.wav --data ./library --json'],
-  options: {},
-  optionHelp: {},
-  async run({ args, config, output, signal }) {
+  summary: 'Index files and folders into the library, once or for as long as they change',
+  usage: 'index <paths…> [--watch] [--mode missing|changed|all] [--dry-run] [options]',
+  examples: [
+    'earshot index ~/clips',
+    'earshot index interview.mp4 room-tone.wav --data ./library --json',
+    "earshot index /archive --ignore '*.wav' --ignore 'drafts/**' --dry-run",
+    'earshot index /mnt/nas --watch --poll 10',
+  ],
+  options: {
+    watch: { type: 'boolean' },
+    mode: { type: 'string' },
+    'dry-run': { type: 'boolean' },
+    include: { type: 'string', multiple: true },
+    ignore: { type: 'string', multiple: true },
+    'follow-links': { type: 'boolean' },
+    concurrency: { type: 'string' },
+    settle: { type: 'string' },
+    rescan: { type: 'string' },
+    poll: { type: 'string' },
+  },
+  optionHelp: {
+    '--watch': 'go on until Ctrl-C: index what comes and changes, mark what goes as missing',
+    '--mode <mode>':
+      'missing: files without a clip; changed: also those that have changed (default); all: every file anew',
+    '--dry-run': 'say what would be done, and do nothing',
+    '--include <glob>': 'take these files of folders, whatever they are called (repeatable)',
+    '--ignore <glob>': 'leave out these files and folders (repeatable)',
+    '--follow-links': 'enter folders that are links',
+    '--concurrency <n>': `files on their way at once (${FILES_PER_THREAD} for each of EARSHOT_THREADS)`,
+    '--settle <s>': `watching: seconds for which a file must have stood still (${SETTLE_SECONDS})`,
+    '--rescan <min>': `watching: minutes between scans of everything (${RESCAN_MINUTES})`,
+    '--poll <s>': 'watching: ask every file each so many seconds, for network mounts that tell nothing',
+  },
+  async run(invocation) {
+    const { args, options, config, output } = invocation
     if (args.length === 0) throw new AppError('USAGE', `Say what to index.\n\n${helpFor(index)}`)
+    const request = jobRequest(args, {
+      mode: choiceOption('mode', options.mode, { choices: JOB_MODES, otherwise: 'changed' }),
+      include: listOption(options.include),
+      ignore: listOption(options.ignore),
+      followLinks: options['follow-links'] === true,
+    })
+    if (options['dry-run']) return dryRun(request, config, output)
+    const concurrency = countOption('concurrency', options.concurrency, {
+      most: 1024,
+      otherwise: config.threads * FILES_PER_THREAD,
+    })
+    const times = watchTimes(options)
     await using app = await openApp(config)
-    using progress = progressTo(process.stderr)
-    const report = await ingestPaths(
-      args,
-      { ...app, signal },
-      {
-        concurrency: config.threads * FILES_PER_THREAD,
-        except: [config.dataDir],
-        onWarning: output.talk,
-        onProgress: (step) => progress.update(step),
-      },
-    )
-    output.result(report, () => summary(report))
-    return exitCode(report)
+    if (options.watch) return await keepOn(request, app, { ...times, concurrency }, invocation)
+    return await indexOnce(request, app, concurrency, invocation)
   },
 }
 
-function exitCode({ indexed, unchanged, partial, failed }: IngestReport): ExitCode {
-  if (failed.length > 0 && indexed + unchanged + partial === 0) return EXIT.failed
+async function indexOnce(
+  { sources, ...request }: JobRequest,
+  app: App,
+  concurrency: number,
+  { config, output, signal }: Invocation,
+): Promise<ExitCode> {
+  using progress = progressTo(process.stderr)
+  const report = await ingestPaths(
+    sources,
+    { encoder: app.encoder, gallery: app.gallery, signal },
+    {
+      ...request,
+      concurrency,
+      except: [config.dataDir],
+      onWarning: output.talk,
+      onProgress: (step) => progress.update(step),
+    },
+  )
+  output.result(report, () => summary(report))
+  return exitCode(report)
+}
+
+async function dryRun(request: JobRequest, config: Config, output: Output): Promise<ExitCode> {
+  await using library = await openLibrary(config)
+  const todo: string[] = []
+  let unchanged = 0
+  let quarantined = 0
+  const options = { except: [config.dataDir], onWarning: output.talk }
+  for await (const found of survey(request, library, options)) {
+    todo.push(...found.todo.map(({ path }) => path))
+    unchanged += found.unchanged.length
+    quarantined += found.quarantined.length
+  }
+  output.result({ todo, unchanged, quarantined }, () =>
+    [...todo, `${todo.length} to index, ${unchanged} unchanged, ${quarantined} that failed before`, ''].join('\n'),
+  )
+  return EXIT.ok
+}
+
+interface WatchTimes {
+  readonly settleMs: number
+  readonly rescanMs: number
+  readonly pollMs: number | null
+}
+
+function watchTimes({ settle, rescan, poll }: Invocation['options']): WatchTimes {
+  return {
+    settleMs: 1000 * countOption('settle', settle, { most: 3600, otherwise: SETTLE_SECONDS }),
+    rescanMs: 60_000 * countOption('rescan', rescan, { most: 10_000, otherwise: RESCAN_MINUTES }),
+    pollMs: poll === undefined ? null : 1000 * countOption('poll', poll, { most: 3600, otherwise: 1 }),
+  }
+}
+
+async function keepOn(
+  request: JobRequest,
+  { encoder, gallery }: App,
+  options: WatchTimes & { readonly concurrency: number },
+  { config, output, signal }: Invocation,
+): Promise<ExitCode> {
+  output.talk(`Watching ${request.sources.join(', ')}; Ctrl-C ends.`)
+  await keep(
+    request,
+    { encoder, gallery, signal },
+    {
+      ...options,
+      except: [config.dataDir],
+      onWarning: output.talk,
+      onItem: async ({ path, result }) => output.talk(`${typeof result === 'string' ? result : result.code} ${path}`),
+    },
+  )
+  return EXIT.ok
+}
+
+function exitCode({ indexed, unchanged, partial, failed, stop }: IngestReport): ExitCode {
+  if (stop || (failed.length > 0 && indexed + unchanged + partial === 0)) return EXIT.failed
   return failed.length > 0 || partial > 0 ? EXIT.partial : EXIT.ok
 }
 
-function summary({ indexed, unchanged, partial, failed, seconds }: IngestReport): string {
+function summary({ job, indexed, unchanged, partial, quarantined, failed, stop, seconds }: IngestReport): string {
+  const failures = failed.map(({ path, code, detail }) => `${code}  ${path}\n    ${detail}\n`).join('')
   const counts = `${indexed} indexed, ${unchanged} unchanged, ${partial} partial, ${failed.length} failed in ${seconds} s\n`
-  return failed.map(({ path, code, detail }) => `${code}  ${path}\n    ${detail}\n`).join('') + counts
+  const before = quarantined > 0 ? `${quarantined} failed before and are as they were: see earshot library\n` : ''
+  const why = stop ? `Job ${job} has paused: ${stop.code}: ${stop.detail}\nThe same command goes on with it.\n` : ''
+  return failures + counts + before + why
 }

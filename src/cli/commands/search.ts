@@ -5,7 +5,7 @@ import { MODALITIES, type Modality } from '../../domain.js'
 import { AppError } from '../../errors.js'
 import type { Query } from '../../search/query.js'
 import { type SearchAnswer, search as searchFor } from '../../search/search.js'
-import { type Command, EXIT } from '../command.js'
+import { type Command, EXIT, type OptionValue } from '../command.js'
 import { helpFor } from '../help.js'
 import { countOption } from '../options.js'
 import { clock, table } from '../table.js'
@@ -31,7 +31,7 @@ export const search: Command = {
     const from = modality('from', options.from)
     const to = modality('to', options.to)
     const limit = countOption('limit', options.limit, { most: LIMITS.hits, otherwise: 20 })
-    await using app = await openApp(config)
+    await using app = await openApp(config, 'read')
     const query: Query = { ...(await fileOrClip(what)), from, to }
     const answer = await searchFor({ query, limit }, { ...app, signal })
     output.result(answer, () => people(answer))
@@ -49,7 +49,7 @@ async function fileOrClip(what: string): Promise<{ kind: 'file'; path: string } 
   return { kind: 'clip', id: what }
 }
 
-function modality(name: string, value: string | boolean | undefined): Modality | undefined {
+function modality(name: string, value: OptionValue): Modality | undefined {
   if (value === undefined || MODALITIES.includes(value as Modality)) return value as Modality | undefined
   throw new AppError('USAGE', `--${name} is audio or visual, not "${value}".`)
 }

@@ -19,7 +19,7 @@ export const tag: Command = {
     const [file] = args
     if (!file || args.length > 1) throw new AppError('USAGE', `Say one file.\n\n${helpFor(tag)}`)
     const limit = countOption('limit', options.limit, { most: LIMITS.labels, otherwise: 5 })
-    await using app = await openApp(config)
+    await using app = await openApp(config, 'read')
     const tags = await tagFile(file, app.encoder, { limit, signal })
     output.result(tags, () => people(tags))
     return EXIT.ok

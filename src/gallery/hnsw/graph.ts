@@ -16,6 +16,7 @@ const SEED = 100
 
 const FIRST_CAPACITY = 1024
 const TOMBSTONES = 0.25 // of all nodes: beyond, the graph is built anew
+const AT_ONCE = 64 // nodes that a rebuilt graph may take without a pause when it is put in place
 
 /**
  * The HNSW graph of one modality. Its nodes are *distinct* vectors: hnswlib links equal ones only to one another, so that
@@ -84,17 +85,32 @@ export class Graph {
     return this.#best(scores, wanted, excepted)
   }
 
-  /** Builds the graph anew without its tombstones when there are many; the old one answers until then. */
-  async compact(): Promise<void> {
+  /** Whether so many of its nodes are dead that it is worth building anew. */
+  get isSparse(): boolean {
     const total = this.#native.getCurrentCount()
-    if (total - this.#nodes.count <= Math.max(FIRST_CAPACITY, total * TOMBSTONES)) return
+    return total - this.#nodes.count > Math.max(FIRST_CAPACITY, total * TOMBSTONES)
+  }
+
+  /**
+   * Builds the graph anew without its tombstones, while the old one answers and goes on taking what is put and dropped.
+   * What it answers brings the new one up to date and puts it in place of the old, without a pause.
+   */
+  async rebuilt(signal: AbortSignal): Promise<() => void> {
     const fresh = newNative(this.dimension, capacityFor(this.#nodes.count))
+    const copied = new Set<Node>()
     const breathe = breath()
-    for (const node of this.#nodes.all()) {
-      fresh.addPoint(this.#native.getPoint(node), node)
-      await breathe()
+    for (let missing = this.#nodes.all(); missing.length > AT_ONCE; missing = this.#notIn(copied)) {
+      for (const node of missing) {
+        if (this.#nodes.segmentsAt(node).length > 0) this.#copy(node, fresh, copied)
+        await breathe()
+        signal.throwIfAborted()
+      }
     }
-    this.#native = fresh
+    return () => {
+      for (const node of this.#notIn(copied)) this.#copy(node, fresh, copied)
+      for (const node of copied) if (this.#nodes.segmentsAt(node).length === 0) fresh.markDelete(node)
+      this.#native = fresh
+    }
   }
 
   /** Writes `path.hnsw` and `path.nodes`; nothing may be put or dropped meanwhile. */
@@ -112,11 +128,17 @@ export class Graph {
 
   #insert(vector: UnitVector): Node {
     const node = this.#nodes.make()
-    if (this.#native.getCurrentCount() >= this.#native.getMaxElements()) {
-      this.#native.resizeIndex(this.#native.getMaxElements() * 2)
-    }
-    this.#native.addPoint(Array.from(vector), node)
+    add(this.#native, Array.from(vector), node)
     return node
+  }
+
+  #notIn(copied: ReadonlySet<Node>): readonly Node[] {
+    return this.#nodes.all().filter((node) => !copied.has(node))
+  }
+
+  #copy(node: Node, fresh: HierarchicalNSW, copied: Set<Node>): void {
+    add(fresh, this.#native.getPoint(node), node)
+    copied.add(node)
   }
 
   #search(vector: UnitVector, count: number, excepted: ReadonlySet<SegmentId>): Map<Node, number> {
@@ -146,6 +168,12 @@ function newNative(dimension: number, capacity: number): HierarchicalNSW {
   const native = new hnswlib.HierarchicalNSW('ip', dimension)
   native.initIndex(capacity, M, EF_CONSTRUCTION, SEED)
   return native
+}
+
+/** hnswlib has a fixed capacity, which is doubled where it is reached. */
+function add(native: HierarchicalNSW, point: number[], node: Node): void {
+  if (native.getCurrentCount() >= native.getMaxElements()) native.resizeIndex(native.getMaxElements() * 2)
+  native.addPoint(point, node)
 }
 
 function capacityFor(count: number): number {

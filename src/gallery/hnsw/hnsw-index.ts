@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { MODALITIES, type Modality, type SegmentId, type Seq } from '../../domain.js'
-import type { Change } from '../catalogue.js'
+import type { CatalogueReader, Change } from '../catalogue.js'
 import type { NearestQuery, Neighbour, VectorIndex } from '../vector-index.js'
 import { breath } from './breath.js'
 import { Graph } from './graph.js'
@@ -12,6 +12,7 @@ export interface HnswOptions {
   readonly dir: string // of its snapshots
   readonly dimension: number
   readonly fingerprint: string
+  readonly log: Pick<CatalogueReader, 'markAt'> // by which a snapshot of another history is known
   readonly from?: 'snapshot' | 'empty'
   readonly snapshotAfter?: number
 }
@@ -26,15 +27,19 @@ interface Start {
 
 /**
  * Approximate search in memory (hnswlib), with snapshots on disk. What a kill takes is replayed from the catalogue's
- * log, so a snapshot that is missing, torn or of another bundle costs time and nothing else.
+ * log, so a snapshot that is missing, torn, of another bundle or of another history of the catalogue costs time and
+ * nothing else.
  */
 export class HnswIndex implements VectorIndex {
   readonly #options: HnswOptions
   readonly #graphs: Graphs
-  readonly #lineage: string
+  readonly #closing = new AbortController()
+  #lineage: string
   #cursor: Seq
+  #saved: Seq
   #unsaved = 0 // changes since the last snapshot
   #last: Promise<unknown> = Promise.resolve()
+  #reclaiming: Promise<void> | undefined
 
   static async open(options: HnswOptions): Promise<HnswIndex> {
     return new HnswIndex(
@@ -47,11 +52,17 @@ export class HnswIndex implements VectorIndex {
     this.#options = options
     this.#graphs = graphs
     this.#cursor = cursor
+    this.#saved = cursor
     this.#lineage = lineage
+    this.#reclaim()
   }
 
   get cursor(): Seq {
     return this.#cursor
+  }
+
+  get saved(): Seq {
+    return this.#saved
   }
 
   get sizes(): Record<Modality, number> {
@@ -66,7 +77,7 @@ export class HnswIndex implements VectorIndex {
         await breathe()
       }
       this.#cursor = Math.max(this.#cursor, cursor)
-      for (const modality of MODALITIES) await this.#graphs[modality].compact()
+      this.#reclaim()
       const { audio, visual } = this.sizes
       const { snapshotAfter = Math.max(SNAPSHOT_AFTER, (audio + visual) / 10) } = this.#options
       if (this.#unsaved >= snapshotAfter) await this.#save()
@@ -82,8 +93,10 @@ export class HnswIndex implements VectorIndex {
     return new Set(segments.filter((segment) => this.#graphs[modality].has(segment)))
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#inTurn(() => this.#save())
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort()
+    await this.#reclaiming
+    await this.#inTurn(() => this.#save())
   }
 
   /** One at a time: a graph must not change while it is being written. */
@@ -103,18 +116,47 @@ export class HnswIndex implements VectorIndex {
     this.#unsaved++
   }
 
+  /** Takes the tombstones out in the background: what is asked or applied meanwhile does not wait for it. */
+  #reclaim(): void {
+    const sparse = MODALITIES.map((modality) => this.#graphs[modality]).filter(({ isSparse }) => isSparse)
+    if (sparse.length === 0 || this.#reclaiming || this.#closing.signal.aborted) return
+    const reclaim = async () => {
+      for (const graph of sparse) {
+        const finish = await graph.rebuilt(this.#closing.signal)
+        await this.#inTurn(async () => finish())
+      }
+      await this.#inTurn(() => this.#supersede())
+    }
+    this.#reclaiming = reclaim()
+      .catch((error) => {
+        if (this.#closing.signal.aborted) return
+        process.emitWarning(`Dropped vectors could not be reclaimed, and stay until it is tried again: ${error}`)
+      })
+      .finally(() => {
+        this.#reclaiming = undefined
+      })
+  }
+
+  /** A snapshot at the cursor that it has already is of a later lineage, and replaces the one with tombstones. */
+  async #supersede(): Promise<void> {
+    this.#lineage = await newLineage(this.#options.dir)
+    this.#unsaved++
+    await this.#save()
+  }
+
   async #save(): Promise<void> {
     if (this.#unsaved === 0) return
     this.#unsaved = 0
-    const { dir, dimension, fingerprint } = this.#options
+    const { dir, dimension, fingerprint, log } = this.#options
+    const cursor = this.#cursor
     try {
-      await writeSnapshot(
-        dir,
-        { lineage: this.#lineage, cursor: this.#cursor, fingerprint, dimension },
-        async (folder) => {
-          for (const modality of MODALITIES) await this.#graphs[modality].save(join(folder, modality))
-        },
-      )
+      const mark = await log.markAt(cursor)
+      if (mark === undefined) return // compacted away: only an index that is behind has its cursor there
+      const of = { lineage: this.#lineage, cursor, mark, fingerprint, dimension }
+      await writeSnapshot(dir, of, async (folder) => {
+        for (const modality of MODALITIES) await this.#graphs[modality].save(join(folder, modality))
+      })
+      this.#saved = cursor
     } catch (error) {
       // A search that works is not refused for a full disk: the next start takes longer, that is all.
       process.emitWarning(`No snapshot of the vector index could be written to ${dir}: ${error}`, 'SnapshotWarning')
@@ -122,8 +164,9 @@ export class HnswIndex implements VectorIndex {
   }
 }
 
-async function loadNewest({ dir, fingerprint, dimension }: HnswOptions): Promise<Start | undefined> {
-  for await (const { folder, cursor, lineage } of wholeSnapshots(dir, { fingerprint, dimension })) {
+async function loadNewest({ dir, fingerprint, dimension, log }: HnswOptions): Promise<Start | undefined> {
+  const isOurs = async ({ cursor, mark }: { cursor: Seq; mark: string }) => (await log.markAt(cursor)) === mark
+  for await (const { folder, cursor, lineage } of wholeSnapshots(dir, { fingerprint, dimension, isOurs })) {
     try {
       const [audio, visual] = await Promise.all([
         Graph.load(join(folder, 'audio'), dimension),

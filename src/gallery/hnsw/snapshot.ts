@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { z } from 'zod'
-import { fileHash } from '../../file-hash.js'
 
-const FORMAT = 1
+const FORMAT = 2
 const MANIFEST = 'manifest.json'
 const KEPT = 2 // the newest, and the one before it: another process may be reading that
+const READ_BYTES = 4 * 2 ** 20
 const TEMPORARY = 'unfinished-'
 const TEMPORARY_MS = 3_600_000 // older ones were left behind by a process that was killed
 
@@ -14,15 +16,17 @@ const Manifest = z.object({
   format: z.literal(FORMAT),
   lineage: z.string(),
   cursor: z.number().int().min(0),
+  mark: z.string(),
   fingerprint: z.string(),
   dimension: z.number().int(),
-  files: z.array(z.object({ name: z.string().regex(/^[\w.-]+$/), sha256: z.string() })),
+  files: z.array(z.object({ name: z.string().regex(/^[\w.-]+$/), crc32: z.number().int() })),
 })
 
 /** What a snapshot is of. Of two lineages the greater is the later one: it was begun from nothing to replace the other. */
 export interface SnapshotOf {
   readonly lineage: string
   readonly cursor: number
+  readonly mark: string // of the row of the log at the cursor, by which its history is known
   readonly fingerprint: string
   readonly dimension: number
 }
@@ -31,14 +35,16 @@ export interface Snapshot extends SnapshotOf {
   readonly folder: string
 }
 
-/** The snapshots of this fingerprint and dimension that are whole, newest first. One that is not is passed over. */
-export async function* wholeSnapshots(
-  dir: string,
-  { fingerprint, dimension }: Pick<SnapshotOf, 'fingerprint' | 'dimension'>,
-): AsyncGenerator<Snapshot> {
+export interface Wanted extends Pick<SnapshotOf, 'fingerprint' | 'dimension'> {
+  /** Whether the catalogue's log has the snapshot's row at its cursor. */
+  readonly isOurs: (of: SnapshotOf) => Promise<boolean>
+}
+
+/** The snapshots that are wanted and whole, newest first. One that is not is passed over. */
+export async function* wholeSnapshots(dir: string, wanted: Wanted): AsyncGenerator<Snapshot> {
   for (const name of await snapshotNames(dir)) {
-    const snapshot = await readWhole(join(dir, name)).catch(() => undefined)
-    if (snapshot?.fingerprint === fingerprint && snapshot.dimension === dimension) yield snapshot
+    const snapshot = await readWhole(join(dir, name), wanted).catch(() => undefined)
+    if (snapshot) yield snapshot
   }
 }
 
@@ -89,17 +95,23 @@ async function snapshotNames(dir: string): Promise<string[]> {
     .reverse()
 }
 
-async function readWhole(folder: string): Promise<Snapshot> {
+/** Undefined where the snapshot is not wanted, which is looked at first: it costs nothing. */
+async function readWhole(folder: string, wanted: Wanted): Promise<Snapshot | undefined> {
   const { files, format, ...of } = Manifest.parse(JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')))
-  for (const { name, sha256 } of files) {
+  if (of.fingerprint !== wanted.fingerprint || of.dimension !== wanted.dimension) return undefined
+  if (!(await wanted.isOurs(of))) return undefined
+  for (const { name, crc32 } of files) {
     // hnswlib trusts what it reads: a damaged file could take the process down with it.
-    if ((await describe(folder, name)).sha256 !== sha256) throw new Error(`${join(folder, name)} is damaged`)
+    if ((await describe(folder, name)).crc32 !== crc32) throw new Error(`${join(folder, name)} is damaged`)
   }
   return { ...of, folder }
 }
 
-async function describe(folder: string, name: string): Promise<{ name: string; sha256: string }> {
-  return { name, sha256: await fileHash(join(folder, name)) }
+/** A checksum, not a digest: it is damage that is looked for, and a million embeddings are more than a gigabyte. */
+async function describe(folder: string, name: string): Promise<{ name: string; crc32: number }> {
+  let sum = 0
+  for await (const chunk of createReadStream(join(folder, name), { highWaterMark: READ_BYTES })) sum = crc32(chunk, sum)
+  return { name, crc32: sum }
 }
 
 async function sync(path: string): Promise<void> {

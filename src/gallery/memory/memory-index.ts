@@ -15,6 +15,10 @@ export class MemoryIndex implements VectorIndex {
     return this.#cursor
   }
 
+  get saved(): Seq {
+    return 0
+  }
+
   get sizes(): Record<Modality, number> {
     return { audio: this.#vectors.audio.size, visual: this.#vectors.visual.size }
   }

@@ -5,7 +5,7 @@ import { AppError } from '../../errors.js'
 import type { Stamp } from '../catalogue.js'
 import { migrate } from './migrate.js'
 
-const BUSY_MS = 10_000 // how long one process waits for another's write
+export const BUSY_MS = 10_000 // how long one process waits for another's write
 
 export interface SqliteOptions {
   readonly file: string

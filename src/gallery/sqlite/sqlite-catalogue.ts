@@ -17,21 +17,33 @@ import type {
   Counts,
   Failure,
   FileFacts,
+  HashedFile,
   NewClip,
   SegmentOfClip,
   TaggedSpan,
 } from '../catalogue.js'
 import { newClipKey, parseClipId } from '../clip-id.js'
 import { checkEmbedding } from '../embedding.js'
+import type { ItemEnd, Lease } from '../jobs.js'
+import { prepareJobs } from './job-statements.js'
+import { ChangeLog } from './log.js'
 import { openDatabase, type SqliteOptions } from './open.js'
-import { toBlob, toChange, toClip, toFailure, toSegment, toSpan, toVector } from './rows.js'
+import { type ClipRow, type SpanRow, toBlob, toClip, toFailure, toSegment, toSpan, toVector } from './rows.js'
+import { SqliteFiles } from './sqlite-files.js'
+import { SqliteJobs } from './sqlite-jobs.js'
+import { SqliteQueue } from './sqlite-queue.js'
 import { prepare, type Statements } from './statements.js'
+import { translated } from './translated.js'
 
 /** The catalogue in one SQLite file. Several processes may open it; one writes at a time. */
 export class SqliteCatalogue implements Catalogue {
+  readonly files: SqliteFiles
+  readonly jobs: SqliteJobs
+  readonly queue: SqliteQueue
   readonly #db: Database
   readonly #dimension: number
   readonly #sql: Statements
+  readonly #log: ChangeLog
 
   static async open(options: SqliteOptions): Promise<SqliteCatalogue> {
     return new SqliteCatalogue(openDatabase(options), options.stamp.dimension)
@@ -41,46 +53,68 @@ export class SqliteCatalogue implements Catalogue {
     this.#db = db
     this.#dimension = dimension
     this.#sql = prepare(db)
+    const jobs = prepareJobs(db)
+    this.files = new SqliteFiles(db)
+    this.jobs = new SqliteJobs(db, jobs)
+    this.queue = new SqliteQueue(db, { ...jobs, insertFailure: this.#sql.insertFailure })
+    this.#log = new ChangeLog(db)
   }
 
-  async put(clip: NewClip, segments: readonly EncodedSegment[]): Promise<Clip> {
-    for (const { embeddings } of segments) {
-      for (const vector of Object.values(embeddings)) checkEmbedding(vector, this.#dimension)
-    }
+  async put(clip: NewClip, segments: readonly EncodedSegment[], end?: ItemEnd): Promise<Clip> {
+    this.#check(segments)
     return this.#write(() => {
-      const row = this.#sql.insertClip.get({
-        key: newClipKey(),
-        path: clip.path,
-        hash: clip.hash,
-        bytes: clip.bytes,
-        mtime_ms: clip.mtimeMs,
-        seconds: clip.seconds,
-        has_audio: segments.some(({ embeddings }) => embeddings.audio) ? 1 : 0,
-        has_visual: segments.some(({ embeddings }) => embeddings.visual) ? 1 : 0,
-        notes: JSON.stringify(clip.notes),
-        indexed_at: new Date().toISOString(),
-      })
-      if (!row) throw new AppError('INTERNAL', `SQLite did not return the clip put at ${clip.path}`)
-      this.#dropSegments(row.number)
+      const row = this.#putClip({ ...clip, ...halves(segments) })
       for (const segment of segments) this.#putSegment(row.number, segment)
-      this.#sql.deleteFailure.run(clip.path)
+      if (end) this.queue.settle(end)
       return toClip(row)
     })
   }
 
-  async touch(id: ClipId, { bytes, mtimeMs }: FileFacts): Promise<void> {
-    const parts = parseClipId(id)
-    const touched = parts && this.#sql.touchClip.run({ ...parts, bytes, mtimeMs }).changes > 0
-    if (!touched) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${id}`)
+  async copy(like: Clip, file: HashedFile, end?: ItemEnd): Promise<Clip | undefined> {
+    return this.#write(() => {
+      const source = this.#clipRow(like.id)
+      if (source?.hash !== file.hash) return undefined
+      const { seconds, notes, hasAudio, hasVisual } = toClip(source)
+      const row = this.#putClip({ ...file, seconds, notes, hasAudio, hasVisual })
+      for (const span of this.#sql.segmentsOfClip.all(source.number, source.key)) this.#copySegment(row.number, span)
+      if (end) this.queue.settle(end)
+      return toClip(row)
+    })
   }
 
-  async move({ id, path: from }: Clip, file: FileFacts & { readonly path: string }): Promise<Clip | undefined> {
+  async adopt(clip: Clip, segments: readonly EncodedSegment[]): Promise<void> {
+    this.#check(segments)
+    const parts = parseClipId(clip.id)
+    if (!parts) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${clip.id}`)
+    this.#write(() => {
+      for (const { number } of this.#sql.clipsInTheWay.all({ ...parts, path: clip.path })) this.#removeClip(number)
+      this.#sql.adoptClip.run({ ...parts, ...columns({ ...clip, ...halves(segments) }) })
+      for (const segment of segments) this.#putSegment(parts.number, segment)
+      this.#sql.deleteFailure.run(clip.path)
+    })
+  }
+
+  async touch(id: ClipId, { bytes, mtimeMs }: FileFacts, end?: ItemEnd): Promise<void> {
+    const parts = parseClipId(id)
+    this.#write(() => {
+      const touched = parts && this.#sql.touchClip.run({ ...parts, bytes, mtimeMs }).changes > 0
+      if (!touched) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${id}`)
+      if (end) this.queue.settle(end)
+    })
+  }
+
+  async move(
+    { id, path: from }: Clip,
+    { path, bytes, mtimeMs }: FileFacts & { readonly path: string },
+    end?: ItemEnd,
+  ): Promise<Clip | undefined> {
     const parts = parseClipId(id)
     if (!parts) return undefined
     return this.#write(() => {
-      const row = this.#sql.moveClip.get({ ...parts, from, ...file })
+      const row = this.#sql.moveClip.get({ ...parts, from, path, bytes, mtimeMs })
       if (!row) return undefined
-      this.#sql.deleteFailure.run(file.path)
+      this.#sql.deleteFailure.run(path)
+      if (end) this.queue.settle(end)
       return toClip(row)
     })
   }
@@ -88,14 +122,15 @@ export class SqliteCatalogue implements Catalogue {
   async remove(id: ClipId): Promise<boolean> {
     return this.#write(() => {
       const row = this.#clipRow(id)
-      if (!row) return false
-      this.#dropSegments(row.number)
-      return this.#sql.deleteClip.run(row.number).changes > 0
+      return row !== undefined && this.#removeClip(row.number)
     })
   }
 
-  async fail({ mtimeMs, ...failure }: Omit<Failure, 'failedAt'>): Promise<void> {
-    this.#sql.insertFailure.run({ ...failure, mtime_ms: mtimeMs, failed_at: new Date().toISOString() })
+  async fail({ mtimeMs, ...failure }: Omit<Failure, 'failedAt'>, lease?: Lease): Promise<void> {
+    this.#write(() => {
+      this.#sql.insertFailure.run({ ...failure, mtime_ms: mtimeMs, failed_at: new Date().toISOString() })
+      if (lease) this.queue.settleFailed(lease, failure)
+    })
   }
 
   async clip(id: ClipId): Promise<Clip | undefined> {
@@ -173,12 +208,19 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   async head(): Promise<Seq> {
-    return this.#sql.head.get()?.head ?? 0
+    return this.#log.head()
   }
 
   async changes(after: Seq, limit: number): Promise<ChangePage> {
-    const rows = this.#sql.changes.all(after, limit)
-    return { changes: rows.flatMap((row) => toChange(row) ?? []), cursor: rows.at(-1)?.seq ?? after }
+    return this.#log.changes(after, limit)
+  }
+
+  async markAt(seq: Seq): Promise<string | undefined> {
+    return this.#log.markAt(seq)
+  }
+
+  compact(upTo: Seq): Promise<void> {
+    return this.#log.compact(upTo)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -187,12 +229,39 @@ export class SqliteCatalogue implements Catalogue {
 
   // IMMEDIATE, for a transaction that reads first and then finds another process writing fails at once, without waiting.
   #write<T>(work: () => T): T {
-    return this.#db.transaction(work).immediate()
+    return translated(() => this.#db.transaction(work).immediate())
   }
 
   #clipRow(id: ClipId) {
     const parts = parseClipId(id)
     return parts && this.#sql.clip.get(parts.number, parts.key)
+  }
+
+  /** The row of a clip that has no segments yet, in place of what stood at its path. */
+  #putClip(clip: NewClip & Halves): ClipRow {
+    const row = this.#sql.insertClip.get({ key: newClipKey(), ...columns(clip), quick_hash: clip.quickHash ?? null })
+    if (!row) throw new AppError('INTERNAL', `SQLite did not return the clip put at ${clip.path}`)
+    this.#dropSegments(row.number)
+    this.#sql.deleteFailure.run(clip.path)
+    return row
+  }
+
+  #copySegment(clip: number, { id: from, start_s, end_s }: SpanRow): void {
+    const to = this.#sql.insertSegment.get(clip, start_s, end_s)?.id
+    if (to === undefined) throw new AppError('INTERNAL', 'SQLite did not return the segment put')
+    for (const { modality } of this.#sql.copyEmbeddings.all({ from, to })) this.#sql.logPut.run(to, modality)
+    this.#sql.copyTags.run({ from, to })
+  }
+
+  #check(segments: readonly EncodedSegment[]): void {
+    for (const { embeddings } of segments) {
+      for (const vector of Object.values(embeddings)) checkEmbedding(vector, this.#dimension)
+    }
+  }
+
+  #removeClip(clip: number): boolean {
+    this.#dropSegments(clip)
+    return this.#sql.deleteClip.run(clip).changes > 0
   }
 
   #dropSegments(clip: number): void {
@@ -215,3 +284,22 @@ export class SqliteCatalogue implements Catalogue {
     }
   }
 }
+
+type Halves = Pick<Clip, 'hasAudio' | 'hasVisual'>
+
+const halves = (segments: readonly EncodedSegment[]): Halves => ({
+  hasAudio: segments.some(({ embeddings }) => embeddings.audio),
+  hasVisual: segments.some(({ embeddings }) => embeddings.visual),
+})
+
+const columns = (clip: NewClip & Halves): Omit<ClipRow, 'number' | 'key'> => ({
+  path: clip.path,
+  hash: clip.hash,
+  bytes: clip.bytes,
+  mtime_ms: clip.mtimeMs,
+  seconds: clip.seconds,
+  has_audio: clip.hasAudio ? 1 : 0,
+  has_visual: clip.hasVisual ? 1 : 0,
+  notes: JSON.stringify(clip.notes),
+  indexed_at: new Date().toISOString(),
+})

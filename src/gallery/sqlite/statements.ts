@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3'
-import type { Modality, SegmentId, Seq } from '../../domain.js'
+import type { Modality, SegmentId } from '../../domain.js'
 import type { ClipIdParts } from '../clip-id.js'
-import type { ChangeRow, ClipRow, FailureRow, SegmentRow, SpanRow } from './rows.js'
+import type { ClipRow, FailureRow, SegmentRow, SpanRow } from './rows.js'
 
-const CLIP = 'number, key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at'
+export const CLIP = 'number, key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at'
 const FAILURE = 'path, code, detail, bytes, mtime_ms, failed_at'
 
 export type Statements = ReturnType<typeof prepare>
@@ -18,20 +18,28 @@ export function prepare(db: Database) {
     clipsByNumber: db.prepare<[string], ClipRow>(
       `SELECT ${CLIP} FROM clips WHERE number IN (SELECT value FROM json_each(?))`,
     ),
-    insertClip: db.prepare<[Omit<ClipRow, 'number'>], ClipRow>(
-      `INSERT INTO clips (key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at)
-       VALUES (@key, @path, @hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes, @indexed_at)
+    insertClip: db.prepare<[Omit<ClipRow, 'number'> & { quick_hash: string | null }], ClipRow>(
+      `INSERT INTO clips (key, path, hash, quick_hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at)
+       VALUES (@key, @path, @hash, @quick_hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes, @indexed_at)
        ON CONFLICT (path) DO UPDATE SET
          hash = excluded.hash, bytes = excluded.bytes, mtime_ms = excluded.mtime_ms, seconds = excluded.seconds,
          has_audio = excluded.has_audio, has_visual = excluded.has_visual, notes = excluded.notes,
-         indexed_at = excluded.indexed_at
+         indexed_at = excluded.indexed_at, quick_hash = excluded.quick_hash, missing_since = NULL
        RETURNING ${CLIP}`,
     ),
+    adoptClip: db.prepare<[ClipRow]>(
+      `INSERT INTO clips (${CLIP})
+       VALUES (@number, @key, @path, @hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes, @indexed_at)`,
+    ),
+    clipsInTheWay: db.prepare<[{ number: number; path: string }], { number: number }>(
+      'SELECT number FROM clips WHERE number = @number OR path = @path',
+    ),
     touchClip: db.prepare<[ClipIdParts & { bytes: number; mtimeMs: number }]>(
-      'UPDATE clips SET bytes = @bytes, mtime_ms = @mtimeMs WHERE number = @number AND key = @key',
+      `UPDATE clips SET bytes = @bytes, mtime_ms = @mtimeMs, missing_since = NULL
+       WHERE number = @number AND key = @key`,
     ),
     moveClip: db.prepare<[ClipIdParts & { from: string; path: string; bytes: number; mtimeMs: number }], ClipRow>(
-      `UPDATE clips SET path = @path, bytes = @bytes, mtime_ms = @mtimeMs
+      `UPDATE clips SET path = @path, bytes = @bytes, mtime_ms = @mtimeMs, missing_since = NULL
        WHERE number = @number AND key = @key AND path = @from
        RETURNING ${CLIP}`,
     ),
@@ -64,6 +72,13 @@ export function prepare(db: Database) {
        WHERE clips.number = ? AND key = ? ORDER BY segment, probability DESC, label`,
     ),
     insertLabel: db.prepare<[string, string]>('INSERT INTO labels (mid, name) VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    copyEmbeddings: db.prepare<[{ from: SegmentId; to: SegmentId }], { modality: Modality }>(
+      `INSERT INTO embeddings (segment, modality, vector)
+       SELECT @to, modality, vector FROM embeddings WHERE segment = @from RETURNING modality`,
+    ),
+    copyTags: db.prepare<[{ from: SegmentId; to: SegmentId }]>(
+      'INSERT INTO tags (segment, label, probability) SELECT @to, label, probability FROM tags WHERE segment = @from',
+    ),
     insertTag: db.prepare<[SegmentId, number, string]>(
       'INSERT INTO tags (segment, label, probability) SELECT ?, number, ? FROM labels WHERE mid = ?',
     ),
@@ -83,15 +98,12 @@ export function prepare(db: Database) {
       'SELECT modality, count(*) AS count FROM embeddings GROUP BY modality',
     ),
 
-    head: db.prepare<[], { head: Seq }>('SELECT coalesce(max(seq), 0) AS head FROM changes'),
-    changes: db.prepare<[Seq, number], ChangeRow>(
-      `SELECT seq, op, changes.segment, changes.modality, vector FROM changes
-       LEFT JOIN embeddings ON embeddings.segment = changes.segment AND embeddings.modality = changes.modality
-       WHERE seq > ? ORDER BY seq LIMIT ?`,
+    logPut: db.prepare<[SegmentId, Modality]>(
+      `INSERT INTO changes (op, segment, modality, mark) VALUES ('put', ?, ?, randomblob(8))`,
     ),
-    logPut: db.prepare<[SegmentId, Modality]>(`INSERT INTO changes (op, segment, modality) VALUES ('put', ?, ?)`),
     logDropsOfClip: db.prepare<[number]>(
-      `INSERT INTO changes (op, segment) SELECT 'drop', id FROM segments WHERE clip = ? ORDER BY id`,
+      `INSERT INTO changes (op, segment, mark)
+       SELECT 'drop', id, randomblob(8) FROM segments WHERE clip = ? ORDER BY id`,
     ),
   }
 }

@@ -17,9 +17,8 @@ import { parse, receiveUpload } from '../upload.js'
 
 const LABELS_SHOWN = 10
 
-export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, uploadDir, mediaDir }) => {
+export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, ...dirs }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
-  const { catalogue } = app.gallery
   const params = ClipParams
 
   const add = {
@@ -28,21 +27,21 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     response: { ...answers(Clip, 201), ...answers(Clip) },
   }
   http.post('/v1/clips', { schema: add }, async (request, reply) => {
-    const parts = { ...app, signal: closedEarly(reply) }
+    const signal = closedEarly(reply)
     const ingest = async () => {
       if (!request.isMultipart()) {
-        const { path } = parse(ClipBody, request.body)
-        return ingestFile(await allowedPath(path, app.config.roots), parts)
+        const path = await allowedPath(parse(ClipBody, request.body).path, app.config.roots)
+        return app.run((parts) => ingestFile(path, { ...parts, signal }))
       }
       await using upload = await receiveUpload(request, {
-        dir: uploadDir,
+        dir: dirs.uploadDir,
         maxBytes: LIMITS.uploadBytes,
         fields: ClipForm,
       })
-      return await ingestUpload(upload, mediaDir, parts)
+      return await app.run((parts) => ingestUpload(upload, dirs.mediaDir, { ...parts, signal }))
     }
     const { outcome, clip } = await ingest()
-    return reply.code(outcome === 'unchanged' ? 200 : 201).send(toClip(clip))
+    return reply.code(outcome === 'unchanged' || outcome === 'moved' ? 200 : 201).send(toClip(clip))
   })
 
   const list = {
@@ -52,7 +51,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     response: answers(ClipPage),
   }
   http.get('/v1/clips', { schema: list }, async ({ query: { after, limit } }) => {
-    const clips = await catalogue.clips({ after, limit })
+    const clips = await app.gallery.catalogue.clips({ after, limit })
     const next = clips.length === limit ? (clips.at(-1)?.id ?? null) : null
     return { clips: clips.map(toClip), next }
   })
@@ -64,9 +63,11 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     response: answers(ClipWithTags),
   }
   http.get('/v1/clips/:id', { schema: show }, async ({ params: { id } }) => {
-    const clip = await catalogue.clip(id)
-    if (!clip) throw clipNotFound(id)
-    return { ...toClip(clip), ...topTags(await catalogue.tags(id), LABELS_SHOWN) }
+    return app.run(async ({ gallery: { catalogue } }) => {
+      const clip = await catalogue.clip(id)
+      if (!clip) throw clipNotFound(id)
+      return { ...toClip(clip), ...topTags(await catalogue.tags(id), LABELS_SHOWN) }
+    })
   })
 
   const remove = {
@@ -76,7 +77,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     response: answers(z.null(), 204),
   }
   http.delete('/v1/clips/:id', { schema: remove }, async ({ params: { id } }, reply) => {
-    if (!(await removeClip(id, mediaDir, app.gallery))) throw clipNotFound(id)
+    if (!(await app.run(({ gallery }) => removeClip(id, dirs, gallery)))) throw clipNotFound(id)
     return reply.code(204).send(null)
   })
 }

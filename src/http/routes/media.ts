@@ -1,11 +1,12 @@
 import { access } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Clip } from '../../domain.js'
 import { AppError } from '../../errors.js'
 import { clipNotFound } from '../../gallery/clip-not-found.js'
+import { thumbnailPath } from '../../ingest/thumbnails.js'
 import { thumbnail } from '../../media/thumbnail.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
@@ -37,7 +38,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
   http.get('/v1/clips/:id/thumbnail', { schema: picture }, async ({ params: { id } }, reply) => {
     const clip = await presentClip(id)
     if (!clip.hasVisual) throw new AppError('CLIP_HAS_NO_PICTURE', `Nothing can be seen in clip ${id}.`)
-    const target = join(thumbnailDir, `${clip.hash}.jpg`)
+    const target = thumbnailPath(thumbnailDir, clip.hash)
     if (!(await exists(target))) {
       await thumbnail(clip.path, { at: clip.seconds * THUMBNAIL_AT, target, signal: closedEarly(reply) })
     }

@@ -20,7 +20,8 @@ export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, u
     const signal = closedEarly(reply)
     if (!request.isMultipart()) {
       const body = parse(SearchBody, request.body)
-      return search({ query: toQuery(body), limit: body.limit }, { ...app, signal })
+      const asked = { query: toQuery(body), limit: body.limit }
+      return app.run((parts) => search(asked, { ...parts, signal }))
     }
     await using upload = await receiveUpload(request, {
       dir: uploadDir,
@@ -28,10 +29,8 @@ export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, u
       fields: SearchForm,
     })
     const { limit, from, to, ...range } = upload.fields
-    return await search(
-      { query: { kind: 'file', path: upload.path, from, to, range: toSpan(range) }, limit },
-      { ...app, signal },
-    )
+    const asked = { query: { kind: 'file', path: upload.path, from, to, range: toSpan(range) }, limit } as const
+    return await app.run((parts) => search(asked, { ...parts, signal }))
   })
 }
 

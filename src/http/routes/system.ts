@@ -3,19 +3,17 @@ import { join } from 'node:path'
 import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { LIMITS, PACKAGE_DIR } from '../../config.js'
-import { ffmpegVersion } from '../../media/ffmpeg-version.js'
+import { ffmpegBuild } from '../../media/ffmpeg-build.js'
 import { answers } from '../answers.js'
 import type { HttpParts } from '../parts.js'
 import { Health, Labels, System } from '../schemas.js'
 
 export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
-  const { encoder, gallery } = app
-  const { bundle } = encoder
   const { version } = JSON.parse(await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'))
 
   const labels = { operationId: 'listLabels', summary: 'The classes that tags come from', response: answers(Labels) }
-  http.get('/v1/labels', { schema: labels }, async () => ({ labels: bundle.classes }))
+  http.get('/v1/labels', { schema: labels }, async () => ({ labels: app.encoder.bundle.classes }))
 
   const system = {
     operationId: 'getSystem',
@@ -23,12 +21,13 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app
     response: answers(System),
   }
   http.get('/v1/system', { schema: system }, async () => {
-    const { name, fingerprint, dimension, licence, classes, format } = bundle
+    const { encoder, gallery } = app
+    const { name, fingerprint, dimension, licence, classes, format } = encoder.bundle
     return {
       version,
       bundle: { name, fingerprint, dimension, licence, labels: classes.length, segmentSeconds: format.seconds },
       providers: encoder.providers,
-      ffmpeg: await ffmpegVersion(),
+      ffmpeg: (await ffmpegBuild()).version,
       library: await gallery.catalogue.counts(),
       limits: LIMITS,
     }
@@ -43,7 +42,7 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app
     response: { ...answers(Health), 503: Health },
   }
   http.get('/readyz', { schema: ready }, async (_, reply) => {
-    await gallery.catalogue.head()
-    return encoder.alive ? { status: 'ok' as const } : reply.code(503).send({ status: 'unready' as const })
+    await app.gallery.catalogue.head()
+    return app.encoder.alive ? { status: 'ok' as const } : reply.code(503).send({ status: 'unready' as const })
   })
 }

@@ -9,19 +9,21 @@ import { Tags, TagsBody, TagsForm } from '../schemas.js'
 import { parse, receiveUpload } from '../upload.js'
 
 export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, uploadDir }) => {
-  const { catalogue } = app.gallery
   const schema = { operationId: 'tag', summary: 'Name what is heard in a file or a clip', response: answers(Tags) }
   http.post('/v1/tags', { schema }, async (request, reply) => {
     if (!request.isMultipart()) {
       const { clip, limit } = parse(TagsBody, request.body)
-      if (!(await catalogue.clip(clip))) throw clipNotFound(clip)
-      return topTags(await catalogue.tags(clip), limit)
+      return app.run(async ({ gallery: { catalogue } }) => {
+        if (!(await catalogue.clip(clip))) throw clipNotFound(clip)
+        return topTags(await catalogue.tags(clip), limit)
+      })
     }
     await using upload = await receiveUpload(request, {
       dir: uploadDir,
       maxBytes: LIMITS.queryUploadBytes,
       fields: TagsForm,
     })
-    return await tagFile(upload.path, app.encoder, { limit: upload.fields.limit, signal: closedEarly(reply) })
+    const options = { limit: upload.fields.limit, signal: closedEarly(reply) }
+    return await app.run(({ encoder }) => tagFile(upload.path, encoder, options))
   })
 }

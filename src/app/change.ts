@@ -1,0 +1,105 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bundleFolder, bundleName, type Config } from '../config.js'
+import { loadBundle } from '../encoder/bundle.js'
+import { AppError } from '../errors.js'
+import { lockFolder } from '../gallery/sqlite/lock.js'
+import { SqliteSuccession } from '../gallery/sqlite/sqlite-succession.js'
+import { readStamp } from '../gallery/sqlite/stamp.js'
+import type { Succession } from '../gallery/succession.js'
+import { FIRST_DIR, type Place, readPlaces, writePlaces } from './places.js'
+import { catalogueFile, currentPlace, openCatalogue, openServing, type Serving } from './serving.js'
+
+const FOLDER = 'galleries'
+
+/** A gallery of another bundle on its way to take the place of the one that serves, which goes on serving until then. */
+export interface Change extends Pick<Serving, 'encoder' | 'gallery'>, AsyncDisposable {
+  readonly succession: Succession
+  /** Puts it in the other's place: false where something is left to do. A server follows within seconds. */
+  takePlace(): Promise<boolean>
+}
+
+/** Opens the gallery of a bundle beside the one that serves: where it was begun or has served before, with what it has. */
+export async function openChange(config: Config, bundle: string): Promise<Change> {
+  const from = await placeToLeave(config)
+  const to = await placeFor(config, bundleName(bundle))
+  if (to.fingerprint === from.fingerprint) {
+    throw new AppError('USAGE', `The library is of bundle ${to.bundle} already: there is nothing to change.`)
+  }
+  const serving = await openServing(config, to, 'write')
+  try {
+    const files = { from: catalogueFile(config.dataDir, from), to: catalogueFile(config.dataDir, to) }
+    const succession = await SqliteSuccession.open(files)
+    return {
+      ...serving,
+      succession,
+      takePlace: () => takePlace(config.dataDir, from, to, succession),
+      async [Symbol.asyncDispose]() {
+        await succession[Symbol.asyncDispose]()
+        await serving[Symbol.asyncDispose]()
+      },
+    }
+  } catch (error) {
+    await serving[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** The bundle of the gallery that served before; going back to it is one more change. */
+export function previousBundle({ dataDir }: Config): string {
+  const bundle = readPlaces(dataDir)?.previous?.bundle
+  if (bundle === undefined) throw new AppError('USAGE', `There is no earlier gallery in ${dataDir} to go back to.`)
+  return bundle
+}
+
+/** Deletes every gallery but the one that serves, and answers their folders. DATA_LOCKED where one is still in use. */
+export async function pruneGalleries(config: Config): Promise<readonly string[]> {
+  const { dataDir } = config
+  const serving = currentPlace(config)
+  const folders = await readdir(join(dataDir, FOLDER)).catch(() => [])
+  const others = [FIRST_DIR, ...folders.map((name) => join(FOLDER, name))].filter((dir) => dir !== serving.dir)
+  const places = readPlaces(dataDir)
+  const pruned: string[] = []
+  for (const dir of others) {
+    if (readStamp(catalogueFile(dataDir, { dir })) === undefined && dir === FIRST_DIR) continue
+    await using _lock = await lockFolder(join(dataDir, dir))
+    if (places) writePlaces(dataDir, { current: places.current, next: null, previous: null })
+    await removeGallery(join(dataDir, dir), dir === FIRST_DIR)
+    pruned.push(dir)
+  }
+  return pruned
+}
+
+/** The first gallery shares its folder with the rest of the library, its lock among it. */
+async function removeGallery(folder: string, isFirst: boolean): Promise<void> {
+  const files = ['catalogue.sqlite', 'catalogue.sqlite-wal', 'catalogue.sqlite-shm', 'index']
+  for (const path of isFirst ? files.map((name) => join(folder, name)) : [folder]) {
+    await rm(path, { recursive: true, force: true })
+  }
+}
+
+/** Opening the catalogue brings it to the newest schema, which both must have. */
+async function placeToLeave(config: Config): Promise<Place> {
+  const { dir, bundle } = currentPlace(config)
+  const file = catalogueFile(config.dataDir, { dir })
+  const stamp = readStamp(file)
+  if (!stamp) throw new AppError('USAGE', `There is no library in ${config.dataDir} yet: index something first.`)
+  await (await openCatalogue(file, stamp))[Symbol.asyncDispose]()
+  return { dir, bundle, fingerprint: stamp.fingerprint }
+}
+
+async function placeFor({ dataDir }: Config, bundle: string): Promise<Place> {
+  const { fingerprint } = await loadBundle(bundleFolder(bundle))
+  const previous = readPlaces(dataDir)?.previous
+  const dir = previous?.fingerprint === fingerprint ? previous.dir : join(FOLDER, fingerprint.slice(0, 16))
+  return { dir, bundle, fingerprint }
+}
+
+/** The intention is written first: whoever finds the old gallery retired, and this, brings the change to its end. */
+async function takePlace(dataDir: string, from: Place, to: Place, succession: Succession): Promise<boolean> {
+  const previous = readPlaces(dataDir)?.previous ?? null
+  writePlaces(dataDir, { current: from, next: to, previous })
+  if (!(await succession.retire())) return false
+  writePlaces(dataDir, { current: to, next: null, previous: from })
+  return true
+}

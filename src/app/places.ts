@@ -1,0 +1,51 @@
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { AppError } from '../errors.js'
+
+const Place = z.object({
+  dir: z.string(), // of its catalogue and index, in the data folder
+  bundle: z.string(), // that it was made with: a name under models/, or a path
+  fingerprint: z.string(),
+})
+const Places = z.object({ current: Place, next: Place.nullable(), previous: Place.nullable() })
+
+/** Where a gallery lies. */
+export type Place = z.infer<typeof Place>
+/** The gallery that serves, the one that is to take its place, and the one whose place it took. */
+export type Places = z.infer<typeof Places>
+
+/** The first gallery of a library; further ones lie in folders of their own. */
+export const FIRST_DIR = '.'
+
+/** Undefined where the library has never changed its bundle. DATA_UNUSABLE. */
+export function readPlaces(dataDir: string): Places | undefined {
+  const file = fileOf(dataDir)
+  try {
+    return Places.parse(JSON.parse(readFileSync(file, 'utf8')))
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT' || (cause as NodeJS.ErrnoException).code === 'ENOTDIR')
+      return undefined
+    throw new AppError('DATA_UNUSABLE', `${file} cannot be read: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** Whole or not at all, whoever reads it at the same time. */
+export function writePlaces(dataDir: string, places: Places): void {
+  const temporary = `${fileOf(dataDir)}.${process.pid}.tmp`
+  writeFileSync(temporary, `${JSON.stringify(places, undefined, 2)}\n`)
+  sync(temporary)
+  renameSync(temporary, fileOf(dataDir))
+  sync(dataDir)
+}
+
+const fileOf = (dataDir: string): string => join(dataDir, 'galleries.json')
+
+function sync(path: string): void {
+  const file = openSync(path, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}

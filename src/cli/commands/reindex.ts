@@ -1,0 +1,56 @@
+import { openChange, previousBundle, pruneGalleries } from '../../app/change.js'
+import type { Config } from '../../config.js'
+import { AppError } from '../../errors.js'
+import { type CarryOverReport, carryOver } from '../../ingest/carry-over.js'
+import { FILES_PER_THREAD } from '../../ingest/ingest-paths.js'
+import { type Command, EXIT, type ExitCode, type Invocation, type Output } from '../command.js'
+import { helpFor } from '../help.js'
+
+export const reindex: Command = {
+  name: 'reindex',
+  summary: 'Move the library to another bundle while it goes on serving',
+  usage: 'reindex --bundle <bundle> | --rollback | --prune [options]',
+  examples: [
+    'earshot reindex --bundle models/new   # encodes every clip beside the old gallery, then changes over',
+    'earshot reindex --rollback            # goes back to the bundle before, with what came since',
+    'earshot reindex --prune               # deletes the galleries that do not serve',
+  ],
+  options: { bundle: { type: 'string' }, rollback: { type: 'boolean' }, prune: { type: 'boolean' } },
+  optionHelp: {
+    '--bundle <bundle>': 'a name under models/, or a path',
+    '--rollback': 'to the bundle that served before',
+    '--prune': 'reclaim the space of what serves no more',
+  },
+  async run(invocation) {
+    const { options, config, output } = invocation
+    const asked = [options.bundle, options.rollback, options.prune].filter((option) => option !== undefined)
+    if (asked.length !== 1) throw new AppError('USAGE', `Say one of the three.\n\n${helpFor(reindex)}`)
+    if (options.prune) return prune(config, output)
+    return change(options.rollback ? previousBundle(config) : String(options.bundle), invocation)
+  },
+}
+
+async function prune(config: Config, output: Output): Promise<ExitCode> {
+  const pruned = await pruneGalleries(config)
+  output.result({ pruned }, () => `${pruned.length} galleries deleted\n`)
+  return EXIT.ok
+}
+
+async function change(bundle: string, { config, output, signal }: Invocation): Promise<ExitCode> {
+  await using opened = await openChange(config, bundle)
+  const report = await carryOver(
+    { ...opened, signal },
+    {
+      concurrency: config.threads * FILES_PER_THREAD,
+      onProgress: ({ done, files, outcome, path }) => output.talk(`${done}/${files} ${outcome} ${path}`),
+    },
+  )
+  if (config.isBundleGiven) output.talk(`From now on the library is of ${bundle}: set EARSHOT_BUNDLE so, or unset it.`)
+  output.result(report, () => summary(report))
+  return report.waiting.length > 0 || report.partial > 0 ? EXIT.partial : EXIT.ok
+}
+
+function summary({ clips, encoded, partial, kept, waiting, seconds }: CarryOverReport): string {
+  const waits = waiting.map(({ waits, path, detail }) => `${waits}  ${path}\n    ${detail}\n`).join('')
+  return `${waits}${clips} clips: ${encoded} encoded, ${partial} partial, ${kept} kept, ${waiting.length} wait for their files, in ${seconds} s\n`
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import type { Modality } from '../domain.js'
+
+/** `joint`: sound and picture together. */
+const TagSource = z.enum(['audio', 'visual', 'joint'])
+export type TagSource = z.infer<typeof TagSource>
+
+const size = z.number().int().positive()
+const jsonFile = z.string().regex(/^[\w.-]+\.json$/)
+const Graph = z.object({ file: z.string().regex(/^[\w.-]+\.onnx$/), sha256: z.string().regex(/^[0-9a-f]{64}$/) })
+
+/** The tagging graphs are there where the retrieval graphs are of another checkpoint. */
+const Graphs = z.object({
+  audio: Graph,
+  visual: Graph,
+  joint: Graph.optional(),
+  audio_tagging: Graph.optional(),
+  visual_tagging: Graph.optional(),
+})
+type GraphName = keyof z.infer<typeof Graphs>
+
+/** Something for each graph: the two for retrieval are always there. */
+export type ByGraph<T> = Readonly<Record<Modality, T> & Partial<Record<GraphName, T>>>
+
+/** bundle.json. Every number that belongs to a model stands in it. */
+export const Manifest = z
+  .object({
+    format: z.literal(1),
+    name: z.string().min(1),
+    fingerprint: z.string(),
+    embedding: size,
+    audio: z.object({ sampleRateHz: size, samples: size, channels: z.enum(['mean', 'first']) }),
+    visual: z.object({ width: size, height: size, resize: z.enum(['squash', 'cover']), framesPerSegment: size }),
+    graphs: Graphs,
+    tagging: z.object({ labels: jsonFile, from: z.array(TagSource).min(1) }).nullable(),
+    golden: jsonFile,
+    licence: z.string(),
+  })
+  .refine(({ tagging, graphs }) => graphs.joint || !tagging?.from.includes('joint'), {
+    error: 'tags come from joint, and there is no joint graph',
+  })
+export type Manifest = z.infer<typeof Manifest>
+
+/** labels.json */
+export const Classes = z.array(z.object({ index: z.number().int(), mid: z.string(), name: z.string() }))
+export type BundleClass = z.infer<typeof Classes>[number]
+
+const GoldenAnswer = z.object({ embedding: z.array(z.number()), logits: z.array(z.number()).nullish() })
+/** golden.json: what the graphs say of the golden segment. */
+export const Golden = z.object({
+  atol: z.number().positive(),
+  audio: GoldenAnswer.extend({ length: size }),
+  visual: GoldenAnswer,
+  joint: GoldenAnswer.pick({ logits: true }).optional(),
+})
+export type Golden = z.infer<typeof Golden>

@@ -1,0 +1,83 @@
+import { type InferenceSession, Tensor } from 'onnxruntime-node'
+import type { Modality } from '../domain.js'
+import type { BatchInput, BatchOutput, FrameBatch, ModalityOutput, SoundBatch } from './protocol.js'
+import type { Sessions } from './session.js'
+
+type Feeds = Readonly<Record<string, Tensor>>
+/** `tower`: the tokens that the joint graph starts from, [B, N, D]. */
+type TagOutput = 'logits' | 'tower'
+
+/** Runs the graphs that a batch needs. Towers stay here: they are hundreds of times as large as what is made of them. */
+export async function runBatch(sessions: Sessions, { sounds, frames, tags }: BatchInput): Promise<BatchOutput> {
+  const joint = tags && sounds && frames ? sessions.joint : undefined
+  const wanted = joint ? 'tower' : tags ? 'logits' : null
+  const heard = sounds && (await runModality(sessions, 'audio', { feeds: soundFeeds(sounds), wanted }))
+  const seen = frames && (await runModality(sessions, 'visual', { feeds: frameFeeds(frames), wanted }))
+  return {
+    sounds: heard && toOutput(heard, wanted),
+    frames: seen && toOutput(seen, wanted),
+    joint: joint ? await runJoint(joint, heard?.tags, seen?.tags) : null,
+  }
+}
+
+interface ModalityRun {
+  readonly embedding: Tensor | undefined
+  readonly tags: Tensor | undefined
+}
+
+/** The retrieval graph, and for tags the tagging graph where the bundle has one beside it. */
+async function runModality(
+  sessions: Sessions,
+  modality: Modality,
+  { feeds, wanted }: { readonly feeds: Feeds; readonly wanted: TagOutput | null },
+): Promise<ModalityRun> {
+  const retrieval = sessions[modality]
+  const tagging = sessions[`${modality}_tagging`]
+  const offered = wanted && (tagging ?? retrieval).outputNames.includes(wanted) ? [wanted] : []
+  const answers = await retrieval.run(feeds, ['embedding', ...(tagging ? [] : offered)])
+  const tags = tagging && offered.length > 0 ? await tagging.run(feeds, offered) : answers
+  return { embedding: answers.embedding, tags: wanted ? tags[wanted] : undefined }
+}
+
+/** Logits of the sound with each of the frames, [frames, C]. */
+async function runJoint(
+  joint: InferenceSession,
+  sound: Tensor | undefined,
+  frames: Tensor | undefined,
+): Promise<Float32Array> {
+  if (!sound || !frames) throw new Error('Expected a tower of both modalities for the joint graph, got none')
+  const { logits } = await joint.run({ audio_tower: repeat(sound, frames.dims[0] ?? 0), visual_tower: frames }, [
+    'logits',
+  ])
+  return floats(logits)
+}
+
+/** A batch of one, as many times. */
+function repeat(one: Tensor, times: number): Tensor {
+  const values = floats(one)
+  const repeated = new Float32Array(times * values.length)
+  for (let i = 0; i < times; i++) repeated.set(values, i * values.length)
+  return new Tensor('float32', repeated, [times, ...one.dims.slice(1)])
+}
+
+function toOutput({ embedding, tags }: ModalityRun, wanted: TagOutput | null): ModalityOutput {
+  return { embeddings: floats(embedding), logits: wanted === 'logits' && tags ? floats(tags) : null }
+}
+
+function soundFeeds({ samples, lengths }: SoundBatch): Feeds {
+  const batch = lengths.length
+  return {
+    samples: new Tensor('float32', samples, [batch, samples.length / batch]),
+    lengths: new Tensor('int64', BigInt64Array.from(lengths, BigInt), [batch]),
+  }
+}
+
+function frameFeeds({ pixels, shape }: FrameBatch): Feeds {
+  return { frames: new Tensor('uint8', pixels, [...shape, 3]) }
+}
+
+/** onnxruntime owns the memory of its outputs: the copy is ours to transfer. */
+function floats(tensor: Tensor | undefined): Float32Array {
+  if (!(tensor?.data instanceof Float32Array)) throw new Error(`Expected a float32 output, got ${tensor?.type}`)
+  return tensor.data.slice()
+}

@@ -1,0 +1,103 @@
+import type { ErrorCode } from '../../errors.js'
+import {
+  ITEM_STATES,
+  type Item,
+  type ItemId,
+  type ItemState,
+  type Job,
+  type JobId,
+  type JobMode,
+  type JobProgress,
+  type JobRequest,
+  type JobState,
+  type Lease,
+  type Reason,
+} from '../jobs.js'
+
+export interface ProgressRow {
+  number: JobId
+  state: JobState
+  revision: number
+  is_scanned: number
+  unchanged: number
+  quarantined: number
+  stop_code: string | null
+  stop_detail: string | null
+  created_at: string
+  started_at: string | null
+  ended_at: string | null
+}
+
+export interface JobRow extends ProgressRow {
+  request: string
+  warnings: string
+}
+
+export interface CountRow {
+  state: ItemState
+  code: string
+  items: number
+}
+
+export const toJob = (row: JobRow, counted: readonly CountRow[]): Job => ({
+  ...toRequest(row.request),
+  ...toProgress(row, counted),
+  warnings: JSON.parse(row.warnings) as string[],
+})
+
+export function toProgress(row: ProgressRow, counted: readonly CountRow[]): JobProgress {
+  const counts = Object.fromEntries(ITEM_STATES.map((state) => [state, 0])) as Record<ItemState, number>
+  const reasons: Partial<Record<ErrorCode, number>> = {}
+  for (const { state, code, items } of counted) {
+    counts[state] += items
+    if (state === 'failed') reasons[code as ErrorCode] = items
+  }
+  counts.unchanged += row.unchanged
+  return {
+    id: row.number,
+    state: row.state,
+    revision: row.revision,
+    isScanned: row.is_scanned === 1,
+    counts,
+    quarantined: row.quarantined,
+    reasons,
+    stop: toReason(row.stop_code, row.stop_detail),
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+  }
+}
+
+/** In one order of fields, so that equal requests are equal text. */
+export const fromRequest = ({ sources, mode, include, ignore, followLinks, within }: JobRequest): string =>
+  JSON.stringify({ sources, mode, include, ignore, followLinks, within })
+
+export const toRequest = (request: string): JobRequest => JSON.parse(request) as JobRequest
+
+export interface ItemRow {
+  id: ItemId
+  path: string
+  state: ItemState
+  code: string | null
+  detail: string | null
+  attempts: number
+  settled: number | null
+}
+
+export const toItem = ({ code, detail, ...row }: ItemRow): Item => ({ ...row, reason: toReason(code, detail) })
+
+export interface LeaseRow {
+  id: ItemId
+  claim: number
+  job: JobId
+  path: string
+  bytes: number
+  mtime_ms: number
+  attempts: number
+  mode: JobMode
+}
+
+export const toLease = ({ id, mtime_ms, ...row }: LeaseRow): Lease => ({ ...row, item: id, mtimeMs: mtime_ms })
+
+const toReason = (code: string | null, detail: string | null): Reason | null =>
+  code === null ? null : { code: code as ErrorCode, detail: detail ?? '' }

@@ -1,0 +1,103 @@
+import type { Database, Statement } from 'better-sqlite3'
+import type { Clip, ClipId } from '../../domain.js'
+import type { FileFacts } from '../catalogue.js'
+import { clipId, parseClipId } from '../clip-id.js'
+import type { Files, KnownFile, MissingClip, PathPage } from '../files.js'
+import { type ClipRow, toClip } from './rows.js'
+import { CLIP } from './statements.js'
+import { translated } from './translated.js'
+
+interface KnownRow {
+  path: string
+  number: number | null
+  key: string
+  bytes: number
+  mtime_ms: number
+  missing_since: string | null
+  code: string | null
+  failed_bytes: number
+  failed_mtime_ms: number
+}
+
+export class SqliteFiles implements Files {
+  readonly #known: Statement<[string], KnownRow>
+  readonly #under: Statement<[UnderParameters & { after: string; limit: number }], ClipRow>
+  readonly #count: Statement<[UnderParameters], { count: number }>
+  readonly #like: Statement<[{ quickHash: string; bytes: number; mtimeMs: number }], ClipRow>
+  readonly #mark: Statement<[{ since: string | null; numbers: string }]>
+  readonly #missing: Statement<[string, number], ClipRow & { missing_since: string }>
+
+  constructor(db: Database) {
+    this.#known = db.prepare(
+      `SELECT wanted.path, number, key, clips.bytes, clips.mtime_ms, missing_since,
+              code, failures.bytes AS failed_bytes, failures.mtime_ms AS failed_mtime_ms
+       FROM (SELECT value AS path FROM json_each(?)) AS wanted
+       LEFT JOIN clips ON clips.path = wanted.path AND hash <> '' LEFT JOIN failures ON failures.path = wanted.path
+       WHERE number IS NOT NULL OR code IS NOT NULL`,
+    )
+    this.#under = db.prepare(`SELECT ${CLIP} FROM clips WHERE ${UNDER} AND path > @after ORDER BY path LIMIT @limit`)
+    this.#count = db.prepare(`SELECT count(*) AS count FROM clips WHERE ${UNDER}`)
+    this.#like = db.prepare(
+      `SELECT ${CLIP} FROM clips WHERE quick_hash = @quickHash AND bytes = @bytes AND mtime_ms = @mtimeMs ORDER BY number`,
+    )
+    this.#mark = db.prepare(
+      `UPDATE clips SET missing_since = iif(@since IS NULL, NULL, coalesce(missing_since, @since))
+       WHERE number IN (SELECT value FROM json_each(@numbers))`,
+    )
+    this.#missing = db.prepare(
+      `SELECT ${CLIP}, missing_since FROM clips WHERE missing_since IS NOT NULL AND path > ? ORDER BY path LIMIT ?`,
+    )
+  }
+
+  async known(paths: readonly string[]): Promise<ReadonlyMap<string, KnownFile>> {
+    return new Map(this.#known.all(JSON.stringify(paths)).map((row) => [row.path, toKnown(row)]))
+  }
+
+  async under(path: string, { after = '', limit }: PathPage): Promise<Clip[]> {
+    return this.#under.all({ ...under(path), after, limit }).map(toClip)
+  }
+
+  async count(path: string): Promise<number> {
+    return this.#count.get(under(path))?.count ?? 0
+  }
+
+  async like({ quickHash, bytes, mtimeMs }: FileFacts & { readonly quickHash: string }): Promise<Clip[]> {
+    return this.#like.all({ quickHash, bytes, mtimeMs }).map(toClip)
+  }
+
+  async mark(ids: readonly ClipId[], as: 'missing' | 'present'): Promise<void> {
+    const numbers = JSON.stringify(ids.flatMap((id) => parseClipId(id)?.number ?? []))
+    translated(() => this.#mark.run({ since: as === 'missing' ? new Date().toISOString() : null, numbers }))
+  }
+
+  async missing({ after = '', limit }: PathPage): Promise<MissingClip[]> {
+    return this.#missing.all(after, limit).map((row) => ({ ...toClip(row), missingSince: row.missing_since }))
+  }
+}
+
+interface UnderParameters {
+  path: string
+  prefix: string
+  end: string
+}
+
+const UNDER = 'path >= @path AND path < @end AND (path = @path OR path >= @prefix)'
+
+/** A path itself, and every path that begins with it and a slash. */
+function under(path: string): UnderParameters {
+  const prefix = path.endsWith('/') ? path : `${path}/`
+  return { path, prefix, end: `${prefix.slice(0, -1)}0` } // 0 is the character after the slash
+}
+
+const toKnown = (row: KnownRow): KnownFile => ({
+  clip:
+    row.number === null
+      ? null
+      : {
+          id: clipId({ number: row.number, key: row.key }),
+          bytes: row.bytes,
+          mtimeMs: row.mtime_ms,
+          isMissing: row.missing_since !== null,
+        },
+  failure: row.code === null ? null : { code: row.code, bytes: row.failed_bytes, mtimeMs: row.failed_mtime_ms },
+})

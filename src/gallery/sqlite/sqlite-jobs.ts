@@ -1,0 +1,161 @@
+import type { Database } from 'better-sqlite3'
+import { AppError, type ErrorCode } from '../../errors.js'
+import { checkAction, hasEnded, type JobAction, jobNotFound } from '../job-state.js'
+import type { Figures, Item, ItemPage, Job, JobId, JobProgress, JobRequest, JobState, Jobs, Reason } from '../jobs.js'
+import { STAGES } from '../jobs.js'
+import { fromRequest, type JobRow, toItem, toJob, toProgress } from './job-rows.js'
+import type { JobStatements } from './job-statements.js'
+import { translated } from './translated.js'
+
+const JOBS_KEPT = 500 // of those that have ended
+const CLIPS_IN_FIGURES = 100
+
+export class SqliteJobs implements Jobs {
+  readonly #db: Database
+  readonly #sql: JobStatements
+
+  constructor(db: Database, sql: JobStatements) {
+    this.#db = db
+    this.#sql = sql
+  }
+
+  async create(request: JobRequest, key?: string): Promise<{ job: Job; isNew: boolean }> {
+    return this.#write(() => {
+      const text = fromRequest(request)
+      const known = key === undefined ? undefined : this.#sql.jobOfKey.get(key)
+      if (known && known.request !== text) {
+        throw new AppError(
+          'JOB_KEY_REUSED',
+          `The key ${key} made job ${known.number}, which is another: use a new key.`,
+        )
+      }
+      if (known) return { job: this.#toJob(known), isNew: false }
+      this.#sql.deleteOldJobs.run(JOBS_KEPT)
+      const row = this.#sql.insertJob.get({
+        key: key ?? null,
+        request: text,
+        mode: request.mode,
+        now: new Date().toISOString(),
+      })
+      if (!row) throw new AppError('INTERNAL', 'SQLite did not return the job made')
+      return { job: this.#toJob(row), isNew: true }
+    })
+  }
+
+  async job(id: JobId): Promise<Job> {
+    return this.#job(id)
+  }
+
+  async progress(id: JobId): Promise<JobProgress> {
+    return this.#progress(id)
+  }
+
+  async jobs({
+    before = Number.MAX_SAFE_INTEGER,
+    limit,
+  }: {
+    before?: JobId | undefined
+    limit: number
+  }): Promise<Job[]> {
+    return this.#sql.jobs.all(before, limit).map((row) => this.#toJob(row))
+  }
+
+  async unfinished(request: JobRequest): Promise<Job | undefined> {
+    const row = this.#sql.unfinishedJob.get(fromRequest(request))
+    return row && this.#toJob(row)
+  }
+
+  async items(
+    id: JobId,
+    { state = null, after = 0, limit }: Omit<ItemPage, 'state'> & { state?: ItemPage['state'] | null },
+  ): Promise<Item[]> {
+    this.#progress(id)
+    return this.#sql.items.all({ job: id, state, after, limit }).map(toItem)
+  }
+
+  async ended(id: JobId, { after, limit }: { readonly after: number; readonly limit: number }): Promise<Item[]> {
+    return this.#sql.ended.all(id, after, limit).map(toItem)
+  }
+
+  async figures(id: JobId): Promise<Figures> {
+    const { startedAt, endedAt, isScanned, counts } = this.#progress(id)
+    const started = Date.parse(startedAt ?? '') || 0
+    const last = this.#sql.figures.get({ job: id, since: started, clips: CLIPS_IN_FIGURES })
+    if (!last || last.clips === 0) return { clipsPerSecond: 0, realtime: 0, bottleneck: null, etaSeconds: null }
+    const since = last.clips < CLIPS_IN_FIGURES ? started : (last.since_ms ?? started)
+    const seconds = Math.max(1, (endedAt ? Date.parse(endedAt) : Date.now()) - since) / 1000
+    const clipsPerSecond = last.clips / seconds
+    const slowest = STAGES.reduce((a, b) => (last[b] > last[a] ? b : a))
+    return {
+      clipsPerSecond,
+      realtime: last.seconds / seconds,
+      bottleneck: last[slowest] > 0 ? slowest : null,
+      etaSeconds: isScanned ? (counts.queued + counts.running) / clipsPerSecond : null,
+    }
+  }
+
+  async pause(id: JobId, stop?: Reason): Promise<Job> {
+    return this.#act('pause', id, () => {
+      this.#sql.queueRunning.run(id)
+      this.#setState(id, 'paused', stop)
+    })
+  }
+
+  async resume(id: JobId): Promise<Job> {
+    return this.#act('resume', id, () => {
+      this.#sql.scanAgain.run(id)
+      this.#setState(id, 'queued')
+    })
+  }
+
+  async cancel(id: JobId): Promise<Job> {
+    return this.#act('cancel', id, () => {
+      this.#sql.cancelOpen.run(id)
+      this.#setState(id, 'canceled')
+    })
+  }
+
+  async retry(id: JobId, codes?: readonly ErrorCode[]): Promise<Job> {
+    return this.#act('retry', id, ({ state }) => {
+      const { changes } = this.#sql.retryFailed.run({ job: id, codes: codes ? JSON.stringify(codes) : null })
+      if (changes === 0)
+        throw new AppError('JOB_STATE', `No item of job ${id} failed${codes ? ` with ${codes.join(' or ')}` : ''}.`)
+      if (hasEnded(state)) this.#setState(id, 'queued')
+      else this.#sql.revise.run(id)
+    })
+  }
+
+  #act(action: JobAction, id: JobId, work: (job: JobProgress) => void): Job {
+    return this.#write(() => {
+      const job = this.#progress(id)
+      checkAction(action, job)
+      work(job)
+      return this.#job(id)
+    })
+  }
+
+  #setState(job: JobId, state: JobState, stop?: Reason): void {
+    const ended = hasEnded(state) ? new Date().toISOString() : null
+    this.#sql.setState.run({ job, state, ended, code: stop?.code ?? null, detail: stop?.detail ?? null })
+  }
+
+  #progress(id: JobId): JobProgress {
+    const row = this.#sql.progress.get(id)
+    if (!row) throw jobNotFound(id)
+    return toProgress(row, this.#sql.counts.all(id))
+  }
+
+  #job(id: JobId): Job {
+    const row = this.#sql.job.get(id)
+    if (!row) throw jobNotFound(id)
+    return this.#toJob(row)
+  }
+
+  #toJob(row: JobRow): Job {
+    return toJob(row, this.#sql.counts.all(row.number))
+  }
+
+  #write<T>(work: () => T): T {
+    return translated(() => this.#db.transaction(work).immediate())
+  }
+}

@@ -1,0 +1,211 @@
+import { relative, sep } from 'node:path'
+import type { Database } from 'better-sqlite3'
+import type { Failure } from '../catalogue.js'
+import { endState, jobNotFound } from '../job-state.js'
+import {
+  type Claimant,
+  type Found,
+  type FoundFile,
+  type Held,
+  type ItemEnd,
+  type Job,
+  type JobId,
+  type JobQueue,
+  type JobState,
+  type Lease,
+  LeaseLost,
+  type Reason,
+} from '../jobs.js'
+import { toJob, toLease, toProgress, toRequest } from './job-rows.js'
+import type { InterruptedRow, JobStatements } from './job-statements.js'
+import type { Statements } from './statements.js'
+import { translated } from './translated.js'
+
+const WARNINGS_KEPT = 200
+const INTERRUPTIONS = 10 // of an item, before it is taken for what kills its process
+
+export class SqliteQueue implements JobQueue {
+  readonly #db: Database
+  readonly #sql: JobStatements & Pick<Statements, 'insertFailure'>
+
+  constructor(db: Database, sql: JobStatements & Pick<Statements, 'insertFailure'>) {
+    this.#db = db
+    this.#sql = sql
+  }
+
+  async start({
+    owner,
+    leaseMs,
+    job = null,
+  }: Omit<Claimant, 'job'> & { job?: JobId | null | undefined }): Promise<Job | undefined> {
+    return this.#write(() => {
+      const now = Date.now()
+      const scanned = this.#sql.scanning.all(now).flatMap(({ request }) => toRequest(request).sources)
+      const next = this.#sql.startable
+        .all({ job, now })
+        .find(({ is_scanned, request }) => is_scanned || !overlap(toRequest(request).sources, scanned))
+      if (!next) return undefined
+      this.#sql.startJob.run({ job: next.number, owner, until: now + leaseMs, now: new Date(now).toISOString() })
+      return toJob(next, this.#sql.counts.all(next.number))
+    })
+  }
+
+  async add(id: JobId, owner: string, { files, unchanged, quarantined }: Found): Promise<void> {
+    this.#write(() => {
+      const skipped = { unchanged: JSON.stringify(unchanged), quarantined: JSON.stringify(quarantined) }
+      if (this.#sql.addSkipped.run({ job: id, owner, ...skipped }).changes === 0) throw new LeaseLost()
+      for (const file of files) this.#addFile(id, file)
+    })
+  }
+
+  #addFile(job: JobId, { failure, ...file }: FoundFile): void {
+    const added = this.#sql.insertItem.get({ job, ...file })
+    if (added && failure) this.#fail({ id: added.id, job, ...file, mtime_ms: file.mtimeMs }, failure)
+  }
+
+  async warn(id: JobId, detail: string): Promise<void> {
+    translated(() => this.#sql.warn.run({ job: id, detail, most: WARNINGS_KEPT }))
+  }
+
+  async scanned(id: JobId, owner: string): Promise<void> {
+    if (translated(() => this.#sql.endScan.run(id, owner)).changes === 0) throw new LeaseLost()
+  }
+
+  async claim(
+    { owner, leaseMs, job = null }: Omit<Claimant, 'job'> & { job?: JobId | null | undefined },
+    limit: number,
+  ): Promise<Lease[]> {
+    return this.#write(() => {
+      const now = Date.now()
+      const leases: Lease[] = []
+      while (leases.length < limit) {
+        const next = this.#sql.jobToServe.get({ job, now })
+        const row = next && this.#sql.claimItem.get({ job: next.number, owner, until: now + leaseMs, now })
+        if (!row) break
+        leases.push(toLease(row))
+      }
+      return leases
+    })
+  }
+
+  async end(end: ItemEnd): Promise<void> {
+    this.#write(() => this.settle(end))
+  }
+
+  /** Ends an item within the transaction of the caller. */
+  settle({ lease, outcome, seconds, waits }: ItemEnd): void {
+    this.#settle(lease, { state: outcome, code: null, detail: null, seconds, waits })
+  }
+
+  /** Ends an item that failed, within the transaction of the caller. */
+  settleFailed(lease: Lease, { code, detail }: Pick<Failure, 'code' | 'detail'>): void {
+    this.#settle(lease, { state: 'failed', code, detail, seconds: 0, waits: { read: 0, decode: 0, encode: 0 } })
+  }
+
+  #settle(lease: Lease, { waits, ...how }: SettledHow): void {
+    const { changes } = this.#sql.settleItem.run({
+      ...how,
+      item: lease.item,
+      claim: lease.claim,
+      settled: this.#revise(lease.job),
+      ended_ms: Date.now(),
+      read_ms: waits.read,
+      decode_ms: waits.decode,
+      encode_ms: waits.encode,
+    })
+    if (changes === 0) throw new LeaseLost()
+  }
+
+  async postpone({ item, claim }: Lease, reason: Reason, ms: number): Promise<void> {
+    const postponed = { item, claim, ...reason, notBefore: Date.now() + ms }
+    if (translated(() => this.#sql.postponeItem.run(postponed)).changes === 0) throw new LeaseLost()
+  }
+
+  async extend({ owner, leaseMs }: Claimant): Promise<void> {
+    this.#write(() => {
+      this.#sql.extendItems.run(Date.now() + leaseMs, owner)
+      this.#sql.extendScans.run(Date.now() + leaseMs, owner)
+    })
+  }
+
+  async held(owner: string): Promise<Held> {
+    return {
+      items: new Set(this.#sql.heldItems.all(owner).map(({ id }) => id)),
+      scans: new Set(this.#sql.heldScans.all(owner).map(({ number }) => number)),
+    }
+  }
+
+  async release(owner: string, how: 'closing' | 'dead'): Promise<void> {
+    this.#write(() => {
+      if (how === 'closing') this.#sql.releaseItems.run(owner)
+      else for (const item of this.#sql.heldBy.all(owner)) this.#interrupt(item)
+      this.#sql.releaseScans.run(owner)
+    })
+  }
+
+  async takeBack(): Promise<void> {
+    this.#write(() => {
+      for (const item of this.#sql.overdue.all(Date.now())) this.#interrupt(item)
+    })
+  }
+
+  async owners(): Promise<string[]> {
+    return this.#sql.owners.all().map(({ owner }) => owner)
+  }
+
+  async exhausted({ job = null }: { job?: JobId | null | undefined }): Promise<JobId[]> {
+    return this.#sql.exhausted.all({ job }).map(({ number }) => number)
+  }
+
+  async finish(id: JobId): Promise<void> {
+    this.#write(() => {
+      if (this.#sql.exhausted.all({ job: id }).length === 0) return // tried again, or paused, in the meantime
+      const ended = new Date().toISOString()
+      this.#sql.setState.run({ job: id, state: this.#endState(id), ended, code: null, detail: null })
+    })
+  }
+
+  #interrupt(item: InterruptedRow): void {
+    if (item.interruptions + 1 < INTERRUPTIONS) {
+      this.#sql.interruptItem.run(item.id)
+      return
+    }
+    const detail = `${INTERRUPTIONS} times the process that worked on ${item.path} ended, or stood still, before it was done.`
+    this.#fail(item, { code: 'ITEM_INTERRUPTED', detail })
+  }
+
+  #fail({ id, job, path, bytes, mtime_ms }: Omit<InterruptedRow, 'interruptions'>, { code, detail }: Reason): void {
+    this.#sql.failItem.run({ item: id, code, detail, settled: this.#revise(job), now: Date.now() })
+    this.#sql.insertFailure.run({ path, code, detail, bytes, mtime_ms, failed_at: new Date().toISOString() })
+  }
+
+  #revise(job: JobId): number {
+    return this.#sql.revise.get(job)?.revision ?? 0
+  }
+
+  #endState(id: JobId): JobState {
+    const row = this.#sql.progress.get(id)
+    if (!row) throw jobNotFound(id)
+    return endState(toProgress(row, this.#sql.counts.all(id)))
+  }
+
+  #write<T>(work: () => T): T {
+    return translated(() => this.#db.transaction(work).immediate())
+  }
+}
+
+type SettledHow = Pick<ItemEnd, 'seconds' | 'waits'> & {
+  readonly state: ItemEnd['outcome'] | 'failed'
+  readonly code: string | null
+  readonly detail: string | null
+}
+
+/** Whether a source of one is, or lies in, a source of the other. */
+function overlap(some: readonly string[], others: readonly string[]): boolean {
+  return some.some((one) => others.some((other) => holds(one, other) || holds(other, one)))
+}
+
+const holds = (folder: string, path: string): boolean => {
+  const inside = relative(folder, path)
+  return inside !== '..' && !inside.startsWith(`..${sep}`)
+}

@@ -1,0 +1,20 @@
+import Database from 'better-sqlite3'
+import type { Stamp } from '../catalogue.js'
+
+export interface StampOfFile extends Stamp {
+  readonly successor: string | null // fingerprint of the gallery that took its place
+}
+
+/** What a catalogue is stamped with, whatever bundle is at hand; undefined where there is no catalogue. */
+export function readStamp(file: string): StampOfFile | undefined {
+  let db: Database.Database | undefined
+  try {
+    db = new Database(file, { readonly: true, fileMustExist: true })
+    const row = db.prepare<[], Stamp & { successor?: string | null }>('SELECT * FROM stamp').get()
+    return row && { fingerprint: row.fingerprint, dimension: row.dimension, successor: row.successor ?? null }
+  } catch {
+    return undefined
+  } finally {
+    db?.close()
+  }
+}

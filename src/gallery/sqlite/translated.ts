@@ -1,0 +1,25 @@
+import Database from 'better-sqlite3'
+import { AppError } from '../../errors.js'
+
+/** Runs what touches the database; what SQLite refuses for a reason that a user can act on gets our code. */
+export function translated<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw inOurWords(error)
+  }
+}
+
+function inOurWords(cause: unknown): unknown {
+  if (!(cause instanceof Database.SqliteError)) return cause
+  if (cause.code === 'SQLITE_FULL') {
+    const detail = 'The disk of the data folder is full. What was acknowledged is kept: make room and start again.'
+    return new AppError('DISK_FULL', detail, { cause })
+  }
+  if (cause.message === 'GALLERY_RETIRED') {
+    const detail =
+      'The library has changed to another bundle in the meantime, and this was not written. Start it again.'
+    return new AppError('GALLERY_RETIRED', detail, { cause })
+  }
+  return cause
+}

@@ -1,0 +1,113 @@
+import { Readable } from 'node:stream'
+import type { FastifyPluginAsync } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { z } from 'zod'
+import { hasEnded } from '../../gallery/job-state.js'
+import type { Job as DomainJob, Jobs } from '../../gallery/jobs.js'
+import { jobRequest } from '../../ingest/job-request.js'
+import { answers } from '../answers.js'
+import { jobEvents } from '../job-events.js'
+import * as schemas from '../job-schemas.js'
+import type { HttpParts } from '../parts.js'
+import { allowedPath } from '../roots.js'
+
+export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }) => {
+  const http = fastify.withTypeProvider<ZodTypeProvider>()
+  const params = schemas.JobParams
+  const on = <T>(work: (jobs: Jobs) => Promise<T>) => app.run(({ gallery }) => work(gallery.catalogue.jobs))
+  const shown = async (job: DomainJob): Promise<z.infer<typeof schemas.Job>> => ({
+    ...job,
+    figures: await on((jobs) => jobs.figures(job.id)),
+  })
+
+  const add = {
+    operationId: 'addJob',
+    summary: 'Index files and folders under the allowed roots, in the background',
+    headers: schemas.IdempotencyKey,
+    body: schemas.JobBody,
+    response: { ...answers(schemas.Job, 202), ...answers(schemas.Job) },
+  }
+  http.post('/v1/jobs', { schema: add }, async ({ body, headers }, reply) => {
+    const { roots } = app.config
+    const sources = await Promise.all(body.sources.map((source) => allowedPath(source, roots)))
+    const request = jobRequest(sources, { ...body, within: roots })
+    const { job, isNew } = await app.run(({ gallery }) =>
+      gallery.catalogue.jobs.create(request, headers['idempotency-key']),
+    )
+    return reply
+      .code(isNew ? 202 : 200)
+      .header('location', `/v1/jobs/${job.id}`)
+      .send(await shown(job))
+  })
+
+  const list = {
+    operationId: 'listJobs',
+    summary: 'List jobs, newest first',
+    querystring: schemas.JobsQuery,
+    response: answers(schemas.JobPage),
+  }
+  http.get('/v1/jobs', { schema: list }, async ({ query: { before, limit } }) => {
+    const page = await on((jobs) => jobs.jobs({ before, limit }))
+    const next = page.length === limit ? (page.at(-1)?.id ?? null) : null
+    return { jobs: await Promise.all(page.map(shown)), next }
+  })
+
+  const show = { operationId: 'getJob', summary: 'Show a job', params, response: answers(schemas.Job) }
+  http.get('/v1/jobs/:id', { schema: show }, async ({ params: { id } }) => shown(await on((jobs) => jobs.job(id))))
+
+  const items = {
+    operationId: 'listItems',
+    summary: 'List the files of a job, in the order in which they were found',
+    params,
+    querystring: schemas.ItemsQuery,
+    response: answers(schemas.ItemPage),
+  }
+  http.get('/v1/jobs/:id/items', { schema: items }, async ({ params: { id }, query: { status, after, limit } }) => {
+    const page = await on((jobs) => jobs.items(id, { state: status, after, limit }))
+    return { items: page, next: page.length === limit ? (page.at(-1)?.id ?? null) : null }
+  })
+
+  const action = (operationId: string, summary: string) => ({
+    schema: { operationId, summary, params, response: answers(schemas.Job) },
+  })
+  http.post('/v1/jobs/:id/pause', action('pauseJob', 'Pause a job; what is under way waits with the rest'), (request) =>
+    on((jobs) => jobs.pause(request.params.id)).then(shown),
+  )
+  http.post('/v1/jobs/:id/resume', action('resumeJob', 'Go on with a job that is paused'), (request) =>
+    on((jobs) => jobs.resume(request.params.id)).then(shown),
+  )
+  http.post('/v1/jobs/:id/cancel', action('cancelJob', 'End a job; what is done stays'), (request) =>
+    on((jobs) => jobs.cancel(request.params.id)).then(shown),
+  )
+  const retry = {
+    operationId: 'retryJob',
+    summary: 'Try the files again that failed: all, or those of some reasons',
+    params,
+    body: schemas.RetryBody,
+    response: answers(schemas.Job),
+  }
+  http.post('/v1/jobs/:id/retry', { schema: retry }, ({ params: { id }, body }) =>
+    on((jobs) => jobs.retry(id, body?.reasons)).then(shown),
+  )
+
+  const closing = new AbortController()
+  http.addHook('preClose', async () => closing.abort()) // else the server would wait for the job to end
+  const events = {
+    operationId: 'getJobEvents',
+    summary: 'A job as server-sent events `item` and `job`, resumed with Last-Event-ID, until it ends',
+    params,
+    headers: schemas.LastEventId,
+    produces: ['text/event-stream'],
+  }
+  http.get('/v1/jobs/:id/events', { schema: events }, async ({ params: { id }, headers }, reply) => {
+    const after = headers['last-event-id'] ?? 0
+    const { state, revision } = await on((jobs) => jobs.progress(id))
+    if (hasEnded(state) && revision <= after) return reply.code(204).send() // tells an EventSource to stay away
+    const stream = Readable.from(jobEvents(id, () => app.gallery.catalogue.jobs, { after, signal: closing.signal }))
+    return reply
+      .type('text/event-stream')
+      .header('cache-control', 'no-cache')
+      .header('x-accel-buffering', 'no')
+      .send(stream)
+  })
+}

@@ -1,0 +1,40 @@
+import type { EncodedSegment, Note } from '../domain.js'
+import { type EmbeddedSegment, type EmbedTimings, embed } from '../embed.js'
+import type { Bundle } from '../encoder/bundle.js'
+import type { Encoder } from '../encoder/encoder.js'
+import { openMedia } from '../media/media.js'
+import { segmentLabels } from '../tagging/labels.js'
+
+export interface EncodeParts {
+  readonly encoder: Encoder
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A file as the catalogue takes it. */
+export interface EncodedFile {
+  readonly segments: readonly EncodedSegment[]
+  readonly seconds: number
+  readonly notes: readonly Note[]
+}
+
+/** Sends a file down the road of ingestion. */
+export async function encode(
+  path: string,
+  { encoder, signal }: EncodeParts,
+  timings?: EmbedTimings,
+): Promise<EncodedFile> {
+  const media = await openMedia(path, encoder.bundle.format, { signal })
+  const segments: EncodedSegment[] = []
+  const options = { priority: 'ingest', tags: true, signal, ...(timings && { timings }) } as const
+  for await (const segment of embed(media, encoder, options)) {
+    segments.push(toSegment(segment, encoder.bundle))
+  }
+  const { seconds, notes } = media.outcome
+  return { segments, seconds, notes }
+}
+
+function toSegment(segment: EmbeddedSegment, bundle: Bundle): EncodedSegment {
+  const { start, end, audio, visual } = segment
+  const embeddings = { ...(audio && { audio: audio.embedding }), ...(visual && { visual: visual.embedding }) }
+  return { start, end, embeddings, labels: segmentLabels(segment, bundle) }
+}

@@ -1,0 +1,206 @@
+import { setMaxListeners } from 'node:events'
+import { toAppError } from '../errors.js'
+import {
+  type Claimant,
+  type Job,
+  type JobId,
+  type Lease,
+  LeaseLost,
+  type Outcome,
+  type Reason,
+} from '../gallery/jobs.js'
+import { Alarm } from './alarm.js'
+import { isLost } from './file-facts.js'
+import { type IngestParts, ingestFile } from './ingest-file.js'
+import { isInside } from './inside.js'
+import { markMissing } from './mark-missing.js'
+import { newOwner, releaseDead } from './owner.js'
+import { mayPassSoon, stopsJob } from './reasons.js'
+import { scanJob } from './scan-job.js'
+import { Turns } from './turns.js'
+
+const LEASE_MS = 30_000
+const PULSE_MS = 500 // how long a pause, a cancel or a new job is not noticed at most
+const ATTEMPTS = 3 // of an item that fails for a reason that may pass
+const BACK_OFF_MS = 1000 // after the first attempt; four times as long after each further one
+
+export interface RunnerOptions {
+  readonly concurrency: number // files on their way at once
+  readonly except: readonly string[] // folders that no scan enters
+  readonly job?: JobId // only this one; the runner ends when it is neither queued nor running any more
+  readonly onItem?: (ended: EndedItem) => Promise<void>
+}
+
+export interface EndedItem {
+  readonly job: JobId
+  readonly path: string
+  readonly result: Outcome | Reason
+}
+
+/** Runs the jobs of a catalogue: scans what they are to index, works on their items, ends them. */
+export class JobRunner {
+  readonly #parts: IngestParts
+  readonly #options: RunnerOptions
+  readonly #claimant: Claimant
+  readonly #tasks = new Map<string, Task>()
+  readonly #alarm = new Alarm()
+  #extendedMs = 0
+  #broken: unknown = null
+
+  constructor(parts: IngestParts, options: RunnerOptions) {
+    this.#parts = { ...parts, turns: new Turns() }
+    this.#options = options
+    this.#claimant = { owner: newOwner(), leaseMs: LEASE_MS, job: options.job }
+  }
+
+  /** Runs until the signal of its parts aborts, or its one job has nothing left to run. What is under way is given back. */
+  async run(): Promise<void> {
+    const ring = () => this.#alarm.ring()
+    this.#parts.signal?.addEventListener('abort', ring)
+    try {
+      await releaseDead(this.#queue)
+      while (!(await this.#isOver())) {
+        await this.#pulse()
+        await this.#alarm.wait(PULSE_MS)
+        if (this.#broken) throw this.#broken
+      }
+    } finally {
+      this.#parts.signal?.removeEventListener('abort', ring)
+      await this.#stop()
+    }
+  }
+
+  get #queue() {
+    return this.#parts.gallery.catalogue.queue
+  }
+
+  async #isOver(): Promise<boolean> {
+    if (this.#parts.signal?.aborted) return true
+    const { job } = this.#options
+    if (job === undefined) return false
+    const { state } = await this.#parts.gallery.catalogue.jobs.progress(job)
+    return state !== 'queued' && state !== 'running'
+  }
+
+  async #pulse(): Promise<void> {
+    await this.#extend()
+    await this.#dropLost()
+    const job = this.#has('scan') ? undefined : await this.#queue.start(this.#claimant)
+    if (job && !job.isScanned) this.#spawn('scan', job.id, (signal) => this.#scan(job, signal))
+    const free = this.#options.concurrency - this.#count('item')
+    for (const lease of free > 0 ? await this.#queue.claim(this.#claimant, free) : []) {
+      this.#spawn('item', lease.item, (signal) => this.#ingest(lease, signal))
+    }
+    for (const id of await this.#queue.exhausted(this.#claimant)) {
+      this.#spawn('finish', id, (signal) => this.#finish(id, signal))
+    }
+  }
+
+  /** A third of the lease's time is left for a pulse that comes late. */
+  async #extend(): Promise<void> {
+    if (performance.now() - this.#extendedMs < LEASE_MS / 3) return
+    this.#extendedMs = performance.now()
+    await this.#queue.extend(this.#claimant)
+    await this.#queue.takeBack()
+  }
+
+  /** Gives up what another has taken, or what was paused or canceled. */
+  async #dropLost(): Promise<void> {
+    const held = await this.#queue.held(this.#claimant.owner)
+    for (const { kind, id, abort } of this.#tasks.values()) {
+      const isLost = kind === 'item' ? !held.items.has(id) : kind === 'scan' && !held.scans.has(id)
+      if (isLost) abort.abort(new LeaseLost())
+    }
+  }
+
+  async #scan(job: Job, signal: AbortSignal): Promise<void> {
+    const { catalogue } = this.#parts.gallery
+    await scanJob(job, { catalogue, owner: this.#claimant.owner, except: this.#options.except, signal })
+  }
+
+  async #ingest(lease: Lease, signal: AbortSignal): Promise<void> {
+    let result: Outcome | Reason | undefined
+    try {
+      result = (await ingestFile(lease.path, { ...this.#parts, signal }, { lease })).outcome
+    } catch (error) {
+      if (error instanceof LeaseLost || signal.aborted) return
+      const { code, message: detail } = toAppError(error)
+      result = await this.#fail(lease, { code, detail })
+    }
+    if (result) await this.#options.onItem?.({ job: lease.job, path: lease.path, result })
+  }
+
+  /** Undefined where the item has not ended: it will be tried again. */
+  async #fail(lease: Lease, reason: Reason): Promise<Reason | undefined> {
+    const { encoder, gallery } = this.#parts
+    const { catalogue } = gallery
+    if (stopsJob(reason.code) || !encoder.alive || (await this.#isOffline(lease, reason))) {
+      await catalogue.jobs.pause(lease.job, reason)
+      return undefined
+    }
+    if (mayPassSoon(reason.code) && lease.attempts + 1 < ATTEMPTS) {
+      await catalogue.queue.postpone(lease, reason, BACK_OFF_MS * 4 ** lease.attempts)
+      return undefined
+    }
+    const { path, bytes, mtimeMs } = lease
+    await catalogue.fail({ path, bytes, mtimeMs, ...reason }, lease)
+    return reason
+  }
+
+  /** A file that is gone with all of its source is no failure of its own: a mount went away. */
+  async #isOffline({ job, path }: Lease, { code }: Reason): Promise<boolean> {
+    if (code !== 'FILE_NOT_FOUND') return false
+    const { sources } = await this.#parts.gallery.catalogue.jobs.job(job)
+    const source = sources.find((source) => source !== path && isInside(source, path))
+    return source !== undefined && isLost(source)
+  }
+
+  async #finish(id: JobId, signal: AbortSignal): Promise<void> {
+    const { gallery } = this.#parts
+    const { jobs, files } = gallery.catalogue
+    const { offline } = await markMissing((await jobs.job(id)).sources, files, signal)
+    for (const [folder, clips] of offline) {
+      await this.#queue.warn(id, `${folder} is gone or empty, with ${clips} clips of the library. They are kept.`)
+    }
+    await gallery.follow(signal)
+    await this.#queue.finish(id)
+  }
+
+  #spawn(kind: Task['kind'], id: number, work: (signal: AbortSignal) => Promise<void>): void {
+    const key = `${kind} ${id}`
+    if (this.#tasks.has(key)) return
+    const abort = new AbortController()
+    setMaxListeners(0, abort.signal) // one for every frame on its way
+    const done = work(abort.signal)
+      .catch((error) => {
+        if (!(error instanceof LeaseLost) && !abort.signal.aborted) this.#broken = error
+      })
+      .finally(() => {
+        this.#tasks.delete(key)
+        this.#alarm.ring()
+      })
+    this.#tasks.set(key, { kind, id, abort, done })
+  }
+
+  #has(kind: Task['kind']): boolean {
+    return this.#count(kind) > 0
+  }
+
+  #count(kind: Task['kind']): number {
+    return [...this.#tasks.values()].filter((task) => task.kind === kind).length
+  }
+
+  async #stop(): Promise<void> {
+    const tasks = [...this.#tasks.values()]
+    for (const { abort } of tasks) abort.abort(this.#parts.signal?.reason)
+    await Promise.all(tasks.map(({ done }) => done))
+    await this.#queue.release(this.#claimant.owner, 'closing')
+  }
+}
+
+interface Task {
+  readonly kind: 'scan' | 'item' | 'finish'
+  readonly id: number // of the job, or of the item
+  readonly abort: AbortController
+  readonly done: Promise<void>
+}

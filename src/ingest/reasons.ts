@@ -1,0 +1,25 @@
+import type { ErrorCode } from '../errors.js'
+
+/** Reasons that may pass within a job, in which the file is tried again. */
+const SOON: ReadonlySet<string> = new Set<ErrorCode>([
+  'FILE_UNREADABLE',
+  'MEDIA_STALLED',
+  'ENCODER_FAILED',
+  'ITEM_INTERRUPTED',
+  'INTERNAL',
+])
+
+export const mayPassSoon = (code: string): boolean => SOON.has(code)
+
+/** Whether a later job should try the file again. All other reasons are the file's own fault, as long as it is as it was. */
+export const mayPass = (code: string): boolean => code === 'FILE_NOT_FOUND' || mayPassSoon(code)
+
+/** Reasons that every file would fail for: the job stops until someone has seen to it. */
+const STOPPING: ReadonlySet<string> = new Set<ErrorCode>([
+  'FFMPEG_MISSING',
+  'DISK_FULL',
+  'DATA_UNUSABLE',
+  'GALLERY_RETIRED',
+])
+
+export const stopsJob = (code: string): boolean => STOPPING.has(code)

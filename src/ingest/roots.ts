@@ -1,0 +1,24 @@
+import type { Catalogue } from '../gallery/catalogue.js'
+import { isLost } from './file-facts.js'
+import { isInside } from './inside.js'
+
+const JOBS_LOOKED_AT = 500
+
+/** A folder that the library was indexed from. */
+export interface Root {
+  readonly path: string
+  readonly clips: number
+  readonly isOffline: boolean // it is gone or empty, though clips are known in it
+}
+
+/** The folders that jobs have had as sources, without those inside others. */
+export async function rootsOf({ jobs, files }: Pick<Catalogue, 'jobs' | 'files'>): Promise<Root[]> {
+  const sources = new Set((await jobs.jobs({ limit: JOBS_LOOKED_AT })).flatMap((job) => job.sources))
+  const outer = [...sources].filter((path) => ![...sources].some((other) => other !== path && isInside(other, path)))
+  const roots: Root[] = []
+  for (const path of outer.sort()) {
+    const clips = await files.count(path)
+    if (clips > 0) roots.push({ path, clips, isOffline: await isLost(path) })
+  }
+  return roots
+}

@@ -1,0 +1,31 @@
+import type { Catalogue } from '../gallery/catalogue.js'
+import type { Job } from '../gallery/jobs.js'
+import type { ScannedFile } from './scan.js'
+import { survey } from './survey.js'
+
+export interface ScanParts {
+  readonly catalogue: Catalogue
+  readonly owner: string
+  readonly except: readonly string[]
+  readonly signal: AbortSignal
+}
+
+/** Finds a job's items; those that it has already stay as they are. LeaseLost. */
+export async function scanJob(job: Job, { catalogue, owner, except, signal }: ScanParts): Promise<void> {
+  const { files, queue } = catalogue
+  const warnings: string[] = []
+  const tell = async () => {
+    for (const detail of warnings.splice(0)) await queue.warn(job.id, detail)
+  }
+  const onWarning = (detail: string) => void warnings.push(detail)
+  for await (const { todo, unchanged, quarantined, present } of survey(job, catalogue, { except, onWarning })) {
+    signal.throwIfAborted()
+    if (present.length > 0) await files.mark(present, 'present')
+    await queue.add(job.id, owner, { files: todo, unchanged: paths(unchanged), quarantined: paths(quarantined) })
+    await tell()
+  }
+  await tell()
+  await queue.scanned(job.id, owner)
+}
+
+const paths = (files: readonly ScannedFile[]): string[] => files.map(({ path }) => path)

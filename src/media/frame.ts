@@ -1,0 +1,82 @@
+import type { SegmentFormat } from '../domain.js'
+
+/** Frames looked at in each cell: the one in its middle, and one on either side. */
+export const CANDIDATES = 3
+const FAR_MORE = 16 // times the detail: four times as sharp, or something where the middle is black or flat
+const FLAT_DEVIATION = 2 // of 255, per channel
+
+/** RGB frames out of raw bytes. */
+export async function* frames(
+  chunks: AsyncIterable<Buffer>,
+  { visual: { width, height } }: SegmentFormat,
+): AsyncGenerator<Uint8Array> {
+  const length = width * height * 3
+  let frame = new Uint8Array(length)
+  let filled = 0
+  for await (const chunk of chunks) {
+    for (let from = 0; from < chunk.length; ) {
+      const copied = chunk.copy(frame, filled, from)
+      from += copied
+      filled += copied
+      if (filled < length) continue
+      yield frame
+      frame = new Uint8Array(length)
+      filled = 0
+    }
+  }
+}
+
+/** The frame of each cell: that of its middle, unless one beside it shows far more. The last cell may be cut. */
+export async function* chosenFrames(
+  all: AsyncIterable<Uint8Array>,
+  { visual }: SegmentFormat,
+): AsyncGenerator<Uint8Array> {
+  let cell: Uint8Array[] = []
+  for await (const frame of all) {
+    cell.push(frame)
+    if (cell.length < CANDIDATES) continue
+    yield chooseFrame(cell, visual.width)
+    cell = []
+  }
+  if (cell.length > 0) yield chooseFrame(cell, visual.width)
+}
+
+function chooseFrame(cell: readonly Uint8Array[], width: number): Uint8Array {
+  const middle = cell[CANDIDATES >> 1] ?? (cell.at(-1) as Uint8Array)
+  let chosen = middle
+  let most = FAR_MORE * detail(middle, width)
+  for (const frame of cell) {
+    const found = detail(frame, width)
+    if (found <= most) continue
+    chosen = frame
+    most = found
+  }
+  return chosen
+}
+
+/** Mean square of the Laplacian of green: little where a frame is black, flat or blurred. Rows run on into each other. */
+function detail(frame: Uint8Array, width: number): number {
+  const row = 3 * width
+  const at = (i: number) => frame[i] as number
+  let sum = 0
+  for (let i = row + 4; i < frame.length - row - 3; i += 3) {
+    sum += (4 * at(i) - at(i - 3) - at(i + 3) - at(i - row) - at(i + row)) ** 2
+  }
+  return (3 * sum) / frame.length
+}
+
+/** One flat colour, but for what coding adds. */
+export function isBlank(frame: Uint8Array): boolean {
+  const pixels = frame.length / 3
+  for (let channel = 0; channel < 3; channel++) {
+    let sum = 0
+    let squares = 0
+    for (let i = channel; i < frame.length; i += 3) {
+      const value = frame[i] as number
+      sum += value
+      squares += value * value
+    }
+    if (squares / pixels - (sum / pixels) ** 2 > FLAT_DEVIATION ** 2) return false
+  }
+  return true
+}

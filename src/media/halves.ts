@@ -1,0 +1,55 @@
+import type { SegmentFormat } from '../domain.js'
+import { soundJob, soundParts, type Voice, type Window } from './audio.js'
+import { run } from './ffmpeg.js'
+import { CLOCK_BY_STREAMS_READ } from './formats.js'
+import type { Halves } from './join.js'
+import { gridJob } from './picture-job.js'
+import type { PictureTrack, Probe } from './probe.js'
+import type { Source } from './source.js'
+import { type Half, type Reports, together } from './together.js'
+import { heardParts, voicesOf } from './tracks.js'
+import { pictureParts } from './video.js'
+
+/** A larger picture takes larger blocks of memory than a gap in the sound may be filled with: it has its own ffmpeg. */
+const LARGEST_TOGETHER_PIXELS = 3840 * 2160
+
+export interface Wanted {
+  readonly source: Source
+  readonly header: Probe // without the halves that are not wanted
+  readonly format: SegmentFormat
+  readonly window: Window
+  readonly reports: Reports
+  readonly signal: AbortSignal
+}
+
+/** Sound and picture of a file, to be decoded side by side. */
+export function openHalves(wanted: Wanted): Omit<Halves, 'stop'> {
+  const { source, header, format, window, reports, signal } = wanted
+  const { picture, sounds } = header
+  const voices = voicesOf(sounds, format)
+  const [voice] = voices
+  const chunks = openChunks(voice, wanted)
+  const open = (voice: Voice, chunks = run(source, soundJob(voice, format, window), reports.sound, signal)) =>
+    soundParts(chunks, voice, format, window)
+  return {
+    sound: voice && chunks.sound ? heardParts(open(voice, chunks.sound), voices, { ...wanted, open }) : null,
+    picture: picture && chunks.picture && pictureParts(chunks.picture, picture, { ...wanted, report: reports.picture }),
+  }
+}
+
+function openChunks(voice: Voice | undefined, wanted: Wanted): Record<Half, AsyncGenerator<Buffer, void> | null> {
+  const { source, header, format, window, reports, signal } = wanted
+  const sound = voice ? soundJob(voice, format, window) : null
+  const picture = header.picture && gridJob(header.picture, format, { window, alsoRead: clockOf(header) })
+  const canShare = window.start === 0 && !isHuge(header.picture) // a seek is not the same for sound and picture
+  if (sound && picture && canShare) return together(source, { sound, picture }, reports, signal)
+  return {
+    sound: sound && run(source, sound, reports.sound, signal),
+    picture: picture && run(source, picture, reports.picture, signal),
+  }
+}
+
+const clockOf = ({ format, sounds }: Probe) => (CLOCK_BY_STREAMS_READ.test(format) ? sounds[0]?.index : undefined)
+
+const isHuge = (picture: PictureTrack | null) =>
+  (picture?.width ?? 0) * (picture?.height ?? 0) > LARGEST_TOGETHER_PIXELS

@@ -1,0 +1,68 @@
+import type { SegmentFormat } from '../domain.js'
+import { LEAST_TAIL_SECONDS, type Window } from './audio.js'
+import type { Job } from './ffmpeg.js'
+import { CANDIDATES } from './frame.js'
+import { toneMap } from './hdr.js'
+import type { PictureTrack } from './probe.js'
+
+export const LARGEST_PICTURE_ALLOCATION = 768 * 1024 ** 2
+const BEAT_SECONDS = 0.1
+/** Key frames at most this far apart leave none of the tails without one; it is a second of NTSC and a little. */
+const KEY_GAP_SECONDS = LEAST_TAIL_SECONDS + 0.02
+
+/** The seconds of a cell of the grid that is laid over every segment. */
+export interface Grid {
+  readonly cell: number
+  readonly rate: string // candidates a second, exactly
+}
+
+/** A clip shorter than a segment has its cells within its stated length. */
+export function gridOf(stated: number | null, { seconds, visual: { framesPerSegment } }: SegmentFormat): Grid {
+  const gridMs = Math.round(1000 * Math.max(0.04, Math.min(seconds, stated ?? seconds)))
+  return { cell: gridMs / 1000 / framesPerSegment, rate: `${framesPerSegment * CANDIDATES * 1000}/${gridMs}` }
+}
+
+/** What the header states of a window's length. */
+export function statedSeconds({ seconds, startsAt }: PictureTrack, { start, end }: Window): number | null {
+  if (seconds === null || seconds <= 0) return Number.isFinite(end) ? end - start : null
+  return Math.max(0, Math.min(startsAt + seconds, end) - start)
+}
+
+/** The candidates of every cell, in order of time. */
+export function gridJob(
+  track: PictureTrack,
+  format: SegmentFormat,
+  { window, alsoRead }: { readonly window: Window; readonly alsoRead?: number | undefined },
+): Job {
+  const { cell, rate } = gridOf(statedSeconds(track, window), format)
+  // Not the accurate seek: it would drop the frame on show at the start, which began before it.
+  const seek = window.start > 0 ? ['-noaccurate_seek', '-ss', String(window.start)] : []
+  const isEnough = track.keyGap !== null && track.keyGap <= Math.min(cell, KEY_GAP_SECONDS)
+  const skip = isEnough ? ['-skip_frame:v', 'nokey'] : []
+  // The decoder says where it is: a proof of life where frames are rare, and the length where the header lies.
+  const beat = `select='1+0*if(gte(t,ld(0)),print(t,16)+st(0,t+${BEAT_SECONDS}))'`
+  const chain = `${beat},fps=${rate}:start_time=0:eof_action=pass,${filters(track, format)}`
+  return { ...pictureJob(track, [...seek, ...skip], ['-vf', chain]), alsoRead }
+}
+
+/** The first frame that can be decoded. */
+export function firstFrameJob(track: PictureTrack, format: SegmentFormat): Job {
+  return pictureJob(track, [], ['-vf', filters(track, format), '-frames:v', '1'])
+}
+
+function pictureJob({ index }: PictureTrack, input: readonly string[], output: readonly string[]): Job {
+  return {
+    // A change of size midway must not restart the filters, whose clock would begin again.
+    input: ['-reinit_filter:v', '0', ...input],
+    output: ['-map', `0:${index}`, ...output, '-c:v', 'rawvideo', '-pix_fmt', 'rgb24', '-f', 'rawvideo'],
+    largestAllocation: LARGEST_PICTURE_ALLOCATION,
+  }
+}
+
+/** To the model's size, then to the colours of an ordinary screen: the fewer pixels, the cheaper. */
+function filters(track: PictureTrack, { visual: { width, height, resize } }: SegmentFormat): string {
+  const flags = 'flags=bilinear+accurate_rnd+full_chroma_int'
+  if (resize === 'squash') return `scale=${width}:${height}:${flags},setsar=1${toneMap(track)}`
+  const size = `w='max(${width},round(${height}*dar))':h='max(${height},round(${width}/dar))'`
+  return `scale=${size}:${flags},crop=${width}:${height},setsar=1${toneMap(track)}`
+}

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import { copyFile, mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { it, type TestContext } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { openChange, previousBundle, pruneGalleries } from '../../src/app/change.js'
+import { readPlaces, writePlaces } from '../../src/app/places.js'
+import { type App, openApp } from '../../src/app.js'
+import type { Config } from '../../src/config.js'
+import { type CarryOverReport, carryOver } from '../../src/ingest/carry-over.js'
+import { ingestFile } from '../../src/ingest/ingest-file.js'
+import { search } from '../../src/search/search.js'
+import { fixture, temporaryDir, testConfig } from '../workplace.js'
+import { anotherBundle } from './bundles.js'
+
+const FILES = ['photo_dog.webp', 'sound_perc_bell.opus', 'guitar_cc0.mp4']
+
+interface Library {
+  readonly app: App
+  readonly config: Config
+  readonly other: string // bundle
+  file(name: string): string
+  ids(): Promise<string[]>
+}
+
+/** A library of three clips, its files in a folder of its own, and another bundle to move to. */
+async function library(test: TestContext, names: readonly string[] = FILES): Promise<Library> {
+  const dir = await temporaryDir(test)
+  const config = testConfig(join(dir, 'data'))
+  await mkdir(join(dir, 'clips'))
+  const file = (name: string) => join(dir, 'clips', name)
+  const app = await openApp(config)
+  test.after(() => app[Symbol.asyncDispose]())
+  for (const name of names) {
+    await copyFile(fixture(name), file(name))
+    await ingestFile(file(name), app)
+  }
+  const ids = async () => (await app.gallery.catalogue.clips({ limit: 100 })).map(({ id }) => id)
+  return { app, config, other: anotherBundle(dir), file, ids }
+}
+
+async function changeTo(bundle: string, config: Config): Promise<CarryOverReport> {
+  await using change = await openChange(config, bundle)
+  const { signal } = new AbortController()
+  return await carryOver({ ...change, signal }, { concurrency: 2, onProgress: () => {} })
+}
+
+const findPictures = (app: App) =>
+  app.run(async (parts) => {
+    const query = { kind: 'file', path: fixture('sound_guit_e_slide.opus') } as const
+    const answer = await search({ query, limit: 5 }, parts)
+    assert.equal(answer.bundle.fingerprint, parts.encoder.bundle.fingerprint)
+    return answer
+  })
+
+it('moves every clip to another bundle under its id, and says which wait for their files', async (test) => {
+  const { app, config, other, file, ids } = await library(test)
+  const before = await ids()
+  const old = app.encoder.bundle.fingerprint
+  await rename(file('photo_dog.webp'), file('away'))
+
+  const { clips, encoded, partial, kept, waiting } = await changeTo(other, config)
+  await app.refresh()
+
+  assert.deepEqual({ clips, encoded, partial, kept }, { clips: 3, encoded: 2, partial: 0, kept: 0 })
+  assert.deepEqual(
+    waiting.map(({ waits, path }) => [waits, path]),
+    [['FILE_NOT_FOUND', file('photo_dog.webp')]],
+  )
+  assert.deepEqual(await ids(), before)
+  assert.notEqual(app.encoder.bundle.fingerprint, old)
+  assert.equal((await app.gallery.check()).whole, true)
+  assert.equal((await app.gallery.catalogue.failureAt(file('photo_dog.webp')))?.code, 'FILE_NOT_FOUND')
+
+  await rename(file('away'), file('photo_dog.webp'))
+  const { outcome, clip } = await ingestFile(file('photo_dog.webp'), app)
+  assert.deepEqual([outcome, clip.id], ['indexed', before[0]])
+})
+
+it('answers every query from one bundle while the library changes under it', async (test) => {
+  const { app, config, other, file } = await library(test)
+  const fingerprints: string[] = []
+  const done = new AbortController()
+  const asking = [0, 1].map(async () => {
+    while (!done.signal.aborted) fingerprints.push((await findPictures(app)).bundle.fingerprint)
+  })
+  const old = app.encoder.bundle.fingerprint
+
+  const changing = changeTo(other, config)
+  await copyFile(fixture('photo_pig.webp'), file('late.webp'))
+  const late = await app.run((parts) => ingestFile(file('late.webp'), parts))
+  const { clips } = await changing
+  await app.refresh()
+  for (const from = fingerprints.length; fingerprints.length < from + 6; ) await setTimeout(10)
+  done.abort()
+  await Promise.all(asking)
+
+  assert.equal(fingerprints[0], old)
+  assert.equal(fingerprints.at(-1), app.encoder.bundle.fingerprint)
+  const turn = fingerprints.lastIndexOf(old)
+  assert.ok(turn >= 0 && turn < fingerprints.length - 1)
+  assert.equal(clips, 4)
+  assert.equal((await app.gallery.catalogue.clip(late.clip.id))?.path, file('late.webp'))
+})
+
+it('writes to what serves now what the change has kept from being written', async (test) => {
+  const { app, config, other, file } = await library(test, ['sound_perc_bell.opus'])
+  const retired = app.gallery
+  await changeTo(other, config)
+  await copyFile(fixture('photo_cat.webp'), file('cat.webp'))
+
+  await assert.rejects(ingestFile(file('cat.webp'), { encoder: app.encoder, gallery: retired }), {
+    code: 'GALLERY_RETIRED',
+  })
+  const { clip } = await app.run((parts) => ingestFile(file('cat.webp'), parts))
+
+  assert.notEqual(app.gallery, retired)
+  assert.equal((await app.gallery.catalogue.clipAt(file('cat.webp')))?.id, clip.id)
+})
+
+it('goes back with what came since, encodes only that, and then reclaims the space', async (test) => {
+  const { app, config, other, file, ids } = await library(test)
+  const { fingerprint } = app.encoder.bundle
+  const [dog = '', bell = ''] = await ids()
+  await changeTo(other, config)
+  await assert.rejects(pruneGalleries(config), { code: 'DATA_LOCKED' }, 'the app has not left the old one')
+  await app.refresh()
+  await copyFile(fixture('photo_cow.webp'), file('cow.webp'))
+  const { clip: cow } = await ingestFile(file('cow.webp'), app)
+  await app.gallery.catalogue.remove(bell)
+  await rename(file('photo_dog.webp'), file('moved.webp'))
+  await ingestFile(file('moved.webp'), app)
+
+  const { clips, encoded, kept, waiting } = await changeTo(previousBundle(config), config)
+  await app.refresh()
+
+  assert.deepEqual({ clips, encoded, kept, waiting }, { clips: 3, encoded: 1, kept: 2, waiting: [] })
+  assert.equal(app.encoder.bundle.fingerprint, fingerprint)
+  assert.equal(await app.gallery.catalogue.clip(bell), undefined)
+  assert.equal((await app.gallery.catalogue.clip(dog))?.path, file('moved.webp'))
+  assert.equal((await app.gallery.catalogue.clip(cow.id))?.path, file('cow.webp'))
+  assert.equal((await pruneGalleries(config)).length, 1)
+  assert.throws(() => previousBundle(config), { code: 'USAGE' })
+  assert.equal((await findPictures(app)).hits.length, 3)
+})
+
+it('brings a change to its end that was killed after the old gallery retired', async (test) => {
+  const { app, config, other } = await library(test, ['photo_dog.webp'])
+  await changeTo(other, config)
+  const places = readPlaces(config.dataDir)
+  assert.ok(places?.previous)
+  writePlaces(config.dataDir, { current: places.previous, next: places.current, previous: null })
+
+  await app.refresh()
+
+  assert.deepEqual(readPlaces(config.dataDir), places)
+  assert.equal(app.encoder.bundle.name, 'another')
+})
+
+it('stays with the old bundle when a change is given up, and takes up what was done', async (test) => {
+  const { app, config, other } = await library(test)
+  const stop = new AbortController()
+  {
+    await using change = await openChange(config, other)
+    const onProgress = () => stop.abort(new Error('given up'))
+    await assert.rejects(carryOver({ ...change, signal: stop.signal }, { concurrency: 1, onProgress }), /given up/)
+  }
+  await app.refresh()
+  assert.equal(app.encoder.bundle.name, 'starter')
+
+  const { encoded, kept } = await changeTo(other, config)
+
+  assert.deepEqual({ encoded, kept }, { encoded: 2, kept: 1 })
+})
+
+it('refuses what would change nothing', async (test) => {
+  const dir = await temporaryDir(test)
+
+  await assert.rejects(openChange(testConfig(dir), 'starter'), { code: 'USAGE', message: /no library/ })
+  const { config } = await library(test, ['photo_dog.webp'])
+
+  await assert.rejects(openChange(config, 'starter'), { code: 'USAGE', message: /already/ })
+  assert.throws(() => previousBundle(config), { code: 'USAGE' })
+})

@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict'
+import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { it, type TestContext } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import type { App } from '../../src/app.js'
+import type { Job, JobId, JobRequest } from '../../src/gallery/jobs.js'
+import { ingestPaths } from '../../src/ingest/ingest-paths.js'
+import { jobRequest } from '../../src/ingest/job-request.js'
+import { JobRunner } from '../../src/ingest/job-runner.js'
+import { prune } from '../../src/ingest/prune.js'
+import { survey } from '../../src/ingest/survey.js'
+import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
+
+const SOUNDS = ['sound_perc_bell.opus', 'sound_misc_crow.opus', 'sound_perc_door.opus']
+
+async function library(test: TestContext, names: readonly string[] = SOUNDS): Promise<{ app: App; dir: string }> {
+  const app = await temporaryApp(test)
+  const dir = await temporaryDir(test)
+  for (const name of names) await copyFile(fixture(name), join(dir, name))
+  return { app, dir }
+}
+
+/** Makes a job and runs it to its end, or until it pauses. */
+async function run(app: App, paths: readonly string[], options: Partial<JobRequest> = {}): Promise<Job> {
+  const { jobs } = app.gallery.catalogue
+  const { job } = await jobs.create(jobRequest(paths, options))
+  return continued(app, job.id)
+}
+
+async function continued(app: App, job: JobId): Promise<Job> {
+  await new JobRunner(app, { concurrency: 2, except: [], job }).run()
+  return app.gallery.catalogue.jobs.job(job)
+}
+
+it('pauses by itself where every file would fail, and goes on when that is mended', async (test) => {
+  const { app, dir } = await library(test)
+  const path = process.env.PATH
+  test.after(() => {
+    process.env.PATH = path
+  })
+
+  process.env.PATH = ''
+  const paused = await run(app, [dir])
+  process.env.PATH = path
+
+  assert.deepEqual([paused.state, paused.stop?.code], ['paused', 'FFMPEG_MISSING'])
+  assert.equal((await app.gallery.catalogue.counts()).failures, 0)
+  await app.gallery.catalogue.jobs.resume(paused.id)
+  const done = await continued(app, paused.id)
+  assert.deepEqual([done.state, done.counts.indexed], ['succeeded', 3])
+})
+
+it('pauses where a source goes away in the middle', async (test) => {
+  const { app, dir } = await library(test)
+  const { jobs, queue } = app.gallery.catalogue
+  const { job } = await jobs.create(jobRequest([dir]))
+  await queue.start({ owner: 'test', leaseMs: 1000, job: job.id })
+  const files = SOUNDS.map((name) => ({ path: join(dir, name), bytes: 1, mtimeMs: 1 }))
+  await queue.add(job.id, 'test', { files, unchanged: [], quarantined: [] })
+  await queue.scanned(job.id, 'test')
+
+  await rename(dir, `${dir}-away`)
+  const paused = await continued(app, job.id)
+  await rename(`${dir}-away`, dir)
+
+  assert.deepEqual([paused.state, paused.counts.queued, paused.stop?.code], ['paused', 3, 'FILE_NOT_FOUND'])
+})
+
+it('is paused and canceled from outside while it runs', async (test) => {
+  const { app, dir } = await library(test)
+  const { jobs } = app.gallery.catalogue
+  for (const action of ['pause', 'cancel'] as const) {
+    const { job } = await jobs.create(jobRequest([dir], { mode: 'all' }))
+    const runner = new JobRunner(app, {
+      concurrency: 1,
+      except: [],
+      job: job.id,
+      onItem: async () => void (await jobs[action](job.id)),
+    })
+
+    await runner.run()
+
+    const { state, counts } = await jobs.job(job.id)
+    assert.deepEqual([state, counts.running, counts.indexed], [action === 'pause' ? 'paused' : 'canceled', 0, 1])
+    assert.equal(counts.queued + counts.canceled, 2)
+  }
+})
+
+it('tries a bad file once, and one whose reason may pass again', async (test) => {
+  const { app, dir } = await library(test, ['bad_empty.mp4'])
+  await mkdir(join(dir, 'folder'))
+  await writeFile(join(dir, 'folder', 'a.txt'), 'so that it is not empty')
+  const { jobs, queue } = app.gallery.catalogue
+  const { job } = await jobs.create(jobRequest([dir]))
+  await queue.start({ owner: 'test', leaseMs: 1000, job: job.id })
+  const files = ['bad_empty.mp4', 'folder'].map((name) => ({ path: join(dir, name), bytes: 0, mtimeMs: 1 }))
+  await queue.add(job.id, 'test', { files, unchanged: [], quarantined: [] })
+  await queue.scanned(job.id, 'test')
+
+  const { state, reasons } = await continued(app, job.id)
+
+  assert.equal(state, 'failed')
+  assert.deepEqual(reasons, { MEDIA_EMPTY: 1, FILE_UNREADABLE: 1 })
+  const items = await jobs.items(job.id, { limit: 9 })
+  assert.deepEqual(
+    items.map(({ path, attempts }) => [basename(path), attempts]),
+    [
+      ['bad_empty.mp4', 0],
+      ['folder', 2],
+    ],
+  )
+})
+
+it('leaves a file in quarantine alone until it changes or is asked for', async (test) => {
+  const { app, dir } = await library(test, ['bad_empty.mp4', 'sound_misc_crow.opus'])
+  const bad = join(dir, 'bad_empty.mp4')
+  assert.equal((await run(app, [dir])).state, 'partial')
+
+  const again = await run(app, [dir])
+  assert.deepEqual([again.state, again.quarantined, again.counts.unchanged], ['succeeded', 1, 1])
+
+  assert.equal((await run(app, [bad])).counts.failed, 1, 'asked for by name')
+  assert.equal((await run(app, [dir], { mode: 'all' })).counts.failed, 1, 'asked for all')
+  await copyFile(fixture('sound_perc_bell.opus'), bad)
+  assert.equal((await run(app, [dir])).counts.indexed, 1)
+  assert.equal((await app.gallery.catalogue.counts()).failures, 0)
+})
+
+it('takes what its mode says', async (test) => {
+  const { app, dir } = await library(test, SOUNDS.slice(0, 2))
+  const [first = '', second = '', third = ''] = SOUNDS
+  await run(app, [dir])
+  await copyFile(fixture(second), join(dir, first))
+  await copyFile(fixture(third), join(dir, third))
+
+  const missing = await run(app, [dir], { mode: 'missing' })
+  const changed = await run(app, [dir])
+  const all = await run(app, [dir], { mode: 'all' })
+
+  assert.deepEqual([missing.counts.indexed, missing.counts.unchanged], [1, 2])
+  assert.deepEqual([changed.counts.copied, changed.counts.unchanged], [1, 2])
+  assert.deepEqual([all.counts.indexed, all.counts.unchanged], [3, 0])
+})
+
+it('says what it would do, and does nothing', async (test) => {
+  const { app, dir } = await library(test, SOUNDS.slice(0, 2))
+  await run(app, [join(dir, SOUNDS[0] ?? '')])
+
+  const found = []
+  for await (const batch of survey(jobRequest([dir]), app.gallery.catalogue, { onWarning: () => {} })) found.push(batch)
+
+  assert.deepEqual(
+    found.map(({ todo, unchanged }) => [todo.length, unchanged.length]),
+    [[1, 1]],
+  )
+  assert.equal((await app.gallery.catalogue.jobs.jobs({ limit: 9 })).length, 1)
+})
+
+it('marks a file that is gone as missing, and takes it out only when it is asked to', async (test) => {
+  const { app, dir } = await library(test)
+  const [first = '', second = ''] = SOUNDS
+  const { catalogue } = app.gallery
+  await run(app, [dir])
+  const before = await catalogue.clipAt(join(dir, first))
+  await rename(join(dir, first), join(dir, 'kept.txt'))
+  await rm(join(dir, second))
+
+  assert.equal((await run(app, [dir])).state, 'succeeded')
+  assert.deepEqual(
+    (await catalogue.files.missing({ limit: 9 })).map(({ path }) => basename(path)),
+    [second, first].sort(),
+  )
+  assert.equal((await catalogue.counts()).clips, 3)
+
+  await rename(join(dir, 'kept.txt'), join(dir, first))
+  await run(app, [dir])
+  assert.equal((await catalogue.clipAt(join(dir, first)))?.id, before?.id)
+  assert.deepEqual(
+    (await catalogue.files.missing({ limit: 9 })).map(({ path }) => basename(path)),
+    [second],
+  )
+
+  const dirs = { mediaDir: join(app.config.dataDir, 'media'), thumbnailDir: join(app.config.dataDir, 'thumbnails') }
+  assert.equal(await prune([], { ...dirs, gallery: app.gallery }), 1)
+  assert.equal((await catalogue.counts()).clips, 2)
+  assert.equal((await app.gallery.check()).whole, true)
+})
+
+it('takes a folder that is wholly gone, or empty as a lost mount, for offline', async (test) => {
+  const { app, dir } = await library(test, [])
+  const { catalogue } = app.gallery
+  for (const disk of ['one', 'two']) {
+    await mkdir(join(dir, disk))
+    for (const name of SOUNDS.slice(0, 2)) await copyFile(fixture(name), join(dir, disk, name))
+  }
+  await run(app, [dir])
+  await rename(join(dir, 'one'), `${dir}-one`)
+  test.after(() => rm(`${dir}-one`, { recursive: true, force: true }))
+  await mkdir(join(dir, 'one'))
+
+  const part = await run(app, [dir])
+  await rm(join(dir, 'one'), { recursive: true })
+  const gone = await run(app, [join(dir, 'one')])
+
+  assert.match(part.warnings.join('\n'), /one is gone or empty, with 2 clips/)
+  assert.match(gone.warnings.join('\n'), /one is gone or empty, with 2 clips/)
+  assert.deepEqual([part.state, gone.state], ['succeeded', 'succeeded'])
+  assert.deepEqual(await catalogue.files.missing({ limit: 9 }), [])
+  assert.equal((await catalogue.counts()).clips, 4)
+
+  const dirs = { mediaDir: join(app.config.dataDir, 'media'), thumbnailDir: join(app.config.dataDir, 'thumbnails') }
+  assert.equal(await prune([join(dir, 'one')], { ...dirs, gallery: app.gallery }), 2)
+})
+
+it('goes on with what was interrupted, and finds what has come in the meantime', async (test) => {
+  const { app, dir } = await library(test)
+  const abort = new AbortController()
+  const options = { concurrency: 1, onWarning: () => {} }
+  const stopped = ingestPaths(
+    [dir],
+    { ...app, signal: abort.signal },
+    {
+      ...options,
+      onProgress: () => abort.abort(new Error('enough')),
+    },
+  )
+  await assert.rejects(stopped, /enough/)
+  const { jobs } = app.gallery.catalogue
+  const [paused] = await jobs.jobs({ limit: 9 })
+  assert.deepEqual([paused?.state, paused?.counts.indexed, paused?.counts.queued], ['paused', 1, 2])
+  await copyFile(fixture('sound_guit_e_slide.opus'), join(dir, 'new.opus'))
+
+  const report = await ingestPaths([dir], app, { ...options, onProgress: () => {} })
+
+  assert.deepEqual([report.job, report.indexed, report.unchanged], [paused?.id, 4, 0])
+  assert.equal((await jobs.jobs({ limit: 9 })).length, 1)
+})
+
+it('runs the jobs of a queue until it is told to stop', async (test) => {
+  const { app, dir } = await library(test)
+  const { jobs } = app.gallery.catalogue
+  const stop = new AbortController()
+  const running = new JobRunner({ ...app, signal: stop.signal }, { concurrency: 2, except: [] }).run()
+
+  const ids: JobId[] = []
+  for (const name of SOUNDS) ids.push((await jobs.create(jobRequest([join(dir, name)]))).job.id)
+  const states = () => Promise.all(ids.map(async (id) => (await jobs.progress(id)).state))
+  while ((await states()).some((state) => state !== 'succeeded')) await setTimeout(50)
+  stop.abort()
+
+  await running
+})

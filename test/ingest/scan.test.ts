@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { appendFile, chmod, mkdir, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { it, type TestContext } from 'node:test'
+import { type ScannedFile, type ScanOptions, scan } from '../../src/ingest/scan.js'
+import { temporaryDir } from '../workplace.js'
+
+/** A folder of its own with empty files. */
+async function tree(test: TestContext, ...files: string[]): Promise<string> {
+  const dir = await temporaryDir(test)
+  for (const file of files) {
+    await mkdir(join(dir, file, '..'), { recursive: true })
+    await appendFile(join(dir, file), '')
+  }
+  return dir
+}
+
+interface Seen {
+  readonly files: readonly ScannedFile[]
+  readonly names: readonly string[] // below the folder
+  readonly warnings: readonly string[]
+}
+
+async function scanned(dir: string, options: Partial<ScanOptions> = {}, sources = [dir]): Promise<Seen> {
+  const warnings: string[] = []
+  const files: ScannedFile[] = []
+  for await (const file of scan(sources, { ...options, onWarning: (detail) => warnings.push(detail) })) files.push(file)
+  return { files, names: files.map(({ path }) => path.slice(dir.length + 1)), warnings }
+}
+
+it('finds media by name in folders, in depth, and follows no link into a folder', async (test) => {
+  const dir = await tree(test, 'b.MP4', 'a.wav', 'notes.txt', '._a.wav', 'deep/er/c.jpg', 'library/own.mp4')
+  await symlink(dir, join(dir, 'deep', 'circle'))
+  await symlink(join(dir, 'a.wav'), join(dir, 'deep', 'link.wav'))
+
+  const { names, warnings } = await scanned(dir, { except: [join(dir, 'library')] })
+
+  assert.deepEqual(names, ['a.wav', 'b.MP4', 'deep/er/c.jpg', 'deep/link.wav'])
+  assert.deepEqual(warnings, [])
+})
+
+it('follows links into folders where it is told to, and never in circles', async (test) => {
+  const dir = await tree(test, 'a/x.wav', 'b/y.wav')
+  await symlink(dir, join(dir, 'a', 'up'))
+  await symlink(join(dir, 'a'), join(dir, 'b', 'a-again'))
+  await symlink(join(dir, 'b'), join(dir, 'b', 'self'))
+
+  const { names } = await scanned(dir, { followLinks: true })
+
+  assert.deepEqual(names.map((name) => name.split('/').at(-1)).sort(), ['x.wav', 'y.wav'])
+})
+
+it('lets no link lead out of the roots', async (test) => {
+  const outside = await tree(test, 'secret.wav')
+  const dir = await tree(test, 'a.wav')
+  await symlink(outside, join(dir, 'folder'))
+  await symlink(join(outside, 'secret.wav'), join(dir, 'file.wav'))
+
+  const { names, warnings } = await scanned(dir, { followLinks: true, within: [dir] })
+
+  assert.deepEqual(names, ['a.wav'])
+  assert.equal(warnings.length, 2)
+})
+
+it('warns of a link that leads nowhere', async (test) => {
+  const dir = await tree(test, 'a.wav')
+  await symlink(join(dir, 'gone.wav'), join(dir, 'link.wav'))
+
+  const { names, warnings } = await scanned(dir)
+
+  assert.deepEqual(names, ['a.wav'])
+  assert.match(warnings.join(), /link\.wav is passed over/)
+})
+
+it('takes and leaves what globs say', async (test) => {
+  const dir = await tree(test, 'a.wav', 'b.dat', 'sub/c.wav', 'sub/d.mp4', 'drafts/e.wav', 'sub/drafts/f.wav')
+  const names = async (options: Partial<ScanOptions>) => (await scanned(dir, options)).names
+
+  assert.deepEqual(await names({ ignore: ['drafts'] }), ['a.wav', 'sub/c.wav', 'sub/d.mp4'])
+  assert.deepEqual(await names({ ignore: ['drafts/**', '*.mp4'] }), ['a.wav', 'sub/c.wav', 'sub/drafts/f.wav'])
+  assert.deepEqual(await names({ include: ['*.dat'] }), ['b.dat'])
+  assert.deepEqual(await names({ include: ['sub/*.wav', '*.dat'] }), ['b.dat', 'sub/c.wav'])
+})
+
+it('takes a file that is named whatever it is called, and one that is not there', async (test) => {
+  const dir = await tree(test, 'a.dat')
+
+  const { files } = await scanned(dir, {}, [join(dir, 'a.dat'), join(dir, 'gone.wav')])
+
+  assert.deepEqual(
+    files.map(({ isNamed }) => isNamed),
+    [true, true],
+  )
+})
+
+it('finds names of any kind, and gives those that are no UTF-8 a reason', async (test) => {
+  const dir = await tree(test, 'käse\n"%20".wav', '日本語/音.wav')
+  const latin1 = Buffer.concat([Buffer.from(`${dir}/caf`), Buffer.of(0xe9), Buffer.from('.wav')])
+  const folder = Buffer.concat([Buffer.from(`${dir}/`), Buffer.of(0xff, 0xfe)])
+  await appendFile(latin1, '')
+  await mkdir(folder)
+  await appendFile(Buffer.concat([folder, Buffer.from('/in.wav')]), '')
+
+  const { files, names } = await scanned(dir)
+
+  assert.deepEqual(new Set(names), new Set(['caf\\xe9.wav', 'käse\n"%20".wav', '日本語/音.wav', '\\xff\\xfe/in.wav']))
+  for (const { path, failure } of files) {
+    assert.equal(failure?.code, path.includes('\\x') ? 'FILE_NAME_INVALID' : undefined, path)
+  }
+})
+
+it('warns of a folder that it may not read, and goes on', {
+  skip: process.getuid?.() === 0 && 'root may read everything',
+}, async (test) => {
+  const dir = await tree(test, 'secret/a.wav', 'z.wav')
+  await chmod(join(dir, 'secret'), 0)
+
+  const { names, warnings } = await scanned(dir)
+
+  assert.deepEqual(names, ['z.wav'])
+  assert.match(warnings.join(), /secret/)
+})

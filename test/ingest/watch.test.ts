@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { jobRequest } from '../../src/ingest/job-request.js'
+import { keep } from '../../src/ingest/keep.js'
+import { temporaryApp, temporaryDir } from '../workplace.js'
+import { tone } from './tone.js'
+
+for (const [how, pollMs] of [
+  ['by events', null],
+  ['by polling', 100],
+] as const) {
+  it(`takes a file that grows slowly once, when it stands still, and sees it move and go, ${how}`, async (test) => {
+    const app = await temporaryApp(test)
+    const { catalogue } = app.gallery
+    const dir = await temporaryDir(test)
+    await writeFile(join(dir, 'there.wav'), tone(300))
+    const stop = new AbortController()
+    const options = { concurrency: 1, settleMs: 1500, rescanMs: 3_600_000, pollMs, except: [], onWarning: assert.fail }
+    const running = keep(jobRequest([dir]), { ...app, signal: stop.signal }, options)
+    const until = async (isSo: () => Promise<unknown>) => {
+      while (!(await isSo())) await setTimeout(50)
+    }
+
+    await until(() => catalogue.clipAt(join(dir, 'there.wav')))
+    const bytes = tone(440)
+    await mkdir(join(dir, 'new'))
+    const growing = join(dir, 'new', 'growing.wav')
+    for (let at = 0; at < bytes.length; at += 8000) {
+      await appendFile(growing, bytes.subarray(at, at + 8000))
+      await setTimeout(300)
+    }
+    await until(() => catalogue.clipAt(growing))
+    assert.equal((await catalogue.clipAt(growing))?.bytes, bytes.length)
+
+    const moved = join(dir, 'moved.wav')
+    const { id } = (await catalogue.clipAt(growing)) ?? {}
+    await rename(growing, moved)
+    await until(() => catalogue.clipAt(moved))
+    assert.equal((await catalogue.clipAt(moved))?.id, id)
+
+    await rm(moved)
+    await until(async () => (await catalogue.files.missing({ limit: 1 })).length > 0)
+    stop.abort()
+    await running
+
+    const items = []
+    for (const job of await catalogue.jobs.jobs({ limit: 100 })) {
+      items.push(...(await catalogue.jobs.items(job.id, { limit: 100 })))
+    }
+    const ends = items.map(({ path, state }) => `${state} ${path.slice(dir.length + 1)}`).sort()
+    assert.deepEqual(ends, ['indexed new/growing.wav', 'indexed there.wav', 'moved moved.wav'])
+  })
+}
