@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { type App, openApp } from '../src/app.js'
 import { LIMITS, readConfig } from '../src/config.js'
 import { MODALITIES, type Modality, other } from '../src/domain.js'
+import { inParallel } from '../src/ingest/in-parallel.js'
 import { ingestPaths } from '../src/ingest/ingest-paths.js'
 import { search } from '../src/search/search.js'
 import { interval, median } from './statistics.js'
@@ -25,7 +26,10 @@ async function benchRetrieval(folder: string): Promise<void> {
       `${both.length} clips with sound and picture, ${report.failed.length} files failed, bundle ${app.encoder.bundle.name}`,
     )
     for (const from of MODALITIES) {
-      const ranks = await Promise.all(both.map(({ id, path }) => rankOf(id, path, from, app)))
+      const ranks: number[] = []
+      await inParallel(both, app.config.threads, async ({ id, path }) => {
+        ranks.push(await rankOf(id, path, from, app))
+      })
       console.log(`${from} → ${other(from)}  ${describe(ranks)}`)
     }
   } finally {
