@@ -25,8 +25,9 @@ Small enough for one CPU core.
   loudest part, cosine to the whole sound's embedding: 0.1 s .10, 0.3 s .29, 1 s .76, 2 s .90, 5 s .99).
 - **Visual**: one frame squashed to 224 x 224, EfficientNet-Lite0 (frozen), 1000 ImageNet scores, times a hand-made
   map of names to 527 AudioSet classes. A video segment is the mean of {frames} frames.
-- **Bridge**: root of the 527 scores, minus a fixed mean, unit length, fixed PCA to {dim} dimensions, unit length.
-  Nothing in it is trained on pairs; its two means and the PCA come from the free part of the training pack.
+- **Bridge**: the 527 scores to the power of {power}, minus a fixed mean, weighed, unit length, fixed PCA to {dim}
+  dimensions, unit length. Nothing in it is trained on pairs; its means, weights and PCA come from the free part of the
+  training pack.
 {residual}- **Explanations**: `tokens` are first-order shares: the mean of the 128 (4 bands x 32 times) or 49 (7 x 7)
   tokens is the embedding before its norm, exactly.
 
@@ -68,6 +69,7 @@ def starter_card(bundle: dict, residual: str) -> str:
         samples_s=bundle["audio"]["samples"] // bundle["audio"]["sampleRateHz"],
         frames=bundle["visual"]["framesPerSegment"],
         dim=bundle["embedding"],
+        power=bundle["model"]["options"]["starter"]["power"],
         residual=residual,
         metrics="\n".join(rows),
         attributions="\n".join(f"- {line}" for line in bundle["attributions"]),

@@ -5,7 +5,8 @@ import functools
 import json
 import sys
 import tarfile
-from collections import deque
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,8 +39,16 @@ class Item:
 
 def audioset_labels() -> list[dict]:
     """[{"index", "mid", "name"}], in the order of every 527-class output."""
-    with (DATA / "class_labels_indices_as.csv").open(newline="", encoding="utf-8") as file:
-        return [{"index": int(r["index"]), "mid": r["mid"], "name": r["display_name"]} for r in csv.DictReader(file)]
+    return read_labels(DATA / "class_labels_indices_as.csv")
+
+
+def read_labels(path: Path) -> list[dict]:
+    """A list of classes as AudioSet's is written: index, mid, display_name."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames != ["index", "mid", "display_name"]:
+            raise ValueError(f"Expected columns index, mid, display_name in {path}, got {rows.fieldnames}")
+        return [{"index": int(row["index"]), "mid": row["mid"], "name": row["display_name"]} for row in rows]
 
 
 @functools.cache
@@ -66,16 +75,21 @@ class Pack:
         self.sounds = _items(root / "sounds.jsonl", free_only)
         self.pictures = _items(root / "pictures.jsonl", free_only)
         self._shards: dict[str, dict[str, bytes]] = {}
+        self._loading = threading.Lock()
 
     def read(self, item: Item) -> bytes:
-        if item.shard not in self._shards:
-            with tarfile.open(self.root / item.shard) as tar:
-                members = {Path(m.name).stem: tar.extractfile(m).read() for m in tar if m.isfile()}
-            self._shards[item.shard] = members
         try:
-            return self._shards[item.shard][item.key]
+            return self._members(item.shard)[item.key]
         except KeyError as cause:
-            raise BadSample(f"{item.key} is not in {item.shard}") from cause
+            raise BadSample(f"{item.key} is not in {item.shard}", "missing") from cause
+
+    def _members(self, shard: str) -> dict[str, bytes]:
+        with self._loading:  # once, however many threads ask
+            if shard not in self._shards:
+                with tarfile.open(self.root / shard) as tar:
+                    members = {Path(m.name).stem: tar.extractfile(m).read() for m in tar if m.isfile()}
+                self._shards[shard] = members
+            return self._shards[shard]
 
 
 def _items(path: Path, free_only: bool) -> list[Item]:
@@ -90,6 +104,27 @@ def _items(path: Path, free_only: bool) -> list[Item]:
     ]  # fmt: skip
 
 
+class Skips:
+    """Bad samples counted by reason, from any thread."""
+
+    def __init__(self):
+        self.reasons: Counter[str] = Counter()
+        self.first: BadSample | None = None
+        self._counting = threading.Lock()
+
+    def add(self, bad: BadSample) -> None:
+        with self._counting:
+            self.reasons[bad.reason] += 1
+            self.first = self.first or bad
+
+    def __len__(self) -> int:
+        return self.reasons.total()
+
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
+        return f"skipped {len(self)} bad samples, first: {self.first} ({reasons})"
+
+
 def skipping(items: Iterable[Item], load: Callable[[Item], T], workers: int = 2) -> Iterator[tuple[Item, T]]:
     """Loads in threads, in order; bad samples are skipped and counted on stderr, never replaced."""
 
@@ -99,24 +134,24 @@ def skipping(items: Iterable[Item], load: Callable[[Item], T], workers: int = 2)
         except BadSample as bad:
             return item, bad
 
-    bad: list[BadSample] = []
+    skips = Skips()
     try:
         with ThreadPoolExecutor(workers) as pool:
             window: deque = deque()
             for item in items:
                 window.append(pool.submit(attempt, item))
                 if len(window) >= 8 * workers:
-                    yield from _good(window.popleft().result(), bad)
+                    yield from _good(window.popleft().result(), skips)
             for future in window:
-                yield from _good(future.result(), bad)
+                yield from _good(future.result(), skips)
     finally:
-        if bad:
-            print(f"skipped {len(bad)} bad samples, first: {bad[0]}", file=sys.stderr)
+        if len(skips):
+            print(skips, file=sys.stderr)
 
 
-def _good(loaded, bad: list[BadSample]):
+def _good(loaded, skips: Skips):
     if isinstance(loaded[1], BadSample):
-        bad.append(loaded[1])
+        skips.add(loaded[1])
     else:
         yield loaded
 
@@ -147,12 +182,13 @@ class WeakPairs:
         """1, less where fewer than 20 sounds or pictures stand for the concept."""
         return min(1.0, min(len(self.sounds[concept]), len(self.pictures[concept])) / 20)
 
-    def draw(self) -> tuple[Item, Item, int]:
-        """A sound, a picture and the concept's number."""
-        number = self.random.choice(len(self.concepts), p=self.probability)
+    def draw(self, random: np.random.Generator | None = None) -> tuple[Item, Item, int]:
+        """A sound, a picture and the concept's number; by the stream of the pairs' own seed where none is given."""
+        random = self.random if random is None else random
+        number = random.choice(len(self.concepts), p=self.probability)
         concept = self.concepts[number]
         sounds, pictures = self.sounds[concept], self.pictures[concept]
-        return sounds[self.random.integers(len(sounds))], pictures[self.random.integers(len(pictures))], int(number)
+        return sounds[random.integers(len(sounds))], pictures[random.integers(len(pictures))], int(number)
 
 
 def by_concept(items: list[Item]) -> dict[str, list[Item]]:

@@ -1,171 +1,100 @@
-"""Retrieval both ways by the exported graphs, so that what is measured is what is served."""
+"""python -m cavmae evaluate retrieval | tagging | probe: what a bundle's graphs are worth."""
 
+import argparse
 import json
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
-
-from .data import Item, Pack, by_concept, skipping
-from .media import decode_frames, decode_picture, decode_sound
-
-VIDEO = {".mp4", ".mkv", ".webm", ".mov"}
-BATCH = 8
-
-
-class Encoder:
-    """A bundle's two graphs in onnxruntime."""
-
-    def __init__(self, folder: Path, threads: int = 2):
-        self.bundle = json.loads((folder / "bundle.json").read_text())
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self.audio, self.visual = (
-            onnxruntime.InferenceSession(
-                folder / self.bundle["graphs"][name]["file"], options, ["CPUExecutionProvider"]
-            )
-            for name in ("audio", "visual")
-        )
-
-    @property
-    def seconds(self) -> float:
-        return self.bundle["audio"]["samples"] / self.bundle["audio"]["sampleRateHz"]
-
-    def sound(self, source: bytes | Path) -> np.ndarray:
-        audio = self.bundle["audio"]
-        return decode_sound(source, audio["sampleRateHz"], self.seconds, audio["channels"])
-
-    def picture(self, source: bytes | Path) -> np.ndarray:
-        visual = self.bundle["visual"]
-        return decode_picture(source, (visual["height"], visual["width"]), visual["resize"])
-
-    def frames(self, path: Path) -> np.ndarray:
-        visual = self.bundle["visual"]
-        size = (visual["height"], visual["width"])
-        return decode_frames(path, visual["framesPerSegment"], self.seconds, size, visual["resize"])
-
-    def hear(self, sounds: list[np.ndarray]) -> np.ndarray:
-        """Unit embeddings.                                                               [n, D]"""
-        rows = np.zeros((len(sounds), self.bundle["audio"]["samples"]), np.float32)
-        for row, sound in zip(rows, sounds, strict=True):
-            row[: len(sound)] = sound
-        lengths = np.array([len(sound) for sound in sounds], np.int64)
-        return np.concatenate(
-            [
-                self.audio.run(["embedding"], {"samples": rows[i : i + BATCH], "lengths": lengths[i : i + BATCH]})[0]
-                for i in range(0, len(rows), BATCH)
-            ]
-        )
-
-    def see(self, frames: np.ndarray) -> np.ndarray:
-        """Unit embeddings of single frames.                                              [n, D]"""
-        steps = range(0, len(frames), BATCH)
-        return np.concatenate([self.visual.run(["embedding"], {"frames": frames[i : i + BATCH]})[0] for i in steps])
-
-    def watch(self, frames: np.ndarray) -> np.ndarray:
-        """The mean of the frames' embeddings, unit length.                               [D]"""
-        mean = self.see(frames).mean(axis=0)
-        return mean / np.linalg.norm(mean)
+from . import retrieval
+from .bundle import Encoder
+from .data import Pack
+from .labelled import Labelled, pack_pictures, pack_sounds, shard_samples
+from .metrics import Metric, table
+from .plots import Result
+from .probe import FOLDS, probe
+from .report import write_report
+from .tagging import Tagger, tag
 
 
-@dataclass(frozen=True)
-class Metric:
-    name: str
-    value: float
-    interval: tuple[float, float] | None  # 95 %, bootstrap over items
-    data: str
-    note: str = "measured"
+def add_commands(commands) -> None:
+    kinds = commands.add_parser("evaluate", help="what a bundle's graphs are worth").add_subparsers(required=True)
+    p = _command(kinds, "retrieval", run_retrieval, "sound to picture and back, by rank and by concept")
+    add_benchmarks(p)
+    p.add_argument("--pack", type=Path, help="pack whose val split is searched by concept")
 
-    def json(self) -> dict:
-        return {"name": self.name, "value": self.value, "interval": self.interval, "data": self.data, "note": self.note}
+    p = _command(kinds, "tagging", run_tagging, "mAP, AUC, d' and top-1 in every mode that the bundle offers")
+    data = p.add_mutually_exclusive_group(required=True)
+    data.add_argument("--shards", type=Path, help="folder that prepare made")
+    data.add_argument("--pack", type=Path, help="pack whose val split is tagged")
+    p.add_argument("--split", choices=("val", "test", "train", "all"), default="val", help="of the shards")
+    p.add_argument("--val-share", type=float, default=0.05, help="of the shards' recordings, as in training")
 
-
-def strict_ranks(similarity: np.ndarray) -> np.ndarray:
-    """Place of each row's own column, 1 = best; equal scores count against.              [n]"""
-    own = np.diagonal(similarity)[:, None]
-    return (similarity >= own).sum(axis=1)  # the own score counts once
-
-
-def retrieval_metrics(heard: np.ndarray, seen: np.ndarray, data: str, seed: int = 0) -> list[Metric]:
-    """R@1/5/10 in %, median rank, both ways: row i of `heard` belongs to row i of `seen`."""
-    similarity = heard @ seen.T
-    metrics = []
-    for way, ranks in (("sound→picture", strict_ranks(similarity)), ("picture→sound", strict_ranks(similarity.T))):
-        for k in (1, 5, 10):
-            metrics.append(_measured(f"R@{k} {way} [%]", ranks, lambda r, k=k: 100 * (r <= k).mean(), data, seed))
-        metrics.append(_measured(f"median rank {way}", ranks, np.median, data, seed))
-    return metrics
+    p = _command(kinds, "probe", run_probe, "linear probe on the ESC-50 clips of a pack")
+    p.add_argument("--pack", type=Path, required=True)
+    p.add_argument("--folds", type=int, nargs="+", choices=FOLDS, default=[5], help="tested, each by the other four")
+    p.add_argument("--output", default="embedding", help="any float output of the audio graph; tokens are averaged")
 
 
-def _measured(name: str, values: np.ndarray, statistic: Callable, data: str, seed: int, draws: int = 2000) -> Metric:
-    source = np.random.default_rng(seed)
-    sampled = [statistic(values[source.integers(len(values), size=len(values))]) for _ in range(draws)]
-    low, high = np.percentile(sampled, (2.5, 97.5))
-    return Metric(name, round(float(statistic(values)), 1), (round(float(low), 1), round(float(high), 1)), data)
+def add_benchmarks(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--clips", type=Path, help="folder of videos with sound")
+    p.add_argument("--pairs", type=Path, help="folder of NAME.opus and NAME.webp")
 
 
-def clips(encoder: Encoder, folder: Path) -> list[Metric]:
-    """Each clip with sound is its own ground truth."""
-    files = sorted(p for p in folder.iterdir() if p.suffix in VIDEO)
-    loaded = list(skipping(files, lambda path: (encoder.sound(path), encoder.frames(path))))
-    heard = encoder.hear([sound for _, (sound, _) in loaded])
-    seen = np.stack([encoder.watch(frames) for _, (_, frames) in loaded])
-    return retrieval_metrics(heard, seen, f"{folder.name}, {len(loaded)} clips")
+def measure(folder: Path, clips: Path | None, pairs: Path | None, pack: Pack | None) -> list[Metric]:
+    """Retrieval on all that is given."""
+    return [metric for result in retrievals(folder, clips, pairs, pack) for metric in result.metrics()]
 
 
-def pairs(encoder: Encoder, folder: Path) -> list[Metric]:
-    """A sound and a picture of the same name."""
-    names = sorted({p.stem for p in folder.glob("*.opus")} & {p.stem for p in folder.glob("*.webp")})
-    sound = [encoder.sound(folder / f"{name}.opus") for name in names]
-    picture = np.stack([encoder.picture(folder / f"{name}.webp") for name in names])
-    return retrieval_metrics(encoder.hear(sound), encoder.see(picture), f"{folder.name}, {len(names)} pairs")
+def retrievals(folder: Path, clips: Path | None, pairs: Path | None, pack: Pack | None) -> list[Result]:
+    encoder, found = Encoder(folder), []
+    if clips:
+        found.append(retrieval.clips(encoder, clips))
+    if pairs:
+        found.append(retrieval.pairs(encoder, pairs))
+    if pack:
+        found.append(retrieval.concepts(encoder, pack))
+    return found
 
 
-def concepts(encoder: Encoder, pack: Pack, most: int = 15) -> list[Metric]:
-    """Macro mean average precision over the concepts of the `val` split with two sounds and two pictures or more."""
-    sounds = _thinned(pack.sounds, most)
-    pictures = _thinned(pack.pictures, most)
-    names = sorted(sounds.keys() & pictures.keys())
-    heard_items = list(skipping([i for n in names for i in sounds[n]], lambda item: encoder.sound(pack.read(item))))
-    seen_items = list(skipping([i for n in names for i in pictures[n]], lambda item: encoder.picture(pack.read(item))))
-    heard = encoder.hear([sound for _, sound in heard_items])
-    seen = encoder.see(np.stack([picture for _, picture in seen_items]))
-    heard_concept = np.array([item.concept for item, _ in heard_items])
-    seen_concept = np.array([item.concept for item, _ in seen_items])
-    return concept_metrics(heard @ seen.T, heard_concept, seen_concept)
+def run_retrieval(args: argparse.Namespace) -> None:
+    results = retrievals(args.bundle, args.clips, args.pairs, Pack(args.pack) if args.pack else None)
+    if not results:
+        raise SystemExit("Expected at least one of --clips, --pairs and --pack")
+    _tell(args, results)
 
 
-def concept_metrics(similarity: np.ndarray, heard_concept: np.ndarray, seen_concept: np.ndarray) -> list[Metric]:
-    hits = heard_concept[:, None] == seen_concept[None]
-    metrics = []
-    ways = (("sound→picture", similarity, hits, heard_concept), ("picture→sound", similarity.T, hits.T, seen_concept))
-    for way, scores, hit, concept in ways:
-        precision = np.array([average_precision(s, h) for s, h in zip(scores, hit, strict=True)])
-        of_concept = np.array([precision[concept == name].mean() for name in np.unique(concept)])
-        data = f"val split, {len(of_concept)} concepts, at most 15 of each"
-        metrics.append(_measured(f"concept mAP {way} [%]", 100 * of_concept, np.mean, data, 0))
-    return metrics
+def run_tagging(args: argparse.Namespace) -> None:
+    encoder = Encoder(args.bundle)
+    _tell(args, [result for labelled in _labelled_sets(encoder, args) for result in tag(encoder, labelled)])
 
 
-def _thinned(items: list[Item], most: int) -> dict[str, list[Item]]:
-    groups = by_concept([item for item in items if item.split == "val"])
-    return {
-        name: random.Random(0).sample(group, min(most, len(group))) for name, group in groups.items() if len(group) >= 2
-    }
+def run_probe(args: argparse.Namespace) -> None:
+    _tell(args, [probe(Encoder(args.bundle), Pack(args.pack), args.folds, args.output)])
 
 
-def average_precision(scores: np.ndarray, hit: np.ndarray) -> float:
-    ranked = hit[np.argsort(-scores, kind="stable")]
-    return float((np.cumsum(ranked)[ranked] / (np.flatnonzero(ranked) + 1)).mean())
+def _labelled_sets(encoder: Encoder, args: argparse.Namespace) -> list[Labelled]:
+    modes = Tagger(encoder).modes
+    if not modes:
+        raise SystemExit(f"Expected a bundle that tags, got {encoder.folder} whose graphs give no logits")
+    if args.shards:
+        split = None if args.split == "all" else args.split
+        return [shard_samples(encoder, args.shards, split, args.val_share)]
+    pack = Pack(args.pack)
+    sounds = [pack_sounds(encoder, pack, "joint" in modes)] if modes != ["visual"] else []
+    return sounds + ([pack_pictures(encoder, pack)] if "visual" in modes else [])
 
 
-def table(metrics: list[Metric]) -> str:
-    """Markdown rows."""
-    lines = ["| measure | value | 95 % interval | data |", "|---|---|---|---|"]
-    for m in metrics:
-        interval = f"{m.interval[0]} to {m.interval[1]}" if m.interval else m.note
-        lines.append(f"| {m.name} | {m.value} | {interval} | {m.data} |")
-    return "\n".join(lines)
+def _command(kinds, name: str, run, text: str) -> argparse.ArgumentParser:
+    p = kinds.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    p.set_defaults(run=run)
+    p.add_argument("--bundle", type=Path, required=True)
+    p.add_argument("--report", type=Path, metavar="FILE.md", help="Markdown with plots beside it")
+    p.add_argument("--json", action="store_true")
+    return p
+
+
+def _tell(args: argparse.Namespace, results: list[Result]) -> None:
+    metrics = [metric for result in results for metric in result.metrics()]
+    print(json.dumps([metric.json() for metric in metrics], indent=1) if args.json else table(metrics))
+    if args.report:
+        bundle = json.loads((args.bundle / "bundle.json").read_text())
+        write_report(args.report, args.argv, bundle, metrics, results)

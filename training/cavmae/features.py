@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from .data import Item, Pack, skipping
-from .export import Graph, export_graph, open_graph
 from .frontend import LogMel, LogMelParams, lite_pixels
+from .graph import Graph, export_graph, open_graph
 from .media import decode_picture, decode_sound
 from .stems import EfficientNetLite, Mn04
 

@@ -1,72 +1,113 @@
-"""Fine-tuning: the supervised AudioSet tagging head (SPEC 8) on pretrained streams."""
+"""Fine-tuning: a tagging head on pretrained streams, and the streams with it (SPEC 8)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from . import checkpoint
-from .data import CLASSES, Pack
+from .augment import (
+    AugmentOptions,
+    PerturbOptions,
+    draw_mix,
+    hide_bands,
+    mix_sounds,
+    perturb,
+    silence_level,
+    soft_labels,
+)
+from .config import CavMaeConfig, check_choices
+from .feed import DataOptions, open_source
 from .model import CavMae
-from .pretrain import Batch, Preparation, train, weak_batches
+from .randomness import RowRandom
+from .sources import Batch, Source
+from .sync import build
+from .task import Task
+from .train import Trainer, TrainOptions, machine
 
-MODES = ("joint", "audio", "visual")
+NEEDS = {"joint": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}
 
 
 @dataclass(frozen=True)
-class FinetuneOptions:
-    mode: str = "joint"  # which stream feeds the head
-    steps: int = 500
-    batch: int = 32
-    lr: float = 5e-5
+class TuneOptions:
+    pretrained: Path | None = None  # checkpoint of pretrain
+    mode: Literal["joint", "audio", "visual"] = "joint"  # which stream feeds the head
+    loss: Literal["bce", "ce"] = "bce"  # ce where each clip has one class
     head_lr: float = 100.0  # times lr
-    weight_decay: float = 0.05
-    warmup: int = 20
-    seed: int = 0
-    save_every: int = 100
-    threads: int = 2
-    freeze_base: bool = False  # linear probe
+    freeze_base: bool = False  # the head alone is tuned: a linear probe
+
+    def __post_init__(self):
+        check_choices(self)
 
 
-def finetune(pack: Pack, pretrained: Path, out: Path, options: FinetuneOptions) -> CavMae:
-    """Goes on from out/last.pt where there is one, else from `pretrained`."""
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    last = out / "last.pt"
-    model, state = checkpoint.load(last) if last.exists() else (with_head(pretrained), {"step": 0})
-    for name, parameter in model.named_parameters():
-        if options.freeze_base and not name.startswith("mlp_head"):
-            parameter.requires_grad_(False)
-    prepare = Preparation(model.config)
+@dataclass(frozen=True)
+class FinetuneRun:
+    tune: TuneOptions = TuneOptions()
+    data: DataOptions = DataOptions()
+    train: TrainOptions = TrainOptions(steps=500, lr=5e-5, warmup=20, save_every=100, average="mean")
+    augment: AugmentOptions = AugmentOptions()
+    perturb: PerturbOptions = PerturbOptions()
 
-    def loss(batch: Batch) -> dict[str, Tensor]:
-        return {"total": tagging_loss(model, *prepare(batch), batch.labels, options.mode)}
 
-    batches = weak_batches(pack, model.config, options.batch, options.seed + state["step"])
-    train(model, loss, batches, out, options, state)
+def finetune(run: FinetuneRun, out: Path, source: Source | None = None) -> CavMae:
+    """On `source`, else on what `run.data` names. Goes on from out/last.pt, else from the pretrained model."""
+    with machine(run.train) as device:
+        before = before_tuning(run.tune.pretrained, out)
+        source = source or open_source(run.data, before, run.train.batch, run.train.seed, NEEDS[run.tune.mode])
+        if not source.labels:
+            raise ValueError("Expected data with labels to tune a tagging head on, got none")
+        config = replace(before, decoder_depth=0, classes=len(source.labels))
+        state = checkpoint.resumable(out, config)
+        model = build(config) if state else checkpoint.start_from(run.tune.pretrained, config)
+        trainer = Trainer(Finetuning(model, run), run, out, device, labels=source.labels)
+        if state:
+            trainer.resume(state)
+        trainer.fit(source)
     return model
 
 
-def with_head(pretrained: Path) -> CavMae:
-    """The pretrained model with a fresh head of 527 classes."""
-    before, _ = checkpoint.load(pretrained)
-    model = CavMae(before.config.with_classes(CLASSES))
-    missing, unexpected = model.load_state_dict(before.state_dict(), strict=False)
-    if unexpected or any(not name.startswith("mlp_head") for name in missing):
-        raise ValueError(f"Expected a pretrained CAV-MAE, missing {missing}, unexpected {unexpected}")
-    return model
+def before_tuning(pretrained: Path | None, out: Path) -> CavMaeConfig:
+    begun = next((path for path in (out / "last.pt", pretrained) if path and path.exists()), None)
+    if begun is None:
+        raise ValueError(f"Expected --pretrained, a checkpoint of pretrain, got {pretrained}")
+    config = checkpoint.load(begun)[0].config
+    if config.kind != "cav-mae":
+        raise ValueError(f"Expected a CAV-MAE to tune, got {config.kind}: its class token is made for search alone")
+    return config
 
 
-def tagging_loss(model: CavMae, fbank: Tensor, image: Tensor, labels: Tensor, mode: str) -> Tensor:
-    """Binary cross-entropy over the classes."""
-    return F.binary_cross_entropy_with_logits(tag(model, fbank, image, mode), labels)
+class Finetuning(Task):
+    def __init__(self, model: CavMae, run: FinetuneRun):
+        super().__init__(model, run.tune.head_lr)
+        self.tune, self.augment, self.perturbing, self.seed = run.tune, run.augment, run.perturb, run.train.seed
+        self.silence = silence_level(model.config)
+        for table in (model.pos_embed_a, model.pos_embed_v):  # fixed in pretraining, learnt here (SPEC 3)
+            table.requires_grad_(True)
+        for name, parameter in model.named_parameters():
+            if run.tune.freeze_base and not name.startswith("mlp_head"):
+                parameter.requires_grad_(False)
+
+    def forward(self, batch: Batch, step: int, rows: range) -> dict[str, Tensor]:
+        random = RowRandom(self.seed, step, rows, "augment")
+        mix = draw_mix(random, self.augment.mixup)
+        samples = mix_sounds(batch.samples, batch.lengths, mix)
+        fbank, image = self.frontends(replace(batch, samples=samples))
+        fbank = perturb(hide_bands(fbank, random, self.augment, self.silence), random, self.perturbing)
+        targets = soft_labels(batch.labels, self.augment.label_smoothing, mix)
+        logits = tag(self.model, fbank, mix.blend(image), self.tune.mode)
+        return {"total": tagging_loss(logits, targets, self.tune.loss)}
+
+
+def tagging_loss(logits: Tensor, targets: Tensor, loss: str) -> Tensor:
+    """Of several classes a clip, or of one."""
+    if loss == "ce":
+        return F.cross_entropy(logits.float(), targets)
+    return F.binary_cross_entropy_with_logits(logits.float(), targets)
 
 
 def tag(model: CavMae, fbank: Tensor, image: Tensor, mode: str) -> Tensor:
-    if mode not in MODES:
-        raise ValueError(f"Expected one of {MODES}, got {mode!r}")
     if mode == "audio":
         return model.classify(model.encode_audio(fbank)[0])
     if mode == "visual":

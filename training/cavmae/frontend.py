@@ -64,7 +64,8 @@ def hann(size: int) -> np.ndarray:
 
 def silence_behind(samples: Tensor, lengths: Tensor) -> Tensor:
     """Zeros from `lengths` on, whatever stood there (NaN too)."""
-    return torch.where(torch.arange(samples.shape[1], device=samples.device) < lengths[:, None], samples, 0.0)  # [B, T]
+    position = torch.arange(samples.shape[1], dtype=torch.int32, device=samples.device)
+    return torch.where(position < lengths.int()[:, None], samples, 0.0)  # [B, T]
 
 
 def tile(samples: Tensor, lengths: Tensor) -> Tensor:
@@ -75,14 +76,28 @@ def tile(samples: Tensor, lengths: Tensor) -> Tensor:
     return torch.gather(samples, 1, source.long())
 
 
+def fill(samples: Tensor, lengths: Tensor) -> Tensor:
+    """Short sounds repeated; a batch without any is spared the work."""
+    short = (lengths < samples.shape[1]).any()
+    if torch.compiler.is_exporting():
+        return torch.cond(short, tile, lambda samples, _: samples.clone(), (samples, lengths))
+    return tile(samples, lengths) if short else samples
+
+
 class KaldiFbank(nn.Module):
-    """Frame mean, pre-emphasis, window and DFT are linear, so they are the kernel of one strided convolution."""
+    """Pre-emphasis goes over the whole signal; a frame's mean is taken out of its spectrum, where it has one shape.
+
+    What stands before a frame's first sample has no effect: the window is 0 there (SPEC 1.2).
+    """
 
     def __init__(self, params: FbankParams = FbankParams()):
         super().__init__()
         self.params = params
-        self.register_buffer("dft", torch.from_numpy(_kaldi_kernel(params)).float()[:, None], persistent=False)
-        self.register_buffer("mel", torch.from_numpy(mel_weights(params)).float(), persistent=False)  # [M, bins]
+        self.spectrum = Spectrum(params, radix=16)
+        self.register_buffer("mel", self.spectrum.mel(), persistent=False)  # [M, bins, 1]
+        constant = torch.full((1, params.window), params.preemphasis - 1.0)  # a mean of 1, emphasised and taken away
+        self.register_buffer("mean_real", self.spectrum.parts(constant)[0], persistent=False)  # [1, bins, 1]
+        self.register_buffer("mean_imaginary", self.spectrum.parts(constant)[1], persistent=False)
 
     def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
         """Normalised network input, mean -5.081, std 4.4849.                              [B, 1024, 128]"""
@@ -94,80 +109,103 @@ class KaldiFbank(nn.Module):
 
     def unpadded(self, samples: Tensor, lengths: Tensor) -> Tensor:
         """Log-mel rows of the whole signal before padding and normalisation.              [B, frames, 128]"""
-        signal = silence_behind(samples, lengths)[:, None]  # [B, 1, T]
-        real, imaginary = F.conv1d(signal, self.dft, stride=self.params.hop).chunk(2, dim=1)  # [B, bins, frames]
-        energy = self.mel @ (real * real + imaginary * imaginary)  # [B, M, frames]
-        return energy.clamp_min(self.params.floor).log().transpose(1, 2)
-
-
-def _kaldi_kernel(p: FbankParams) -> np.ndarray:
-    eye = np.eye(p.window)
-    centred = eye - eye.mean(axis=0, keepdims=True)  # minus the frame's own mean
-    shifted = np.vstack([centred[:1], centred[:-1]])  # x[-1] := x[0]
-    windowed = hann(p.window)[:, None] * (centred - p.preemphasis * shifted)
-    angle = 2 * np.pi / p.fft * np.outer(np.arange(p.fft // 2), np.arange(p.window))
-    return np.vstack([np.cos(angle), -np.sin(angle)]) @ windowed  # [2 * bins, window]
+        p, signal = self.params, silence_behind(samples, lengths)  # [B, T]
+        real, imaginary = self.spectrum.parts(signal - p.preemphasis * F.pad(signal, (1, -1)))
+        mean = F.avg_pool1d(signal[:, None], p.window, p.hop)  # [B, 1, frames]
+        real, imaginary = real + mean * self.mean_real, imaginary + mean * self.mean_imaginary
+        energy = F.conv1d(real * real + imaginary * imaginary, self.mel)  # [B, M, frames]
+        return energy.clamp_min(p.floor).log().transpose(1, 2)
 
 
 class LogMel(nn.Module):
-    """Pre-emphasis, centred STFT and mel of the mn networks; a sound shorter than the row is repeated.
+    """Pre-emphasis, centred STFT and mel of the mn networks; a sound shorter than the row is repeated."""
 
-    The 1024-point DFT is split as 32 x 32 (Cooley-Tukey): sample 32 a + b, bin c + 32 d. Both stages are grouped
-    convolutions, six times less work than one dense kernel. Bins above the DFT's symmetry axis serve as their
-    mirror images, so c runs to 16 only.
-    """
-
-    RADIX = 32
+    BLOCK = 125  # frames; what they need between two steps stays in a core's cache
 
     def __init__(self, params: LogMelParams = LogMelParams()):
         super().__init__()
         self.params = params
-        stage1, stage2, bins = _split_dft(params, self.RADIX)
-        self.register_buffer("stage1", torch.from_numpy(stage1).float(), persistent=False)
-        self.register_buffer("stage2", torch.from_numpy(stage2).float(), persistent=False)
-        mel = torch.from_numpy(mel_weights(params)[:, bins % (params.fft // 2)] * (bins < params.fft // 2)).float()
-        self.register_buffer("mel", mel[:, :, None], persistent=False)  # [M, 17 * 30, 1]
+        self.spectrum = Spectrum(params, radix=32)
+        self.register_buffer("mel", self.spectrum.mel(), persistent=False)  # [M, bins, 1]
 
     def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
         """Network input, (log-mel + 4.5) / 5.                                             [B, 1, 128, 1000]"""
-        energy = F.conv1d(self.power(tile(samples, lengths)), self.mel)  # [B, M, frames]
-        return ((torch.log(energy + self.params.offset) + 4.5) / 5.0)[:, None]
-
-    def power(self, samples: Tensor) -> Tensor:
-        p, r = self.params, self.RADIX
+        p = self.params
+        samples = fill(samples, lengths)
         signal = samples[:, 1:] - p.preemphasis * samples[:, :-1]  # [B, T - 1]
         frames = 1 + signal.shape[1] // p.hop
         right = (frames - 1) * p.hop + p.window // 2 - signal.shape[1]
         signal = F.pad(signal[:, None], (p.window // 2, right), mode="reflect")[:, 0]
-        rows = signal.unflatten(1, (-1, r)).transpose(1, 2)  # [B, 32 b, rows]
-        x = F.conv1d(rows, self.stage1, stride=p.hop // r, groups=r)  # [B, 32 b * 17 c * 2, frames]
-        half = r // 2 + 1
-        x = x.unflatten(1, (r, half, 2)).transpose(1, 2).flatten(1, 3)  # [B, 17 c * 32 b * 2, frames]
-        x = F.conv1d(x, self.stage2, groups=half)  # [B, 17 c * 2 * 30 d, frames]
-        real, imaginary = x.unflatten(1, (half, 2, -1)).unbind(2)
-        return (real * real + imaginary * imaginary).flatten(1, 2)  # [B, 17 * 30, frames]
+        starts = range(0, frames * p.hop, self.BLOCK * p.hop)
+        margin = p.window - p.hop  # of a block's last frame beyond its hop
+        blocks = [signal[:, start : start + self.BLOCK * p.hop + margin] for start in starts]
+        return torch.cat([self.log_mel(block) for block in blocks], dim=-1)[:, None]
+
+    def log_mel(self, signal: Tensor) -> Tensor:
+        real, imaginary = self.spectrum.parts(signal)
+        energy = F.conv1d(real * real + imaginary * imaginary, self.mel)  # [B, M, frames]
+        return (torch.log(energy + self.params.offset) + 4.5) / 5.0
 
 
-def _split_dft(p: LogMelParams, radix: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Kernels of both stages, and the true bin of each output (bins >= fft/2 carry no mel weight)."""
-    half, rows = radix // 2 + 1, p.window // radix
-    if p.window % radix or p.hop % radix or radix * radix != p.fft:
-        raise ValueError(f"Expected window and hop in multiples of {radix} and a DFT of {radix**2}, got {p}")
-    top = math.ceil(p.high_hz * p.fft / p.sample_rate / radix)  # bins c + 32 d below the highest mel edge
-    d = np.concatenate([np.arange(top), np.arange(radix - top, radix)])  # the second half mirrors
-    a, b, c = np.arange(rows), np.arange(radix), np.arange(half)
-    window = hann(p.window).reshape(rows, radix)  # [a, b]
-    first = np.exp(-2j * np.pi * np.outer(c, a) / radix)[None] * window.T[:, None]  # [b, c, a]
-    stage1 = np.stack([first.real, first.imag], axis=2).reshape(radix * half * 2, 1, rows)
-    turn = np.exp(-2j * np.pi * (c[:, None, None] + radix * d[None, :, None]) * b / p.fft)  # [c, d, b]
-    real = np.stack([turn.real, -turn.imag], axis=-1)  # acts on (real, imaginary) of stage 1
-    imaginary = np.stack([turn.imag, turn.real], axis=-1)
-    stage2 = np.stack([real, imaginary], axis=1).reshape(half * 2 * len(d), radix * 2, 1)
-    bins = (c[:, None] + radix * d[None]).reshape(-1)
-    mirrored = np.where(bins > p.fft // 2, p.fft - bins, bins)
-    # c = 0 and c = 16 reach each bin twice: count it once.
-    twice = np.repeat(np.isin(c, (0, half - 1)), len(d)) & (bins > p.fft // 2)
-    return stage1, stage2, np.where(twice, p.fft // 2, mirrored)
+class Spectrum(nn.Module):
+    """The DFT of windowed frames, split as N = R x r (Cooley-Tukey): sample r a + b, bin c + R d.
+
+    Both stages are grouped convolutions, many times less work than one dense kernel. Bins above the DFT's symmetry
+    axis serve as their mirror images, so c runs to R / 2 only; bins above the highest mel edge are left out.
+    """
+
+    def __init__(self, params: FbankParams | LogMelParams, radix: int):
+        super().__init__()
+        p, large = params, params.fft // radix  # R
+        if p.window % radix or p.hop % radix or large * radix != p.fft:
+            raise ValueError(f"Expected window, hop and DFT in multiples of {radix}, got {p}")
+        top = math.ceil(p.high_hz * p.fft / p.sample_rate / large)  # bins c + R d below the highest mel edge
+        c, d = np.arange(large // 2 + 1), np.union1d(np.arange(top), np.arange(radix - top, radix))  # half of d mirrors
+        self.params, self.radix, self.half = p, radix, len(c)
+        self.bins = _true_bins(c, d, p.fft)
+        real, imaginary = _stage2(c, d, radix, p.fft)
+        for name, kernel in (("stage1", _stage1(c, radix, p)), ("real", real), ("imaginary", imaginary)):
+            self.register_buffer(name, torch.from_numpy(kernel).float(), persistent=False)
+
+    def parts(self, signal: Tensor) -> tuple[Tensor, Tensor]:
+        """Real and imaginary, bins in the order of `bins`.                                2 x [B, bins, frames]"""
+        r = self.radix
+        rows = signal[:, : signal.shape[1] // r * r].unflatten(1, (-1, r))  # the rest is in no frame
+        rows = rows.transpose(1, 2)  # [B, r b, rows]
+        x = F.conv1d(rows, self.stage1, stride=self.params.hop // r, groups=r)  # [B, b * c * 2, frames]
+        x = x.unflatten(1, (r, self.half, 2)).transpose(1, 2).flatten(1, 3)  # [B, c * b * 2, frames]
+        return F.conv1d(x, self.real, groups=self.half), F.conv1d(x, self.imaginary, groups=self.half)
+
+    def mel(self) -> Tensor:
+        """Mel weights in the order of `bins`, as a kernel.                                [M, bins, 1]"""
+        nyquist = self.params.fft // 2
+        weights = mel_weights(self.params)[:, self.bins % nyquist] * (self.bins < nyquist)
+        return torch.from_numpy(weights).float()[:, :, None]
+
+
+def _stage1(c: np.ndarray, radix: int, p: FbankParams | LogMelParams) -> np.ndarray:
+    """Window and DFT over a, for each b; real and imaginary in turn.                     [b * c * 2, 1, a]"""
+    window = hann(p.window).reshape(-1, radix)  # [a, b]
+    turn = np.exp(-2j * np.pi * np.outer(c, np.arange(len(window))) * radix / p.fft)  # [c, a]
+    kernel = turn[None] * window.T[:, None]  # [b, c, a]
+    return np.stack([kernel.real, kernel.imag], axis=2).reshape(-1, 1, len(window))
+
+
+def _stage2(c: np.ndarray, d: np.ndarray, radix: int, fft: int) -> tuple[np.ndarray, np.ndarray]:
+    """DFT over b, for each c, acting on real and imaginary in turn.                       2 x [c * d, b * 2, 1]"""
+    k = c[:, None, None] + (fft // radix) * d[None, :, None]
+    turn = np.exp(-2j * np.pi * k * np.arange(radix) / fft)  # [c, d, b]
+    real, imaginary = np.stack([turn.real, -turn.imag], axis=-1), np.stack([turn.imag, turn.real], axis=-1)
+    return real.reshape(-1, 2 * radix, 1), imaginary.reshape(-1, 2 * radix, 1)
+
+
+def _true_bins(c: np.ndarray, d: np.ndarray, fft: int) -> np.ndarray:
+    """Of each output of stage 2; what has no mel weight counts as the Nyquist bin.        [c * d]"""
+    large = 2 * (len(c) - 1)
+    bins = (c[:, None] + large * d[None]).reshape(-1)
+    # c = 0 and c = R / 2 reach each bin twice: count it once.
+    twice = np.repeat(np.isin(c, (0, large // 2)), len(d)) & (bins > fft // 2)
+    return np.where(twice, fft // 2, np.minimum(bins, fft - bins))
 
 
 class Pixels(nn.Module):

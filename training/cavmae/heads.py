@@ -60,64 +60,82 @@ class Dual:
         s = self.value.softmax(dim=-1)
         return Dual(s, s * (self.tangent - (s * self.tangent).sum(dim=-1, keepdim=True)))
 
-    def clipped_root(self) -> "Dual":
-        root = self.value.clamp_min(CLIP).sqrt()
-        return Dual(root, torch.where(self.value > CLIP, 0.5 / root, 0.0) * self.tangent)
+    def clipped_power(self, exponent: float) -> "Dual":
+        clipped = self.value.clamp_min(CLIP)
+        slope = torch.where(self.value > CLIP, exponent * clipped ** (exponent - 1), 0.0)
+        return Dual(clipped**exponent, slope * self.tangent)
 
 
 class Bridge(nn.Module):
-    """Scores of 527 classes -> a direction in 256: root, minus the mean root, unit length, fixed PCA, unit length."""
+    """Scores of 527 classes -> a direction in 256.
 
-    def __init__(self, mean: Tensor, basis: Tensor):
+    A power of the scores, minus its mean, each class weighed by how little it varies, unit length, fixed PCA, unit
+    length.
+    """
+
+    def __init__(self, power: float, mean: Tensor, weight: Tensor, basis: Tensor):
         super().__init__()
+        self.power = power
         self.register_buffer("mean", mean)  # [527]
+        self.register_buffer("weight", weight)  # [527]
         self.register_buffer("basis", basis)  # [527, D]
 
     def forward(self, scores: Dual) -> Dual:
-        return scores.clipped_root().shift(-self.mean).normalize().matmul(self.basis).normalize()
+        centred = scores.clipped_power(self.power).shift(-self.mean)
+        return centred.scale(self.weight).normalize().matmul(self.basis).normalize()
+
+    def project(self, scores: Tensor) -> Tensor:
+        """The same without tangents.                                                     [n, 527] -> [n, D]"""
+        centred = (scores.clamp_min(CLIP) ** self.power - self.mean) * self.weight
+        return F.normalize(F.normalize(centred, dim=-1) @ self.basis, dim=-1)
 
 
 class Residual(nn.Module):
     """Standardised pool -> hidden -> a small step beside the bridge's direction."""
 
-    def __init__(self, mean: Tensor, std: Tensor, hidden: int, dim: int):
+    def __init__(self, mean: Tensor, std: Tensor, hidden: int, dim: int, dropout: float = 0.0):
         super().__init__()
         self.register_buffer("mean", mean)  # [C]
         self.register_buffer("scale", 1.0 / std)
-        self.fc1, self.fc2, self.dropout = nn.Linear(len(mean), hidden), nn.Linear(hidden, dim), nn.Dropout(0.2)
+        self.fc1, self.fc2, self.dropout = nn.Linear(len(mean), hidden), nn.Linear(hidden, dim), nn.Dropout(dropout)
         nn.init.normal_(self.fc2.weight, std=1e-3)
         nn.init.zeros_(self.fc2.bias)
+
+    def zero_(self) -> "Residual":
+        """In place: no step at all."""
+        nn.init.zeros_(self.fc2.weight)
+        return self
 
     def forward(self, pool: Dual) -> Dual:
         return pool.shift(-self.mean).scale(self.scale).linear(self.fc1).gelu().linear(self.fc2)
 
-    def train_step(self, pool: Tensor) -> Tensor:
-        """The same with dropout, without tangents.                                       [B, D]"""
+    def plain(self, pool: Tensor) -> Tensor:
+        """The same without tangents; with dropout in training.                           [B, D]"""
         x = self.dropout((pool - self.mean) * self.scale)
         return self.fc2(self.dropout(F.gelu(self.fc1(x))))
 
 
-def merge(residuals: list[Residual]) -> Residual:
-    """The mean of several residuals as one wider one."""
+def merge(residuals: list[Residual], share: float = 1.0) -> Residual:
+    """`share` of the mean of several residuals as one wider one."""
     first, count = residuals[0], len(residuals)
     hidden, dim = sum(r.fc1.out_features for r in residuals), first.fc2.out_features
     merged = Residual(first.mean, 1.0 / first.scale, hidden, dim)
     with torch.no_grad():
         merged.fc1.weight.copy_(torch.cat([r.fc1.weight for r in residuals]))
         merged.fc1.bias.copy_(torch.cat([r.fc1.bias for r in residuals]))
-        merged.fc2.weight.copy_(torch.cat([r.fc2.weight for r in residuals], dim=1) / count)
-        merged.fc2.bias.copy_(torch.stack([r.fc2.bias for r in residuals]).mean(dim=0))
+        merged.fc2.weight.copy_(torch.cat([r.fc2.weight for r in residuals], dim=1) * (share / count))
+        merged.fc2.bias.copy_(share * torch.stack([r.fc2.bias for r in residuals]).mean(dim=0))
     return merged
 
 
 class Head(nn.Module):
-    """Pool -> un-normalised embedding, class logits; `scores` is what the two modalities differ in."""
+    """Tokens of a stem -> embedding, tokens, class logits, pool; `scores` is what the two modalities differ in."""
 
     def __init__(self, classifier: nn.Module, bridge: Bridge, residual: Residual | None):
         super().__init__()
         self.classifier, self.bridge, self.residual = classifier, bridge, residual
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # [B, N, C]
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # [B, N, C]
         mean = tokens.mean(dim=1, keepdim=True)
         pool = Dual(mean, tokens - mean)
         scores, logits = self.scores(pool)
@@ -125,7 +143,7 @@ class Head(nn.Module):
         if self.residual is not None:
             out = out.plus(self.residual(pool))
         embedding = F.normalize(out.value[:, 0], dim=-1)  # [B, D]
-        return embedding, out.value + out.tangent, logits[:, 0]  # tokens [B, N, D], logits [B, 527]
+        return embedding, out.value + out.tangent, logits[:, 0], mean[:, 0]  # [B, N, D], [B, 527], [B, C]
 
     def scores(self, pool: Dual) -> tuple[Dual, Tensor]:
         raise NotImplementedError

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import CavMaeConfig
-from .frontend import KaldiFbank, LogMel, imagenet_pixels, lite_pixels
+from .distributed import gather_rows, rank
+from .frontend import FbankParams, KaldiFbank, LogMel, imagenet_pixels, lite_pixels
+from .randomness import RowRandom
 from .stems import EfficientNetLite, Mn04, PatchEmbed
 
 # --- tokens -----------------------------------------------------------------------------------------------------------
@@ -82,23 +84,29 @@ class Mask:
     restore: Tensor  # [B, N]
     hidden: Tensor  # [B, N] 1 where masked
 
+    def to(self, device: torch.device) -> "Mask":
+        return Mask(self.keep.to(device), self.restore.to(device), self.hidden.to(device))
 
-def draw_mask(batch: int, grid: tuple[int, int], ratio: float, mode: str = "unstructured", device=None) -> Mask:
+
+def draw_mask(random: RowRandom, grid: tuple[int, int], ratio: float, mode: str = "unstructured") -> Mask:
     """Keeps int(N * (1 - ratio)) tokens; structured modes hide whole columns (time) and rows (freq) first."""
     rows, columns = grid
-    noise = torch.rand(batch, rows, columns, device=device)
-    if mode not in ("unstructured", "time", "freq", "tf"):
-        raise ValueError(f"Expected unstructured, time, freq or tf, got {mode!r}")
+    noise = random.uniform(rows, columns)  # [B, rows, columns]
     share = 0.7 * ratio if mode == "tf" else ratio
+    lines = torch.zeros_like(noise, dtype=torch.bool)
     if mode in ("time", "tf"):
-        chosen = torch.rand(batch, columns, device=device).argsort(1)[:, : int(columns * share)]
-        noise.scatter_(2, chosen[:, None].expand(-1, rows, -1), 1.1)
+        lines |= _smallest(random.uniform(columns), int(columns * share))[:, None]
     if mode in ("freq", "tf"):
-        chosen = torch.rand(batch, rows, device=device).argsort(1)[:, : int(rows * share)]
-        noise.scatter_(1, chosen[:, :, None].expand(-1, -1, columns), 1.1)
-    order = noise.flatten(1).argsort(1)  # visible ones first
-    restore, kept = order.argsort(1), int(rows * columns * (1 - ratio))
+        lines |= _smallest(random.uniform(rows), int(rows * share))[:, :, None]
+    order = (noise + lines).flatten(1).argsort(dim=1, stable=True)  # visible ones first, whole lines last
+    restore, kept = order.argsort(dim=1), int(rows * columns * (1 - ratio))
     return Mask(order[:, :kept], restore, (restore >= kept).float())
+
+
+def _smallest(noise: Tensor, count: int) -> Tensor:
+    """True at the `count` smallest of each row."""
+    chosen = noise.argsort(dim=1, stable=True)[:, :count]
+    return torch.zeros_like(noise, dtype=torch.bool).scatter_(1, chosen, True)
 
 
 def visible(tokens: Tensor, mask: Mask) -> Tensor:
@@ -114,6 +122,17 @@ class Losses:
     mae_audio: Tensor
     mae_visual: Tensor
     contrast: Tensor
+    pooled: tuple[Tensor, Tensor] | None  # audio and visual [B, D] as the contrast compares them; None without it
+
+
+@dataclass(frozen=True)
+class View:
+    """What the towers made of the visible tokens of both modalities."""
+
+    audio: Tensor  # [B, kept, D]
+    visual: Tensor
+    mask_a: Mask
+    mask_v: Mask
 
 
 class CavMae(nn.Module):
@@ -128,26 +147,31 @@ class CavMae(nn.Module):
         self.bring_a, self.bring_v = _bring(audio.width, c.dim), _bring(visual.width, c.dim)
         self.modality_a = nn.Parameter(0.02 * torch.randn(1, 1, c.dim))
         self.modality_v = nn.Parameter(0.02 * torch.randn(1, 1, c.dim))
-        self.register_buffer("pos_embed_a", sincos_table(*self.grid_a, c.dim))
-        self.register_buffer("pos_embed_v", sincos_table(*self.grid_v, c.dim))
+        self.pos_embed_a = _fixed(sincos_table(*self.grid_a, c.dim))
+        self.pos_embed_v = _fixed(sincos_table(*self.grid_v, c.dim))
 
         self.blocks_a = nn.ModuleList(Block(c.dim, c.heads, c.mlp_ratio) for _ in range(c.tower_depth))
         self.blocks_v = nn.ModuleList(Block(c.dim, c.heads, c.mlp_ratio) for _ in range(c.tower_depth))
         self.blocks_u = nn.ModuleList(Block(c.dim, c.heads, c.mlp_ratio, joint=True) for _ in range(c.joint_depth))
         self.norm, self.norm_a, self.norm_v = nn.LayerNorm(c.dim), nn.LayerNorm(c.dim), nn.LayerNorm(c.dim)
 
+        if c.decoder_depth:
+            self._add_decoder(c)
+        if c.classes:
+            self.mlp_head = nn.Sequential(nn.LayerNorm(c.dim), nn.Linear(c.dim, c.classes))
+        self.apply(_initialise)
+
+    def _add_decoder(self, c: CavMaeConfig) -> None:
         d = c.decoder_dim
         self.decoder_embed, self.mask_token = nn.Linear(c.dim, d), nn.Parameter(0.02 * torch.randn(1, 1, d))
         self.decoder_modality_a = nn.Parameter(0.02 * torch.randn(1, 1, d))
         self.decoder_modality_v = nn.Parameter(0.02 * torch.randn(1, 1, d))
-        self.register_buffer("decoder_pos_embed_a", sincos_table(*self.grid_a, d))
-        self.register_buffer("decoder_pos_embed_v", sincos_table(*self.grid_v, d))
+        self.decoder_pos_embed_a = _fixed(sincos_table(*self.grid_a, d))
+        self.decoder_pos_embed_v = _fixed(sincos_table(*self.grid_v, d))
         self.decoder_blocks = nn.ModuleList(Block(d, c.decoder_heads, c.mlp_ratio) for _ in range(c.decoder_depth))
         self.decoder_norm = nn.LayerNorm(d)
         self.decoder_pred_a = nn.Linear(d, c.frames * c.mel_bins // (self.grid_a[0] * self.grid_a[1]))
         self.decoder_pred_v = nn.Linear(d, 3 * c.image**2 // (self.grid_v[0] * self.grid_v[1]))
-        if c.classes:
-            self.mlp_head = nn.Sequential(nn.LayerNorm(c.dim), nn.Linear(c.dim, c.classes))
 
     # tokens
 
@@ -173,7 +197,7 @@ class CavMae(nn.Module):
     def shared(self, x: Tensor, stream: str = "") -> Tensor:
         for block in self.blocks_u:
             x = block(x, stream)
-        return {"": self.norm, "a": self.norm_a, "v": self.norm_v}[stream](x)
+        return getattr(self, f"norm_{stream}" if stream else "norm")(x)
 
     def encode_audio(self, fbank: Tensor) -> tuple[Tensor, Tensor]:
         """Normed tokens and what leaves the tower, all tokens seen.                       2 x [B, N, D]"""
@@ -191,24 +215,41 @@ class CavMae(nn.Module):
     def classify(self, tokens: Tensor) -> Tensor:
         return self.mlp_head(tokens.mean(dim=1))  # [B, C], before the sigmoid
 
+    def classify_missing(self, tower: Tensor, stream: str) -> Tensor:
+        """A jointly tuned head on one modality alone: the mean of what the joint norms and its own norms give."""
+        return self.mlp_head((self.shared(tower).mean(dim=1) + self.shared(tower, stream).mean(dim=1)) / 2)
+
     # pretraining
 
-    def forward(self, fbank: Tensor, image: Tensor) -> Losses:
-        c, batch = self.config, len(fbank)
-        mask_a = draw_mask(batch, self.grid_a, c.mask_ratio, c.audio_mask, fbank.device)
-        mask_v = draw_mask(batch, self.grid_v, c.mask_ratio, device=image.device)
-        a = self.tower_a(visible(self.tokens_a(fbank), mask_a))  # [B, kept, D]
-        v = self.tower_v(visible(self.tokens_v(image), mask_v))
-        zero = a.new_zeros(())
+    def forward(self, fbank: Tensor, image: Tensor, random: RowRandom) -> Losses:
+        """Reconstruction of what is masked, and contrast on the same view or, where it has a ratio, on its own."""
+        c, zero = self.config, fbank.new_zeros(())
+        tokens = self.tokens_a(fbank), self.tokens_v(image)
+        own_view = c.contrast_mask_ratio is not None
         mae_a = mae_v = contrast = zero
+        view = pooled = None
+        if c.mae_weight or not own_view:
+            view = self.view(*tokens, random, c.mask_ratio, c.audio_mask)
         if c.mae_weight:
-            predicted_a, predicted_v = self.decode(self.encode_joint(a, v), mask_a, mask_v)
-            mae_a = mae_loss(predicted_a, self.target_a(fbank), mask_a, c.norm_pix)
-            mae_v = mae_loss(predicted_v, patches(image, self.grid_v), mask_v, c.norm_pix)
+            mae_a, mae_v = self.reconstruct(view, fbank, image)
         if c.contrast_weight:
-            pooled_a, pooled_v = self.shared(a, "a").mean(dim=1), self.shared(v, "v").mean(dim=1)
-            contrast = contrastive_loss(pooled_a, pooled_v, c.temperature, c.bidirectional)
-        return Losses(c.mae_weight * (mae_a + mae_v) + c.contrast_weight * contrast, mae_a, mae_v, contrast)
+            pooled = self.pool(self.view(*tokens, random, c.contrast_mask_ratio) if own_view else view)
+            contrast = contrastive_loss(*pooled, c.temperature, c.bidirectional)
+        return Losses(c.mae_weight * (mae_a + mae_v) + c.contrast_weight * contrast, mae_a, mae_v, contrast, pooled)
+
+    def view(self, tokens_a: Tensor, tokens_v: Tensor, random: RowRandom, ratio: float, mode="unstructured") -> View:
+        mask_a = draw_mask(random, self.grid_a, ratio, mode).to(tokens_a.device)
+        mask_v = draw_mask(random, self.grid_v, ratio).to(tokens_v.device)
+        audio, visual = self.tower_a(visible(tokens_a, mask_a)), self.tower_v(visible(tokens_v, mask_v))
+        return View(audio, visual, mask_a, mask_v)
+
+    def reconstruct(self, view: View, fbank: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        predicted_a, predicted_v = self.decode(self.encode_joint(view.audio, view.visual), view.mask_a, view.mask_v)
+        mae_a = mae_loss(predicted_a, self.target_a(fbank), view.mask_a, self.config.norm_pix)
+        return mae_a, mae_loss(predicted_v, patches(image, self.grid_v), view.mask_v, self.config.norm_pix)
+
+    def pool(self, view: View) -> tuple[Tensor, Tensor]:
+        return self.shared(view.audio, "a").mean(dim=1), self.shared(view.visual, "v").mean(dim=1)  # 2 x [B, D]
 
     def target_a(self, fbank: Tensor) -> Tensor:
         return patches(fbank.transpose(1, 2)[:, None], self.grid_a)  # [B, N, p * q], p = mel, q = time
@@ -229,6 +270,21 @@ class CavMae(nn.Module):
         missing = mask.restore.shape[1] - x.shape[1]
         full = torch.cat([x, self.mask_token.expand(len(x), missing, -1)], dim=1)
         return full.gather(1, mask.restore[:, :, None].expand(-1, -1, x.shape[2]))  # [B, N, d]
+
+
+def _initialise(module: nn.Module) -> None:
+    """Linear maps, patch embeddings among them, as ViT and MAE start them; published stems bring their own numbers."""
+    if isinstance(module, PatchEmbed):
+        module = module.proj
+    elif not isinstance(module, nn.Linear):
+        return
+    nn.init.xavier_uniform_(module.weight.flatten(1))
+    nn.init.zeros_(module.bias)
+
+
+def _fixed(table: Tensor) -> nn.Parameter:
+    """Saved with the weights, as the published ones are; only fine-tuning learns it."""
+    return nn.Parameter(table, requires_grad=False)
 
 
 def _audio_stem(c: CavMaeConfig) -> nn.Module:
@@ -273,18 +329,24 @@ def mae_loss(predicted: Tensor, target: Tensor, mask: Mask, norm_pix: bool) -> T
 
 
 def contrastive_loss(audio: Tensor, visual: Tensor, temperature: float, bidirectional: bool) -> Tensor:
-    """InfoNCE: each picture against all sounds, and the other way too where asked.    [B, D], [B, D]"""
-    similarity = F.normalize(visual, dim=-1) @ F.normalize(audio, dim=-1).T / temperature
-    own = torch.arange(len(similarity), device=similarity.device)
-    loss = F.cross_entropy(similarity, own)
-    return (loss + F.cross_entropy(similarity.T, own)) / 2 if bidirectional else loss
+    """InfoNCE: each picture against the sounds of all ranks, and the other way too where asked.  [B, D], [B, D]"""
+    audio, visual = F.normalize(audio.float(), dim=-1), F.normalize(visual.float(), dim=-1)
+    loss = _info_nce(visual, audio, temperature)
+    return (loss + _info_nce(audio, visual, temperature)) / 2 if bidirectional else loss
 
 
-# --- front ends and what is exported ----------------------------------------------------------------------------------
+def _info_nce(anchors: Tensor, others: Tensor, temperature: float) -> Tensor:
+    with torch.autocast(anchors.device.type, enabled=False):  # cosines over 0.05 need more digits than bfloat16 has
+        similarity = anchors @ gather_rows(others).T / temperature  # [B, ranks * B]
+    own = rank() * len(anchors) + torch.arange(len(anchors), device=anchors.device)
+    return F.cross_entropy(similarity, own)
+
+
+# --- front ends -------------------------------------------------------------------------------------------------------
 
 
 def audio_frontend(config: CavMaeConfig) -> nn.Module:
-    return PaddedLogMel(config.frames) if config.audio_stem == "mn04" else KaldiFbank()
+    return PaddedLogMel(config.frames) if config.audio_stem == "mn04" else KaldiFbank(FbankParams(frames=config.frames))
 
 
 def visual_frontend(config: CavMaeConfig) -> nn.Module:
@@ -301,53 +363,3 @@ class PaddedLogMel(nn.Module):
     def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
         mel = self.mel(samples, lengths)[:, 0].transpose(1, 2)  # [B, 1000, 128]
         return F.pad(mel, (0, 0, 0, self.frames - mel.shape[1]))
-
-
-class AudioEncoder(nn.Module):
-    """samples [B, T], lengths [B] -> embedding [B, D], tokens [B, N, D], where asked logits [B, C], tower [B, N, D]."""
-
-    def __init__(self, model: CavMae, tags: bool = False, tower: bool = False):
-        super().__init__()
-        self.frontend, self.model, self.tags, self.tower = audio_frontend(model.config), model, tags, tower
-
-    def forward(self, samples: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        return _results(self, *self.model.encode_audio(self.frontend(samples, lengths)))
-
-
-class VisualEncoder(nn.Module):
-    """frames uint8 [B, H, W, 3] -> the same."""
-
-    def __init__(self, model: CavMae, tags: bool = False, tower: bool = False):
-        super().__init__()
-        self.frontend, self.model, self.tags, self.tower = visual_frontend(model.config), model, tags, tower
-
-    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        return _results(self, *self.model.encode_visual(self.frontend(frames)))
-
-
-class JointTagger(nn.Module):
-    """What leaves both towers -> logits [B, C]."""
-
-    def __init__(self, model: CavMae):
-        super().__init__()
-        self.model = model
-
-    def forward(self, audio_tower: Tensor, visual_tower: Tensor) -> Tensor:
-        return self.model.classify(self.model.encode_joint(audio_tower, visual_tower))
-
-
-def _results(encoder: AudioEncoder | VisualEncoder, tokens: Tensor, tower: Tensor) -> tuple[Tensor, ...]:
-    embedding = F.normalize(tokens.mean(dim=1), dim=-1)
-    logits = (encoder.model.classify(tokens),) if encoder.tags else ()
-    return (embedding, tokens, *logits, *((tower,) if encoder.tower else ()))
-
-
-def load_published(model: CavMae, state: dict[str, Tensor]) -> None:
-    """Weights as their authors publish them: `module.` prefix off, unused norms dropped, anything else must fit."""
-    state = {name.removeprefix("module."): value for name, value in state.items()}
-    joint = tuple(f"blocks_u.{i}." for i in range(model.config.joint_depth))
-    dead = [n for n in state if ("norm1_" in n or "norm2_" in n) and not n.startswith(joint)]
-    missing, unexpected = model.load_state_dict({n: v for n, v in state.items() if n not in dead}, strict=False)
-    lacking = [n for n in missing if not n.startswith(("decoder_", "mask_token", "mlp_head"))]
-    if lacking or unexpected:
-        raise ValueError(f"Expected the published layout, missing {lacking}, unexpected {unexpected}")

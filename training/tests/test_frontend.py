@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from cavmae.export import Graph, export_graph, open_graph
 from cavmae.frontend import FbankParams, KaldiFbank, LogMel, LogMelParams, hann, imagenet_pixels, mel_weights, tile
+from cavmae.graph import Graph, export_graph, open_graph
 
 
 def kaldi_oracle(x: np.ndarray) -> np.ndarray:
@@ -50,6 +50,23 @@ def test_kaldi_fbank_agrees_with_the_oracle():
     difference = np.abs(actual - kaldi_oracle(x))
     assert difference.max() < 2e-3 and difference.mean() < 2e-5
     assert np.allclose(actual[:, 3], -15.942385)  # no FFT bin falls into band 3
+
+
+def test_a_length_that_fills_no_row_is_heard_to_its_last_frame():
+    x = torch.from_numpy(synthetic(0.5, 16_000))[None]  # 8000 samples
+    longer = torch.cat([x, torch.ones(1, 7)], dim=1)
+
+    rows = [KaldiFbank().unpadded(signal, torch.tensor([signal.shape[1]])) for signal in (x, longer)]
+
+    assert rows[0].shape == rows[1].shape and torch.allclose(*rows, atol=1e-4)
+
+
+def test_kaldi_fbank_takes_out_the_mean_of_each_frame():
+    x = torch.from_numpy(synthetic(0.5, 16_000))[None]
+
+    quiet, shifted = (KaldiFbank().unpadded(signal, torch.tensor([8_000])) for signal in (x, x + 0.5))
+
+    assert (quiet - shifted).abs().max() < 5e-3
 
 
 def test_kaldi_fbank_pads_with_zero_before_normalising_and_is_deaf_behind_lengths():

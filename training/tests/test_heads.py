@@ -7,7 +7,7 @@ from cavmae.heads import AudioHead, Bridge, Dual, Residual, VisualHead, merge
 
 def heads() -> list[tuple[nn.Module, int]]:
     def bridge() -> Bridge:
-        return Bridge(0.1 * torch.rand(20), torch.linalg.qr(torch.randn(20, 8))[0])
+        return Bridge(0.6, 0.1 * torch.rand(20), 1 + torch.rand(20), torch.linalg.qr(torch.randn(20, 8))[0])
 
     def residual(width: int) -> Residual:
         made = Residual(torch.randn(width), 1 + torch.rand(width), 16, 8)
@@ -38,7 +38,7 @@ def test_tokens_are_the_jacobian_of_the_head():
 
 def test_the_mean_of_the_tokens_is_the_embedding_before_its_norm():
     for head, width in heads():
-        embedding, tokens, _ = head(torch.randn(3, 5, width))
+        embedding, tokens, _, _ = head(torch.randn(3, 5, width))
 
         assert torch.allclose(F.normalize(tokens.mean(1), dim=-1), embedding, atol=1e-5)
 
@@ -48,6 +48,15 @@ def test_merged_residuals_are_their_mean():
     residuals = [Residual(mean, std, 5, 4).eval() for _ in range(3)]
     pool = torch.randn(2, 6)
 
-    expected = torch.stack([r.train_step(pool) for r in residuals]).mean(0)
+    expected = torch.stack([r.plain(pool) for r in residuals]).mean(0)
 
-    assert torch.allclose(merge(residuals).eval().train_step(pool), expected, atol=1e-6)
+    assert torch.allclose(merge(residuals).eval().plain(pool), expected, atol=1e-6)
+    assert torch.allclose(merge(residuals, 0.5).eval().plain(pool), 0.5 * expected, atol=1e-6)
+
+
+def test_projecting_scores_is_the_bridge_without_tangents():
+    for head, _ in heads():
+        scores = torch.rand(5, 20)
+        carried = head.bridge(Dual(scores[:, None], torch.zeros(5, 1, 20))).value[:, 0]
+
+        assert torch.allclose(head.bridge.project(scores), carried, atol=1e-6)

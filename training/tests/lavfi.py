@@ -1,0 +1,28 @@
+"""Small media files by ffmpeg."""
+
+import subprocess
+from pathlib import Path
+
+
+def make(path: Path, *inputs: str, options: tuple[str, ...] = ()) -> Path:
+    """A file of lavfi sources."""
+    sources = [word for source in inputs for word in ("-f", "lavfi", "-i", source)]
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *sources, *options, str(path)], check=True, timeout=60)
+    return path
+
+
+def brightening(seconds: float) -> str:
+    """A slope from left to right whose mean luma rises by 20 a second, from 30."""
+    return f"color=black:s=64x48:r=10:d={seconds},format=yuv420p,geq=lum='30+20*T+(X-31.5)/2':cb=128:cr=128"
+
+
+def tone(seconds: float, rate: int = 16000) -> str:
+    return f"sine=440:sample_rate={rate}:duration={seconds}"
+
+
+def noise(seconds: float) -> str:
+    return f"anoisesrc=duration={seconds}:sample_rate=16000:seed=1"
+
+
+def silence(seconds: float) -> str:
+    return f"anullsrc=r=16000:cl=mono:d={seconds}"
