@@ -1,6 +1,7 @@
 """A bundle opened in onnxruntime, so that what is measured is what is served."""
 
 import functools
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -86,8 +87,10 @@ class Encoder:
                 raise ValueError(f"Expected one of the bundle's graphs, {', '.join(graphs)}, got {graph}")
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = self.threads
-            path = self.folder / graphs[graph]["file"]
-            self._sessions[graph] = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+            model = (self.folder / graphs[graph]["file"]).read_bytes()
+            if hashlib.sha256(model).hexdigest() != graphs[graph]["sha256"]:
+                raise ValueError(f"Expected the {graph} graph that bundle.json names, got another in {self.folder}")
+            self._sessions[graph] = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
         return self._sessions[graph]
 
 

@@ -1,9 +1,9 @@
 """The commands on real files, through a bundle whose weights were drawn by lot: it tells pitches apart already."""
 
-import dataclasses
 import io
 import json
 import re
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -16,31 +16,19 @@ from PIL import Image
 from cavmae.__main__ import main
 from cavmae.bundle import Encoder
 from cavmae.clips import list_csv
-from cavmae.export_cavmae import write_model
 from cavmae.labelled import columns_of, shard_samples
-from cavmae.model import CavMae, audio_frontend, visual_frontend
+from cavmae.model import audio_frontend, visual_frontend
 from cavmae.prepare import PrepareOptions, prepare
 from cavmae.probe import PENALTIES, best_penalty, logistic_regression, predict
 from cavmae.retrieval import ConceptRetrieval, Retrieval
 from cavmae.tagging import Tagging, softmax, tag, votes
 
+from .conftest import REPOSITORY
 from .lavfi import brightening, make
-from .synthetic import MICRO
+from .tiny_bundle import tiny_model
 
-LABELS = [{"index": 0, "mid": "/m/09x0r", "name": "Speech"}, {"index": 1, "mid": "/m/0bt9lr", "name": "Dog"}]
-
-
-@pytest.fixture(scope="module")
-def model() -> CavMae:
-    torch.manual_seed(0)
-    return CavMae(dataclasses.replace(MICRO, classes=len(LABELS))).eval()
-
-
-@pytest.fixture(scope="module")
-def bundle(model, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "micro"
-    write_model(model, folder, mode="joint", labels=LABELS)
-    return folder
+BUNDLE = REPOSITORY / "test" / "fixtures" / "tiny-cavmae"
+LABELS = [{"mid": "/m/09x0r", "name": "Speech"}, {"mid": "/m/01h8n0", "name": "Conversation"}]  # its first and last
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +41,12 @@ def clips(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shards(bundle, clips, tmp_path_factory) -> Path:
-    """The clips with AudioSet's labels: speech and dog in turn."""
+def shards(clips, tmp_path_factory) -> Path:
+    """The clips with AudioSet's labels: speech and conversation in turn."""
     folder = tmp_path_factory.mktemp("prepared")
-    rows = [f'clip{number}, 0.000, 1.280, "{LABELS[number % 2]["mid"]}"' for number in range(4)]
+    rows = [f'clip{number}, 0.000, 0.975, "{LABELS[number % 2]["mid"]}"' for number in range(4)]
     (folder / "segments.csv").write_text("\n".join(["# YTID, start_seconds, end_seconds, positive_labels", *rows]))
-    prepare(list_csv(folder / "segments.csv", clips), Encoder(bundle).shape, folder, PrepareOptions(workers=1))
+    prepare(list_csv(folder / "segments.csv", clips), Encoder(BUNDLE).shape, folder, PrepareOptions(workers=1))
     return folder
 
 
@@ -142,14 +130,14 @@ def test_a_concept_without_a_partner_is_left_out():
     assert result.precision == {"sound→picture": {"a": 1.0}, "picture→sound": {"a": 0.5}}
 
 
-def test_retrieval_writes_a_report_with_its_pictures(bundle, clips, pack, tmp_path, capsys):
+def test_retrieval_writes_a_report_with_its_pictures(clips, pack, tmp_path, capsys):
     report = tmp_path / "deeper" / "report.md"
 
-    main(["evaluate", "retrieval", f"--bundle={bundle}", f"--clips={clips}", f"--pack={pack}", f"--report={report}"])
+    main(["evaluate", "retrieval", f"--bundle={BUNDLE}", f"--clips={clips}", f"--pack={pack}", f"--report={report}"])
 
     out, text = capsys.readouterr().out, report.read_text()
     assert "| R@1 sound→picture [%] |" in out and "clips0, 4 of 5 clips" in out
-    assert json.loads((bundle / "bundle.json").read_text())["fingerprint"] in text and f"--clips={clips}" in text
+    assert json.loads((BUNDLE / "bundle.json").read_text())["fingerprint"] in text and f"--clips={clips}" in text
     named = re.findall(r"\((.*?\.png)\)", text)
     assert len(named) == 4 and all(Image.open(report.with_name(name)).size[0] > 500 for name in named)
 
@@ -204,38 +192,34 @@ def test_labels_meet_by_mid_or_else_by_name():
     assert columns_of(theirs, ours).tolist() == [1, 0, -1]
 
 
-def test_every_mode_of_a_joint_bundle_says_what_the_model_says(model, bundle, shards):
-    encoder = Encoder(bundle)
+def test_every_mode_of_a_joint_bundle_says_what_the_model_says(shards):
+    encoder = Encoder(BUNDLE)
     taggings = {t.name: t for t in tag(encoder, shard_samples(encoder, shards, None, 0.05))}
 
     sample = next(iter(shard_samples(encoder, shards, None, 0.05).samples))
-    length = torch.tensor([len(sample.sound)])
+    searcher, tagger = tiny_model(0), tiny_model(1)
     with torch.no_grad():
-        sound = torch.nn.functional.pad(torch.tensor(sample.sound), (0, encoder.shape.samples - len(sample.sound)))
-        tower_a = model.encode_audio(audio_frontend(model.config)(sound[None], length))[1]
-        tower_v = model.encode_visual(visual_frontend(model.config)(torch.tensor(sample.frames)))[1]
-        joint = model.classify(model.encode_joint(tower_a.expand(len(tower_v), -1, -1), tower_v)).softmax(-1)
-        audio = model.classify_missing(tower_a, "a").softmax(-1)
-    assert list(taggings) == [
-        "audio",
-        "visual, all frames",
-        "visual, middle frame",
-        "joint, all frames",
-        "joint, middle frame",
-    ]
-    assert taggings["joint, all frames"].scores[0] == pytest.approx(joint.mean(0).numpy(), abs=1e-4)
-    assert taggings["joint, middle frame"].scores[0] == pytest.approx(joint[5].numpy(), abs=1e-4)
-    assert taggings["audio"].scores[0] == pytest.approx(audio[0].numpy(), abs=1e-4)
-    assert taggings["audio"].truth.tolist() == [[True, False], [False, True]] * 2
+        sound = audio_frontend(searcher.config)(torch.tensor(sample.sound)[None], torch.tensor([len(sample.sound)]))
+        tower_a = searcher.encode_audio(sound)[1]
+        tower_v = tagger.encode_visual(visual_frontend(tagger.config)(torch.tensor(sample.frames)))[1]
+        joint = tagger.classify(tagger.encode_joint(tower_a.expand(len(tower_v), -1, -1), tower_v)).softmax(-1)
+        expected = {"audio": searcher.classify_missing(tower_a, "a").softmax(-1)[0]}
+        visual = tagger.classify_missing(tower_v, "v").softmax(-1)
+    for mode, frames in (("visual", visual), ("joint", joint)):
+        expected |= {f"{mode}, all frames": frames.mean(0), f"{mode}, middle frame": frames[2]}
+    assert taggings.keys() == expected.keys() and len(sample.frames) == 4
+    for name, scores in expected.items():
+        assert taggings[name].scores[0] == pytest.approx(scores.numpy(), abs=1e-4)
+        assert taggings[name].truth[:, [0, 4]].tolist() == [[True, False], [False, True]] * 2
 
 
-def test_a_pack_is_tagged_in_each_mode(bundle, pack, capsys):
-    main(["evaluate", "tagging", f"--bundle={bundle}", f"--pack={pack}", "--json"])
+def test_a_pack_is_tagged_in_each_mode(pack, capsys):
+    main(["evaluate", "tagging", f"--bundle={BUNDLE}", f"--pack={pack}", "--json"])
 
     metrics = {metric["name"]: metric for metric in json.loads(capsys.readouterr().out)}
     assert {"mAP audio [%]", "AUC joint", "d' visual", "top-1 visual [%]"} <= metrics.keys()
     assert (
-        metrics["AUC joint"]["data"] == "pack pack0, val sounds, 10 samples, 2 classes, 0 without a positive left out"
+        metrics["AUC joint"]["data"] == "pack pack0, val sounds, 10 samples, 2 classes, 3 without a positive left out"
     )
 
 
@@ -269,12 +253,12 @@ def _right(x, y, fold, penalty) -> int:
     return int(sum(parts))
 
 
-def test_a_probe_tells_two_pitches_apart(bundle, pack, capsys):
+def test_a_probe_tells_two_pitches_apart(pack, capsys):
     main(
         [
             "evaluate",
             "probe",
-            f"--bundle={bundle}",
+            f"--bundle={BUNDLE}",
             f"--pack={pack}",
             "--folds",
             "1",
@@ -289,6 +273,14 @@ def test_a_probe_tells_two_pitches_apart(bundle, pack, capsys):
     assert metric["value"] == 100 and "4 clips, output tokens" in metric["data"]
 
 
-def test_an_output_that_the_graph_does_not_give_is_refused(bundle, pack):
+def test_an_output_that_the_graph_does_not_give_is_refused(pack):
     with pytest.raises(ValueError, match="embedding, tokens, logits, tower, got pool"):
-        main(["evaluate", "probe", f"--bundle={bundle}", f"--pack={pack}", "--output", "pool"])
+        main(["evaluate", "probe", f"--bundle={BUNDLE}", f"--pack={pack}", "--output", "pool"])
+
+
+def test_a_graph_of_another_bundle_is_refused(tmp_path):
+    mixed = shutil.copytree(BUNDLE, tmp_path / "mixed")
+    shutil.copy(mixed / "visual_tagging.onnx", mixed / "visual.onnx")
+
+    with pytest.raises(ValueError, match="Expected the visual graph that bundle.json names"):
+        Encoder(mixed).see(np.zeros((1, 32, 32, 3), np.uint8))
