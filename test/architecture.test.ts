@@ -42,7 +42,7 @@ const room = (file: string) => (file.split('/')[0] ?? '').replace(/\.ts$/, '')
 
 function* imports(): Generator<{ file: string; target: string }> {
   for (const file of files) {
-    for (const [, target = ''] of readFileSync(join(SRC, file), 'utf8').matchAll(/from '([^']+)'/g)) {
+    for (const [, target = ''] of readFileSync(join(SRC, file), 'utf8').matchAll(/(?:from |import\()'([^']+)'/g)) {
       yield { file, target }
     }
   }

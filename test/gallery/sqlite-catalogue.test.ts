@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { cpSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, it } from 'node:test'
 import Database from 'better-sqlite3'
 import { newClipKey } from '../../src/gallery/clip-id.js'
+import type { JobId } from '../../src/gallery/jobs.js'
 import { SqliteCatalogue } from '../../src/gallery/sqlite/sqlite-catalogue.js'
+import { jobRequest } from '../../src/ingest/job-request.js'
 import { catalogueContract, newClip, segment } from '../contract/catalogue.js'
 import { MIGRATIONS_DIR, newDir, openCatalogue } from './places.js'
 
@@ -49,6 +51,31 @@ describe('the sqlite file', () => {
 
     assert.equal(db.prepare("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'half'").pluck().get(), 0)
     db.close()
+  })
+
+  it('that was retired before jobs were refused refuses them once it is migrated, and keeps what it has', async () => {
+    const dir = newDir()
+    const migrationsDir = join(dir, 'migrations')
+    const isOld = (file: string) => !(basename(file) > '004')
+    cpSync(MIGRATIONS_DIR, migrationsDir, { recursive: true, filter: (file) => file === MIGRATIONS_DIR || isOld(file) })
+    const file = join(dir, 'catalogue.db')
+    let job: JobId
+    {
+      await using before = await SqliteCatalogue.open({ file, migrationsDir, stamp: STAMP })
+      await before.put(newClip('/a'), [segment(0)])
+      job = (await before.jobs.create(jobRequest(['/a']))).job.id
+    }
+    const db = new Database(file)
+    db.exec("UPDATE stamp SET successor = 'another'")
+    assert.equal(db.pragma('user_version', { simple: true }), 3)
+    db.close()
+
+    await using after = await openCatalogue(dir, STAMP)
+
+    assert.deepEqual([(await after.counts()).clips, (await after.jobs.job(job)).state], [1, 'queued'])
+    await assert.rejects(after.jobs.create(jobRequest(['/b'])), { code: 'GALLERY_RETIRED' })
+    await assert.rejects(after.jobs.cancel(job), { code: 'GALLERY_RETIRED' })
+    await assert.rejects(after.put(newClip('/b'), [segment(0)]), { code: 'GALLERY_RETIRED' })
   })
 
   it('of a newer Earshot is refused', async () => {
