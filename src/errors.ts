@@ -5,7 +5,6 @@
 export const ERROR_TITLES = {
   FILE_NOT_FOUND: 'No such file',
   FILE_UNREADABLE: 'The file cannot be read',
-  FILE_NAME_INVALID: 'The name of the file is not UTF-8',
   MEDIA_EMPTY: 'The file has no bytes',
   MEDIA_IS_TEXT: 'The file is text, not media',
   MEDIA_IS_ARCHIVE: 'The file is an archive, not media',

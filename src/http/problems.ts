@@ -6,7 +6,6 @@ import { AppError, ERROR_TITLES, type ErrorCode, isDiskFull, toAppError } from '
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
   FILE_NOT_FOUND: 404,
   FILE_UNREADABLE: 422,
-  FILE_NAME_INVALID: 422,
   MEDIA_EMPTY: 422,
   MEDIA_IS_TEXT: 415,
   MEDIA_IS_ARCHIVE: 415,

@@ -53,7 +53,7 @@ describe('the sqlite file', () => {
     db.close()
   })
 
-  it('that was retired before jobs were refused refuses them once it is migrated, and keeps what it has', async () => {
+  it('of an earlier Earshot keeps what it has, and refuses what a retired one must', async () => {
     const dir = newDir()
     const migrationsDir = join(dir, 'migrations')
     const isOld = (file: string) => !(basename(file) > '004')
@@ -66,13 +66,15 @@ describe('the sqlite file', () => {
       job = (await before.jobs.create(jobRequest(['/a']))).job.id
     }
     const db = new Database(file)
+    db.exec("INSERT INTO failures VALUES ('/odd', 'FILE_NAME_INVALID', 'no UTF-8', 0, 0, '2026-01-01T00:00:00.000Z')")
     db.exec("UPDATE stamp SET successor = 'another'")
     assert.equal(db.pragma('user_version', { simple: true }), 3)
     db.close()
 
     await using after = await openCatalogue(dir, STAMP)
 
-    assert.deepEqual([(await after.counts()).clips, (await after.jobs.job(job)).state], [1, 'queued'])
+    const { clips, failures } = await after.counts()
+    assert.deepEqual([clips, failures, (await after.jobs.job(job)).state], [1, 0, 'queued'])
     await assert.rejects(after.jobs.create(jobRequest(['/b'])), { code: 'GALLERY_RETIRED' })
     await assert.rejects(after.jobs.cancel(job), { code: 'GALLERY_RETIRED' })
     await assert.rejects(after.put(newClip('/b'), [segment(0)]), { code: 'GALLERY_RETIRED' })
