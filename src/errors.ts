@@ -5,7 +5,6 @@
 export const ERROR_TITLES = {
   FILE_NOT_FOUND: 'No such file',
   FILE_UNREADABLE: 'The file cannot be read',
-  FILE_NAME_INVALID: 'The name of the file is not UTF-8',
   MEDIA_EMPTY: 'The file has no bytes',
   MEDIA_IS_TEXT: 'The file is text, not media',
   MEDIA_IS_ARCHIVE: 'The file is an archive, not media',
@@ -78,9 +77,15 @@ export function fileError(path: string, cause: unknown): AppError {
 export const isNotFound = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
 
-/** Any thrown value as an AppError; what is not one already is ours to answer for: INTERNAL. */
+/** Whether the system, or SQLite, says that there is no room left on a disk. */
+export const isDiskFull = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+/** Any thrown value as an AppError; what is neither one already nor a full disk is ours to answer for: INTERNAL. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
   const detail = error instanceof Error ? error.message : String(error)
-  return new AppError('INTERNAL', detail, { cause: error })
+  if (!isDiskFull(error)) return new AppError('INTERNAL', detail, { cause: error })
+  const what = `There is no room left on the disk (${detail}). What was acknowledged is kept: make room, start again.`
+  return new AppError('DISK_FULL', what, { cause: error })
 }

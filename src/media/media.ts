@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { LIMITS } from '../config.js'
 import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
+import { pathBytes } from '../path-text.js'
 import { tooLong, type Window } from './audio.js'
 import { openHalves } from './halves.js'
 import { join } from './join.js'
@@ -60,7 +61,11 @@ function largeEnough({ format, picture, sounds }: Probe, source: Source): Pictur
 
 /** A header's length is believed where the file has bytes enough for it: 250 a second is less than any speech. */
 async function refuseTooLong(path: string, { seconds }: Probe): Promise<void> {
-  if (seconds !== null && seconds > LIMITS.clipSeconds && (await stat(path)).size / 250 > LIMITS.clipSeconds) {
+  if (
+    seconds !== null &&
+    seconds > LIMITS.clipSeconds &&
+    (await stat(pathBytes(path))).size / 250 > LIMITS.clipSeconds
+  ) {
     throw tooLong()
   }
 }
