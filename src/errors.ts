@@ -38,6 +38,7 @@ export const ERROR_TITLES = {
   ITEM_INTERRUPTED: 'The file was worked on several times and never done',
   QUERY_AMBIGUOUS: 'The query does not say what is wanted',
   QUERY_LACKS_MODALITY: 'The query has nothing of the modality to search from',
+  MODALITY_NOT_SERVED: 'The bundle has no graph for what was asked',
   EMBEDDING_SIZE: 'The embedding has the wrong size',
   REQUEST_INVALID: 'The request is not well formed',
   REQUEST_TYPE_UNSUPPORTED: 'The content type of the request is not supported',

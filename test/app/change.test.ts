@@ -80,6 +80,22 @@ it('moves every clip to another bundle under its id, and says which wait for the
   assert.deepEqual([outcome, clip.id], ['indexed', before[0]])
 })
 
+it('takes over failures, but for those of which the old bundle was the fault', async (test) => {
+  const { app, config, other, file } = await library(test, ['photo_dog.webp'])
+  const facts = { detail: '', bytes: 1, mtimeMs: 1 }
+  await app.gallery.catalogue.fail({ path: file('damaged'), code: 'MEDIA_DAMAGED', ...facts })
+  await app.gallery.catalogue.fail({ path: file('unseen'), code: 'MODALITY_NOT_SERVED', ...facts })
+
+  await changeTo(other, config)
+  await app.refresh()
+
+  const failures = await app.gallery.catalogue.failures({ limit: 10 })
+  assert.deepEqual(
+    failures.map(({ path }) => path),
+    [file('damaged')],
+  )
+})
+
 it('answers every query from one bundle while the library changes under it', async (test) => {
   const { app, config, other, file } = await library(test)
   const fingerprints: string[] = []
