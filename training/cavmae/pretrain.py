@@ -64,7 +64,7 @@ class Pretraining(Task):
         batch = replace(batch, frames=batch.frames[moment][:, None])
         fbank, image = self.frontends(batch)
         fbank = windows(fbank, self.model.config.frames, self.model.config.windows)[moment]  # [B, time, mel]
-        losses = self.model(perturb(fbank, random, self.perturbing), image, random)
+        losses = self.model(perturb(fbank, random, self.perturbing), image, random, batch.groups)
         terms = {name: getattr(losses, name) for name in ("total", "mae_audio", "mae_visual", "contrast")}
         if self.distilling:
             lessons = self.pupils(losses.pooled, self.teachers(batch))

@@ -31,6 +31,7 @@ class Sample:
     sound: np.ndarray | None  # [n] float32, n <= samples; None without sound
     frames: np.ndarray | None  # uint8 [F, H, W, 3]; None without picture
     labels: np.ndarray  # [C] multi-hot
+    group: int = -1  # as in Batch
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Batch:
     frames: Tensor  # uint8 [B, F, H, W, 3], in order of time
     seen: Tensor  # bool [B]; False where a clip has no picture
     labels: Tensor  # [B, C] float32 multi-hot; a row of zeros where nothing is labelled
+    groups: Tensor  # [B] int64; rows of one group belong together, -1 = with no other row
 
 
 class Source(Protocol):
@@ -80,11 +82,11 @@ class WeakPairSource:
         return first_good(draws, self._load, self.skips)
 
     def _load(self, drawn: tuple[Item, Item, int]) -> Sample:
-        heard, seen, _ = drawn
+        heard, seen, concept = drawn
         shape = self.shape
         sound = decode_sound(self.pack.read(heard), shape.sample_rate, shape.seconds, shape.channels)
         picture = decode_picture(self.pack.read(seen), (shape.height, shape.width), shape.resize)
-        return Sample(sound, np.repeat(picture[None], shape.frames, axis=0), label_vector(heard))
+        return Sample(sound, np.repeat(picture[None], shape.frames, axis=0), label_vector(heard), concept)
 
 
 class ShardSource:
@@ -194,6 +196,7 @@ def collate(rows: list[Sample], shape: SegmentShape, classes: int) -> Batch:
         torch.zeros(len(rows), shape.frames, shape.height, shape.width, 3, dtype=torch.uint8),
         torch.zeros(len(rows), dtype=torch.bool),
         torch.zeros(len(rows), classes),
+        torch.tensor([row.group for row in rows]),
     )
     for i, row in enumerate(rows):
         batch.labels[i] = torch.from_numpy(row.labels)

@@ -197,8 +197,13 @@ def test_a_batch_of_weak_pairs_is_the_same_however_it_is_cut(tmp_path):
         for name, value in vars(batch).items():
             assert torch.equal(value, torch.cat([getattr(part, name) for part in parts]))
     assert not torch.equal(whole[0].samples, whole[1].samples)
+    assert torch.equal(whole[0].groups[:, None] == whole[0].groups, same_rows(whole[0].frames[:, 0, 0, 0, 0]))
     assert source.skips.reasons.keys() == {"unreadable"} and len(source.skips) > 0
     assert not torch.equal(WeakPairSource(source.pack, SHAPE, 8, 4).batch(0, slice(None)).samples, whole[0].samples)
+
+
+def same_rows(colour: torch.Tensor) -> torch.Tensor:
+    return colour[:, None] == colour
 
 
 def test_weak_pairs_have_one_picture_for_all_moments_and_zeros_behind_the_sound(tmp_path):
