@@ -32,6 +32,7 @@ class Sample:
     frames: np.ndarray | None  # uint8 [F, H, W, 3]; None without picture
     labels: np.ndarray  # [C] multi-hot
     group: int = -1  # as in Batch
+    fbank: np.ndarray | None = None  # [time, mel] in place of a sound
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Batch:
     seen: Tensor  # bool [B]; False where a clip has no picture
     labels: Tensor  # [B, C] float32 multi-hot; a row of zeros where nothing is labelled
     groups: Tensor  # [B] int64; rows of one group belong together, -1 = with no other row
+    fbank: Tensor | None = None  # [B, time, mel] float32 in place of samples: what the front end makes of them
 
 
 class Source(Protocol):
@@ -197,6 +199,7 @@ def collate(rows: list[Sample], shape: SegmentShape, classes: int) -> Batch:
         torch.zeros(len(rows), dtype=torch.bool),
         torch.zeros(len(rows), classes),
         torch.tensor([row.group for row in rows]),
+        None if rows[0].fbank is None else torch.from_numpy(np.stack([row.fbank for row in rows])).float(),
     )
     for i, row in enumerate(rows):
         batch.labels[i] = torch.from_numpy(row.labels)
