@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cavmae.config import SIZES, CavMaeConfig
-from cavmae.data import Skips
+from cavmae.data.pack import Skips
+from cavmae.data.sources import Batch, segment_shape
+from cavmae.model.config import SIZES, CavMaeConfig
 from cavmae.randomness import RowRandom
-from cavmae.sources import Batch, segment_shape
 
 CLASSES = 4
 MICRO = dataclasses.replace(

@@ -10,17 +10,17 @@ import soundfile
 import torch
 from PIL import Image
 
-from cavmae.config import SIZES
-from cavmae.data import Pack
-from cavmae.ffmpeg import probe
-from cavmae.kept import KeptPairs
-from cavmae.media import BadSample, decode_frames, decode_picture, decode_sound
-from cavmae.model import audio_frontend
-from cavmae.resample import resample
-from cavmae.segments import Window, segments
-from cavmae.shape import SegmentShape
-from cavmae.sources import WeakPairSource, prefetch, segment_shape
-from cavmae.task import FrontEnds
+from cavmae.data.pack import Pack
+from cavmae.data.sources import WeakPairSource, prefetch, segment_shape
+from cavmae.media.decode import BadSample, decode_frames, decode_picture, decode_sound
+from cavmae.media.ffmpeg import probe
+from cavmae.media.resample import resample
+from cavmae.media.segments import Window, segments
+from cavmae.media.shape import SegmentShape
+from cavmae.model.cav_mae import audio_frontend
+from cavmae.model.config import SIZES
+from cavmae.train.kept import KeptPairs
+from cavmae.train.task import FrontEnds
 
 from .conftest import reference_folder
 from .lavfi import brightening, make, noise, silence, tone

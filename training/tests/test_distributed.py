@@ -8,10 +8,10 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
-from cavmae.finetune import FinetuneRun, TuneOptions, finetune
-from cavmae.model import CavMae
-from cavmae.pretrain import PretrainRun, pretrain
-from cavmae.train import TrainOptions
+from cavmae.model.cav_mae import CavMae
+from cavmae.train.finetune import FinetuneRun, TuneOptions, finetune
+from cavmae.train.loop import TrainOptions
+from cavmae.train.pretrain import PretrainRun, pretrain
 
 from .synthetic import MICRO, Stripes
 

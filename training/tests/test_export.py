@@ -9,15 +9,15 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from cavmae.answers import Segments, answers
-from cavmae.encoders import AudioEncoder, VisualEncoder
-from cavmae.export import example_inputs, fingerprint
-from cavmae.golden import golden_frame, golden_samples
-from cavmae.graph import Graph, export_graph, fused_counts, open_graph
-from cavmae.precision import SMALLEST, quantize_blocks, reduce_precision, store_half
-from cavmae.real_segments import real_segments
-from cavmae.shape import SegmentShape
-from cavmae.stems import EfficientNetLite
+from cavmae.bundles.answers import Segments, answers
+from cavmae.bundles.export import example_inputs, fingerprint
+from cavmae.bundles.golden import golden_frame, golden_samples
+from cavmae.bundles.graph import Graph, export_graph, fused_counts, open_graph
+from cavmae.bundles.precision import SMALLEST, quantize_blocks, reduce_precision, store_half
+from cavmae.bundles.real_segments import real_segments
+from cavmae.media.shape import SegmentShape
+from cavmae.model.encoders import AudioEncoder, VisualEncoder
+from cavmae.model.stems import EfficientNetLite
 
 from .conftest import REPOSITORY
 from .tiny_bundle import tiny_model, write_tiny_bundle
@@ -125,7 +125,7 @@ def frontend_weights(path: Path) -> dict[str, bytes]:
 
 
 def test_a_precision_that_answers_differently_is_refused(tiny, segments, monkeypatch):
-    monkeypatch.setattr("cavmae.precision.MIN_COSINE", 1.1)
+    monkeypatch.setattr("cavmae.bundles.precision.MIN_COSINE", 1.1)
 
     with pytest.raises(ValueError, match=r"cosine of 1\.1 to fp32 on each segment.* no bundle was written"):
         reduce_precision(tiny, "int8", segments)
@@ -152,7 +152,7 @@ def test_weights_beyond_half_are_refused(tiny):
 
 
 def test_nothing_is_written_when_a_check_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr("cavmae.parity.PARITY_ATOL", -1.0)
+    monkeypatch.setattr("cavmae.bundles.parity.PARITY_ATOL", -1.0)
 
     with pytest.raises(AssertionError, match="no bundle was written"):
         write_tiny_bundle(tmp_path / "tiny")

@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cavmae.config import SIZES
-from cavmae.model import CavMae, contrastive_loss, draw_mask, mae_loss, patches, sincos_table, visible
+from cavmae.model.cav_mae import CavMae, contrastive_loss, draw_mask, mae_loss, patches, sincos_table, visible
+from cavmae.model.config import SIZES
 from cavmae.randomness import RowRandom
 
 from .slow_cavmae import Slow

@@ -19,12 +19,12 @@ import torch
 from PIL import Image
 
 from cavmae.__main__ import main
-from cavmae.clips import list_csv, list_folder
-from cavmae.data import column_of_mid
-from cavmae.prepare import PrepareOptions, prepare
-from cavmae.shape import SegmentShape
-from cavmae.shards import Shards
-from cavmae.sources import ShardSource
+from cavmae.data.audioset import column_of_mid
+from cavmae.data.clips import list_csv, list_folder
+from cavmae.data.prepare import PrepareOptions, prepare
+from cavmae.data.shards import Shards
+from cavmae.data.sources import ShardSource
+from cavmae.media.shape import SegmentShape
 
 from .lavfi import brightening, make, noise, silence, tone
 
@@ -217,9 +217,9 @@ LONG = replace(SHAPE, samples=160_000)
 KILLED = """
 import sys
 from pathlib import Path
-from cavmae.clips import list_folder
-from cavmae.prepare import PrepareOptions, prepare
-from cavmae.shape import SegmentShape
+from cavmae.data.clips import list_folder
+from cavmae.data.prepare import PrepareOptions, prepare
+from cavmae.media.shape import SegmentShape
 shape = SegmentShape(16_000, 160_000, "first", 32, 32, "cover", frames=4)
 prepare(list_folder(Path(sys.argv[1])), shape, Path(sys.argv[2]), PrepareOptions(workers=2, shard_megabytes=1))
 """

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from cavmae import checkpoint
 from cavmae.__main__ import main
-from cavmae.config import SIZES, CavMaeConfig
-from cavmae.encoders import AudioEncoder, JointTagger, VisualEncoder
-from cavmae.graph import open_graph
-from cavmae.import_cavmae import ImportOptions, import_bundle
-from cavmae.model import CavMae
-from cavmae.published import layout, official, read
+from cavmae.bundles.graph import open_graph
+from cavmae.bundles.import_cavmae import ImportOptions, import_bundle
+from cavmae.model import checkpoint
+from cavmae.model.cav_mae import CavMae
+from cavmae.model.config import SIZES, CavMaeConfig
+from cavmae.model.encoders import AudioEncoder, JointTagger, VisualEncoder
+from cavmae.model.published import layout, official, read
 
 from .slow_cavmae import Slow, random_state
 

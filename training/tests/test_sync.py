@@ -5,13 +5,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cavmae.config import SIZES
-from cavmae.encoders import AudioEncoder, VisualEncoder
-from cavmae.import_cavmae import ImportOptions, import_bundle
-from cavmae.model import contrastive_loss, draw_mask, mae_loss, patches
-from cavmae.published import read
+from cavmae.bundles.import_cavmae import ImportOptions, import_bundle
+from cavmae.model.cav_mae import contrastive_loss, draw_mask, mae_loss, patches
+from cavmae.model.config import SIZES
+from cavmae.model.encoders import AudioEncoder, VisualEncoder
+from cavmae.model.published import read
+from cavmae.model.sync import CavMaeSync, window_starts, windows
 from cavmae.randomness import RowRandom
-from cavmae.sync import CavMaeSync, window_starts, windows
 
 from .slow_cavmae import Slow
 from .test_published import assert_close, check_graph, published_file
