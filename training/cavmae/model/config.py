@@ -66,6 +66,6 @@ KINDS = {
 
 SIZES = {
     "tiny": CavMaeConfig(64, 4, 2, 1, 48, 4, 1),
-    "small": CavMaeConfig(128, 2, 3, 1, 64, 2, 1, frames=512, image=96, seconds=5.0),  # for a CPU core
+    "small": CavMaeConfig(128, 2, 2, 1, 64, 2, 1, frames=512, image=96, seconds=5.0),  # for a CPU core
     "base": CavMaeConfig(768, 12, 11, 1, 512, 16, 8),
 }
