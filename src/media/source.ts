@@ -5,6 +5,7 @@ import { pathBytes } from '../path-text.js'
 
 /** A media file as ffmpeg is told of it. `name` is for messages. */
 export interface Source extends AsyncDisposable {
+  readonly path: string // of the link to it
   readonly url: string
   readonly name: string
 }
