@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { App } from '../../src/app.js'
+import { Encoder } from '../../src/encoder/encoder.js'
 import { cosine } from '../../src/gallery/embedding.js'
 import type { Job, JobId, JobRequest } from '../../src/gallery/jobs.js'
 import { contentHash } from '../../src/ingest/file-facts.js'
@@ -52,6 +53,21 @@ it('pauses by itself where every file would fail, and goes on when that is mende
   await app.gallery.catalogue.jobs.resume(paused.id)
   const done = await continued(app, paused.id)
   assert.deepEqual([done.state, done.counts.indexed], ['succeeded', 3])
+})
+
+it('pauses where the encoder has died, and blames no file for it', async (test) => {
+  const { app, dir } = await library(test)
+  const encoder = await Encoder.open(app.encoder.bundle, { providers: ['cpu'], threads: 1 })
+  await encoder[Symbol.asyncDispose]()
+  const { jobs } = app.gallery.catalogue
+  const { job } = await jobs.create(jobRequest([dir]))
+
+  await new JobRunner({ encoder, gallery: app.gallery }, { concurrency: 2, except: [], job: job.id }).run()
+
+  const { state, stop, counts } = await jobs.job(job.id)
+  assert.deepEqual([state, stop?.code, counts.failed], ['paused', 'ENCODER_FAILED', 0])
+  await jobs.resume(job.id)
+  assert.equal((await continued(app, job.id)).counts.indexed, 3)
 })
 
 it('pauses where a source goes away in the middle', async (test) => {
