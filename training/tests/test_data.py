@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import re
 import subprocess
 import tarfile
 
@@ -13,7 +14,8 @@ from PIL import Image
 from cavmae.data.pack import Pack
 from cavmae.data.sources import WeakPairSource, prefetch, segment_shape
 from cavmae.media.decode import BadSample, decode_frames, decode_picture, decode_sound
-from cavmae.media.ffmpeg import probe
+from cavmae.media.ffmpeg import Track, probe
+from cavmae.media.hdr import tone_map
 from cavmae.media.resample import resample
 from cavmae.media.segments import Window, segments
 from cavmae.media.shape import SegmentShape
@@ -22,8 +24,8 @@ from cavmae.model.config import SIZES
 from cavmae.train.kept import KeptPairs
 from cavmae.train.task import FrontEnds
 
-from .conftest import reference_folder
-from .lavfi import brightening, make, noise, silence, tone
+from .conftest import REPOSITORY, reference_folder
+from .lavfi import BARS, brightening, hdr, make, noise, silence, tone
 
 SHAPE = SegmentShape(16_000, 32_000, "first", 32, 32, "cover", frames=4)  # segments of 2 s
 
@@ -44,6 +46,29 @@ def test_resampling_is_that_of_ffmpeg(before, after):
     middle = slice(after // 10, -after // 10)  # at the ends ffmpeg mirrors the sound
     assert len(got) == len(wanted) == after
     assert decibels(wanted[middle], got[middle]) < -95
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_hdr_is_mapped_to_the_colours_of_an_ordinary_screen(tmp_path, transfer):
+    plain = make(tmp_path / "plain.mkv", BARS, options=("-c:v", "ffv1"))
+
+    expected, mapped = (
+        decode_frames(path, 1, 1.0, (32, 32), "squash").astype(float)
+        for path in (plain, hdr(tmp_path / "hdr.mkv", transfer))
+    )
+
+    assert np.abs(mapped - expected).mean() < 16  # of 255: highlights are rolled off; unmapped it would be above 35
+
+
+def test_the_filters_from_hdr_are_the_servers():
+    server = (REPOSITORY / "src/media/hdr.ts").read_text()
+    constants = {name: re.search(rf"const {name} = ([\d.]+)", server)[1] for name in ("WHITE", "LINEAR_SHARE")}
+    chain = "".join(re.findall(r"`([^`]*)`", server))
+
+    for name, value in {"hdr": "smpte2084", **constants}.items():
+        chain = chain.replace(f"${{{name}}}", value)
+
+    assert tone_map(Track(0, 0.0, None, "smpte2084")) == chain
 
 
 def test_packed_sound_of_an_odd_rate_and_of_no_length(tmp_path):
