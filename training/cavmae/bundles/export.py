@@ -35,7 +35,7 @@ class AudioInput:
 class VisualInput:
     width: int
     height: int
-    resize: str  # "squash" | "cover"
+    resize: str  # of RESIZES
     frames_per_segment: int
 
 
@@ -175,6 +175,15 @@ def graph_files(folder: Path) -> dict:
         for name in GRAPHS
         if (folder / f"{name}.onnx").exists()
     }
+
+
+def metric_rows(bundle: dict) -> list[str]:
+    """Of a card, in Markdown."""
+    rows = ["| measure | value | 95 % interval | data |", "|---|---|---|---|"]
+    for m in bundle["metrics"]:
+        interval = f"{m['interval'][0]} to {m['interval'][1]}" if m["interval"] else m["note"]
+        rows.append(f"| {m['name']} | {m['value']} | {interval} | {m['data']} |")
+    return rows
 
 
 def exported(bundle: dict) -> dict:
