@@ -53,7 +53,7 @@ OBJECTIVES = {
     "mae": replace(SMALL, contrast_weight=0.0),
     "untrained": replace(SMALL, mae_weight=0.0, contrast_weight=0.0),
 }
-PRETRAIN = TrainOptions(steps=100, batch=32, lr=2e-3, warmup=10, save_every=10, device="cpu", threads=1, workers=1)
+PRETRAIN = TrainOptions(steps=400, batch=32, lr=2e-3, warmup=20, save_every=40, device="cpu", threads=1, workers=1)
 TUNE = replace(PRETRAIN, steps=40, batch=24, lr=5e-4, warmup=4)
 PENALTY = 0.01  # of the linear probe
 FRAMES = 4  # of a clip
