@@ -117,7 +117,7 @@ async function fromTwin(
 }
 
 async function encodeFile(file: HashedFile, parts: IngestParts, item: ItemClock): Promise<Ingested> {
-  const { segments, seconds, notes } = await encode(file.path, parts, item.timings)
+  const { segments, seconds, notes } = await encode(file, parts, item.timings)
   const outcome = notes.includes('DAMAGED') ? 'partial' : 'indexed'
   const clip = await parts.gallery.catalogue.put({ ...file, seconds, notes }, segments, item.end(outcome, seconds))
   return { outcome, clip }

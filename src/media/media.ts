@@ -3,6 +3,7 @@ import { LIMITS } from '../config.js'
 import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
 import { pathBytes } from '../path-text.js'
+import { asApng } from './animation.js'
 import { tooLong, type Window } from './audio.js'
 import { openHalves } from './halves.js'
 import { join } from './join.js'
@@ -47,12 +48,8 @@ export async function openMedia(path: string, format: SegmentFormat, options: Me
   return new MediaFile(path, format, { ...header, picture }, options)
 }
 
-function largeEnough({ format, picture, sounds }: Probe, source: Source): PictureTrack | null {
+function largeEnough({ picture, sounds }: Probe, source: Source): PictureTrack | null {
   if (picture === null && sounds.length === 0) throw noContent(source)
-  if (picture?.width === 0 && format === 'webp_pipe') {
-    const detail = `${source.name} is an animated WebP, which this ffmpeg cannot decode: convert it to GIF or MP4`
-    throw new AppError('MEDIA_FORMAT_REFUSED', detail)
-  }
   const side = picture === null || picture.width === 0 ? Infinity : Math.min(picture.width, picture.height)
   if (side >= LIMITS.pictureSidePixels) return picture
   if (sounds.length > 0) return null
@@ -103,13 +100,15 @@ class MediaFile implements Media {
     this.#outcome = yield* this.#decode(source)
   }
 
-  async *#decode(source: Source): AsyncGenerator<MediaSegment, DecodeOutcome> {
+  async *#decode(file: Source): AsyncGenerator<MediaSegment, DecodeOutcome> {
     const { range, only, signal: outer } = this.options
     const stop = new AbortController()
     const signal = outer ? AbortSignal.any([outer, stop.signal]) : stop.signal
     const window: Window = range ?? { start: 0, end: Infinity }
-    const reports = { sound: new Report(source), picture: new Report(source) }
+    const reports = { sound: new Report(file), picture: new Report(file) }
 
+    const { animation } = this.header
+    const source = animation ? await asApng(file, animation, { report: reports.picture, signal }) : file
     const header = await this.#wanted(source, signal)
     if (header.picture !== null && header.isStill) {
       return yield* decodeStill(source, header.picture, this.format, { report: reports.picture, signal })
