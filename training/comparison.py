@@ -19,6 +19,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ OBJECTIVES = {
     "mae": replace(SMALL, contrast_weight=0.0),
     "untrained": replace(SMALL, mae_weight=0.0, contrast_weight=0.0),
 }
-PRETRAIN = TrainOptions(steps=100, batch=32, lr=2e-3, warmup=10, save_every=10, device="cpu", threads=1, workers=1)
+PRETRAIN = TrainOptions(steps=400, batch=32, lr=2e-3, warmup=20, save_every=40, device="cpu", threads=1, workers=1)
 TUNE = replace(PRETRAIN, steps=40, batch=24, lr=5e-4, warmup=4)
 PENALTY = 0.01  # of the linear probe
 FRAMES = 4  # of a clip
@@ -235,18 +236,18 @@ ABOUT = """\
 The paper's architecture and both of its losses at a size for one CPU core, trained from scratch by
 `training/comparison.py`: {seconds:g} s of sound at 16 kHz and frames of {image} pixels in patches of 16 x 16,
 {tower_depth} blocks for each modality and {joint_depth} shared. It shows that the server takes encoders of this kind.
-It is no match for `starter`, and not meant for use.
+It finds no better than chance does: what searches is `starter`.
 
 ## Data
 
 {sounds} sounds and {pictures} pictures, free to be used with attribution (ATTRIBUTIONS.md), of {concepts} concepts:
-{names}. They were never recorded together: a pair is any sound with any picture of one concept. {steps} steps of
-{batch} pairs, seed {seed}. None of what is measured below was trained on.
+{names}.
+They were never recorded together: a pair is any sound with any picture of one concept. {steps} steps of {batch} pairs,
+seed {seed}. None of what is measured below was trained on.
 
 ## Limits
 
-- {steps} steps are next to nothing. Read the intervals with chance in mind: R@10 of 57 clips is 17.5 % by chance, of
-  98 pairs 10.2 %.
+- {steps} steps are next to nothing: compare what is measured with chance, R@10 of 57 clips 17.5 %, of 98 pairs 10.2 %.
 - It has no tags. It has heard single sounds and seen single things, no scenes, and never a video.
 - It hears the first channel, in segments of {seconds:g} s."""
 
@@ -259,7 +260,8 @@ def ship(out: Path, folder: Path, bench: Bench) -> None:
         for items in (bench.free.sounds, bench.free.pictures)
     )
     told = {"sounds": len(sounds), "pictures": len(pictures), "concepts": len(bench.seen), "seed": seed}
-    told |= {"names": ", ".join(sorted(bench.seen)).replace("_", " "), "steps": PRETRAIN.steps, "batch": PRETRAIN.batch}
+    names = fill(", ".join(sorted(bench.seen)).replace("_", " "), width=120)
+    told |= {"names": names, "steps": PRETRAIN.steps, "batch": PRETRAIN.batch}
     release = Release(
         licence="Apache-2.0",
         free=True,
