@@ -6,7 +6,7 @@ import { openMedia } from '../media/media.js'
 import { segmentLabels } from '../tagging/labels.js'
 
 export interface EncodeParts {
-  readonly encoder: Encoder
+  readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment'>
   readonly signal?: AbortSignal | undefined
 }
 

@@ -5,13 +5,14 @@ export const CANDIDATES = 3
 const FAR_MORE = 16 // times the detail: four times as sharp, or something where the middle is black or flat
 const FLAT_DEVIATION = 2 // of 255, per channel
 
-/** RGB frames out of raw bytes. */
+/** RGB frames out of raw bytes; `spare` ones, which nobody holds any more, are filled again. */
 export async function* frames(
   chunks: AsyncIterable<Buffer>,
   { visual: { width, height } }: SegmentFormat,
+  spare: Uint8Array[] = [],
 ): AsyncGenerator<Uint8Array> {
   const length = width * height * 3
-  let frame = new Uint8Array(length)
+  let frame: Uint8Array = new Uint8Array(length)
   let filled = 0
   for await (const chunk of chunks) {
     for (let from = 0; from < chunk.length; ) {
@@ -20,25 +21,26 @@ export async function* frames(
       filled += copied
       if (filled < length) continue
       yield frame
-      frame = new Uint8Array(length)
+      frame = spare.pop() ?? new Uint8Array(length)
       filled = 0
     }
   }
 }
 
 /** The frame of each cell: that of its middle, unless one beside it shows far more. The last cell may be cut. */
-export async function* chosenFrames(
-  all: AsyncIterable<Uint8Array>,
-  { visual }: SegmentFormat,
-): AsyncGenerator<Uint8Array> {
+export async function* chosenFrames(chunks: AsyncIterable<Buffer>, format: SegmentFormat): AsyncGenerator<Uint8Array> {
+  const { width } = format.visual
+  const spare: Uint8Array[] = []
   let cell: Uint8Array[] = []
-  for await (const frame of all) {
+  for await (const frame of frames(chunks, format, spare)) {
     cell.push(frame)
     if (cell.length < CANDIDATES) continue
-    yield chooseFrame(cell, visual.width)
+    const chosen = chooseFrame(cell, width)
+    spare.push(...cell.filter((frame) => frame !== chosen))
     cell = []
+    yield chosen
   }
-  if (cell.length > 0) yield chooseFrame(cell, visual.width)
+  if (cell.length > 0) yield chooseFrame(cell, width)
 }
 
 function chooseFrame(cell: readonly Uint8Array[], width: number): Uint8Array {

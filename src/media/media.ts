@@ -4,13 +4,14 @@ import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
 import { tooLong, type Window } from './audio.js'
 import { openHalves } from './halves.js'
+import { readHeader } from './header.js'
 import { join } from './join.js'
 import { keyGap } from './key-gap.js'
 import { conclude, type DecodeOutcome, noContent } from './outcome.js'
-import { type PictureTrack, type Probe, probe } from './probe.js'
+import type { PictureTrack, Probe } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
-import { openSource, type Source } from './source.js'
+import { nameOf, openSource, type Source } from './source.js'
 import { decodeStill } from './still.js'
 
 export type { DecodeOutcome } from './outcome.js'
@@ -38,23 +39,22 @@ export interface Media {
 /** Recognises a file by its content and refuses what is no media, or none that Earshot opens. */
 export async function openMedia(path: string, format: SegmentFormat, options: MediaOptions = {}): Promise<Media> {
   await sniff(path)
-  await using source = await openSource(path)
-  const header = await probe(source, options.signal)
-  const picture = largeEnough(header, source)
+  const header = await readHeader(path, options.signal)
+  const picture = largeEnough(header, nameOf(path))
   if (options.range === undefined) await refuseTooLong(path, header)
   return new MediaFile(path, format, { ...header, picture }, options)
 }
 
-function largeEnough({ format, picture, sounds }: Probe, source: Source): PictureTrack | null {
-  if (picture === null && sounds.length === 0) throw noContent(source)
+function largeEnough({ format, picture, sounds }: Probe, name: string): PictureTrack | null {
+  if (picture === null && sounds.length === 0) throw noContent(name)
   if (picture?.width === 0 && format === 'webp_pipe') {
-    const detail = `${source.name} is an animated WebP, which this ffmpeg cannot decode: convert it to GIF or MP4`
+    const detail = `${name} is an animated WebP, which this ffmpeg cannot decode: convert it to GIF or MP4`
     throw new AppError('MEDIA_FORMAT_REFUSED', detail)
   }
   const side = picture === null || picture.width === 0 ? Infinity : Math.min(picture.width, picture.height)
   if (side >= LIMITS.pictureSidePixels) return picture
   if (sounds.length > 0) return null
-  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${side}: ${source.name}`
+  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${side}: ${name}`
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { mkdtemp, rm, rmdir, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 
@@ -15,7 +15,10 @@ export interface Source extends AsyncDisposable {
 export async function openSource(path: string): Promise<Source> {
   const folder = await mkdtemp(join(tmpdir(), 'earshot-media-'))
   const link = join(folder, 'media')
-  const close = () => rm(folder, { recursive: true, force: true })
+  const close = async () => {
+    await rm(link, { force: true })
+    await rmdir(folder)
+  }
   try {
     await symlink(resolve(path), link)
   } catch (cause) {

@@ -3,8 +3,9 @@ import { rename, rm, writeFile } from 'node:fs/promises'
 import { AppError } from '../errors.js'
 import { run } from './ffmpeg.js'
 import { toneMap } from './hdr.js'
+import { readHeader } from './header.js'
 import { LARGEST_PICTURE_ALLOCATION } from './picture-job.js'
-import { type PictureTrack, probe } from './probe.js'
+import type { PictureTrack } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
 import { openSource, type Source } from './source.js'
@@ -21,8 +22,8 @@ export interface ThumbnailOptions {
 /** Writes a JPEG of about the moment `at`, upright, to `target`: whole or not at all. */
 export async function thumbnail(path: string, { at, target, signal }: ThumbnailOptions): Promise<void> {
   await sniff(path)
+  const { picture, cover, isStill } = await readHeader(path, signal)
   await using source = await openSource(path)
-  const { picture, cover, isStill } = await probe(source, signal)
   const track = picture ?? cover
   if (track === null) throw new AppError('CLIP_HAS_NO_PICTURE', `${source.name} has no picture to make a thumbnail of`)
 
