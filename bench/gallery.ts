@@ -22,16 +22,16 @@ const DATA = {
     clustered({ dimension, clusters: Math.ceil(vectors / OF_A_CLUSTER), spread: 0.8, random: seeded(SEED) }),
   cloud: (dimension: number) => clustered({ dimension, clusters: 1, spread: 2, random: seeded(SEED) }),
 }
-type Lie = keyof typeof DATA
-const LIES = Object.keys(DATA) as Lie[]
+type Layout = keyof typeof DATA
+const LAYOUTS = Object.keys(DATA) as Layout[]
 
 export interface GalleryBench {
   readonly sizes: readonly number[]
   readonly dimension: number
-  readonly data: readonly Lie[] // how the vectors lie
+  readonly data: readonly Layout[]
 }
 
-const STANDARD: GalleryBench = { sizes: [10_000, 100_000], dimension: 256, data: LIES }
+const STANDARD: GalleryBench = { sizes: [10_000, 100_000], dimension: 256, data: LAYOUTS }
 
 interface GalleryRow {
   readonly buildPerSecond: number
@@ -53,17 +53,17 @@ export async function benchGallery({ sizes, dimension, data }: GalleryBench = ST
     `gallery: ${dimension} numbers; clusters of ${OF_A_CLUSTER} with cosines about 0.6 inside, or one cloud with cosines ` +
       `about 0.2; ${QUERIES} queries of the same kind, ${LIMIT} hits; ${cpus()[0]?.model}, one thread`,
   )
-  for (const [lie, vectors] of sizes.flatMap((size) => data.map((lie) => [lie, size] as const))) {
-    const row = await benchSize(lie, dimension, vectors)
+  for (const [layout, vectors] of sizes.flatMap((size) => data.map((layout) => [layout, size] as const))) {
+    const row = await benchSize(layout, dimension, vectors)
     console.log(
-      `${vectors} vectors in ${lie}: build ${row.buildPerSecond.toFixed(0)}/s, snapshot ${row.snapshotSeconds.toFixed(1)} s, ` +
+      `${vectors} vectors in ${layout}: build ${row.buildPerSecond.toFixed(0)}/s, snapshot ${row.snapshotSeconds.toFixed(1)} s, ` +
         `load ${row.loadSeconds.toFixed(1)} s, search ${show(row.hnswMs)}, exact ${show(row.exactMs)}, ` +
         `recall@10 ${row.recallAt10.toFixed(4)}`,
     )
   }
 }
 
-async function benchSize(data: Lie, dimension: number, vectors: number): Promise<GalleryRow> {
+async function benchSize(data: Layout, dimension: number, vectors: number): Promise<GalleryRow> {
   const draw = DATA[data](dimension, vectors)
   const library = Array.from({ length: vectors }, draw)
   const queries = Array.from({ length: QUERIES }, draw)
@@ -143,6 +143,6 @@ if (import.meta.url === pathToFileURL(script).href) {
   await benchGallery({
     sizes: positionals.length > 0 ? positionals.map(Number) : STANDARD.sizes,
     dimension: Number(values.dimension ?? STANDARD.dimension),
-    data: LIES.filter((lie) => lie === (values.data ?? lie)),
+    data: LAYOUTS.filter((layout) => layout === (values.data ?? layout)),
   })
 }

@@ -39,7 +39,7 @@ let done = 0
 let slowest = { seconds: 0, what: '' }
 const place = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
 try {
-  await inParallel(items, availableParallelism() * FILES_PER_THREAD, judge)
+  await inParallel(items, Math.ceil(availableParallelism() / 2) * FILES_PER_THREAD, judge)
 } finally {
   await rm(place, { recursive: true })
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, rmdir, symlink } from 'node:fs/promises'
+import { mkdtemp, rmdir, symlink, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 
@@ -16,7 +16,7 @@ export async function openSource(path: string): Promise<Source> {
   const folder = await mkdtemp(join(tmpdir(), 'earshot-media-'))
   const link = join(folder, 'media')
   const close = async () => {
-    await rm(link, { force: true })
+    await unlink(link).catch(() => {}) // where it could not be made
     await rmdir(folder)
   }
   try {
