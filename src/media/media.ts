@@ -2,6 +2,8 @@ import { stat } from 'node:fs/promises'
 import { LIMITS } from '../config.js'
 import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
+import { pathBytes } from '../path-text.js'
+import { asApng } from './animation.js'
 import { tooLong, type Window } from './audio.js'
 import { openHalves } from './halves.js'
 import { readHeader } from './header.js'
@@ -41,16 +43,13 @@ export async function openMedia(path: string, format: SegmentFormat, options: Me
   await sniff(path)
   const header = await readHeader(path, options.signal)
   const picture = largeEnough(header, nameOf(path))
+  refuseUnserved({ ...header, picture }, nameOf(path), format)
   if (options.range === undefined) await refuseTooLong(path, header)
   return new MediaFile(path, format, { ...header, picture }, options)
 }
 
-function largeEnough({ format, picture, sounds }: Probe, name: string): PictureTrack | null {
+function largeEnough({ picture, sounds }: Probe, name: string): PictureTrack | null {
   if (picture === null && sounds.length === 0) throw noContent(name)
-  if (picture?.width === 0 && format === 'webp_pipe') {
-    const detail = `${name} is an animated WebP, which this ffmpeg cannot decode: convert it to GIF or MP4`
-    throw new AppError('MEDIA_FORMAT_REFUSED', detail)
-  }
   const side = picture === null || picture.width === 0 ? Infinity : Math.min(picture.width, picture.height)
   if (side >= LIMITS.pictureSidePixels) return picture
   if (sounds.length > 0) return null
@@ -58,9 +57,20 @@ function largeEnough({ format, picture, sounds }: Probe, name: string): PictureT
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }
 
+function refuseUnserved({ picture, sounds }: Probe, name: string, { modalities }: SegmentFormat): void {
+  const has = { audio: sounds.length > 0, visual: picture !== null }
+  if (modalities.some((modality) => has[modality])) return
+  const detail = `Expected a file with ${modalities.join(' or ')} content, all that the bundle in use takes: ${name}`
+  throw new AppError('MODALITY_NOT_SERVED', detail)
+}
+
 /** A header's length is believed where the file has bytes enough for it: 250 a second is less than any speech. */
 async function refuseTooLong(path: string, { seconds }: Probe): Promise<void> {
-  if (seconds !== null && seconds > LIMITS.clipSeconds && (await stat(path)).size / 250 > LIMITS.clipSeconds) {
+  if (
+    seconds !== null &&
+    seconds > LIMITS.clipSeconds &&
+    (await stat(pathBytes(path))).size / 250 > LIMITS.clipSeconds
+  ) {
     throw tooLong()
   }
 }
@@ -90,13 +100,15 @@ class MediaFile implements Media {
     this.#outcome = yield* this.#decode(source)
   }
 
-  async *#decode(source: Source): AsyncGenerator<MediaSegment, DecodeOutcome> {
+  async *#decode(file: Source): AsyncGenerator<MediaSegment, DecodeOutcome> {
     const { range, only, signal: outer } = this.options
     const stop = new AbortController()
     const signal = outer ? AbortSignal.any([outer, stop.signal]) : stop.signal
     const window: Window = range ?? { start: 0, end: Infinity }
-    const reports = { sound: new Report(source), picture: new Report(source) }
+    const reports = { sound: new Report(file), picture: new Report(file) }
 
+    const { animation } = this.header
+    const source = animation ? await asApng(file, animation, { report: reports.picture, signal }) : file
     const header = await this.#wanted(source, signal)
     if (header.picture !== null && header.isStill) {
       return yield* decodeStill(source, header.picture, this.format, { report: reports.picture, signal })
@@ -109,10 +121,16 @@ class MediaFile implements Media {
 
   /** The header without the half that is not wanted. */
   async #wanted(source: Source, signal: AbortSignal): Promise<Probe> {
-    const { only } = this.options
     const { picture, sounds, isStill } = this.header
-    const moving = picture && !isStill && only !== 'audio'
+    const isHeard = this.#isWanted('audio')
+    const isSeen = this.#isWanted('visual')
+    const moving = picture && !isStill && isSeen
     const seen = moving ? { ...picture, keyGap: await keyGap(source, picture, signal) } : picture
-    return { ...this.header, picture: only === 'audio' ? null : seen, sounds: only === 'visual' ? [] : sounds }
+    return { ...this.header, picture: isSeen ? seen : null, sounds: isHeard ? sounds : [] }
+  }
+
+  #isWanted(modality: Modality): boolean {
+    const { only = modality } = this.options
+    return only === modality && this.format.modalities.includes(modality)
   }
 }

@@ -55,6 +55,7 @@ export function conclude(decoding: Decoding): DecodeOutcome {
 
 /** A cut last packet, or a tag behind it, is no damage; many complaints are, or any where much is missing. */
 function isDamaged(seconds: number, { header, reports, window }: Decoding): boolean {
+  if (reports.picture.isCut) return true
   if (window.start > 0) return false // to begin midway is to miss what frames refer to
   const isShort = window.end === Infinity && seconds < (header.seconds ?? 0) - 1
   return reports.sound.complaints + reports.picture.complaints > (isShort ? 0 : TOLERATED_COMPLAINTS)

@@ -90,6 +90,14 @@ def plain_type(options: type, name: str) -> Any:
     )
 
 
+def check_choices(options: Any) -> None:
+    """Refuses a value that the Literal of its field does not name."""
+    for name, kind in get_type_hints(type(options)).items():
+        value = getattr(options, name)
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            raise ValueError(f"Expected {name} to be one of {', '.join(get_args(kind))}, got {value!r}")
+
+
 def as_tables(run: Any) -> dict[str, dict]:
     """A run as plain values; what is not set is left out."""
     return {

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cavmae.adapt import AdaptOptions, Library, Pictures, Sounds, adapt, one_of_each, split
-from cavmae.attach import attach
-from cavmae.data import Skips
-from cavmae.graph import Graph, export_graph, open_graph
-from cavmae.heads import Residual
+from cavmae.adapt.adapt import AdaptOptions, Library, Pictures, Sounds, adapt, one_of_each, split
+from cavmae.bundles.attach import attach
+from cavmae.bundles.graph import Graph, export_graph, open_graph
+from cavmae.data.pack import Skips
+from cavmae.model.heads import Residual
 
 OPTIONS = AdaptOptions(hidden=64, steps=120, batch=128, keep=0.2, threads=1, lr=2e-3)
 RECORDINGS = np.array([f"r{i // 2}" for i in range(480)])

@@ -1,7 +1,10 @@
 import pytest
 import torch
 
-from cavmae.augment import (
+from cavmae.model.config import SIZES
+from cavmae.model.frontend import KaldiFbank
+from cavmae.randomness import RowRandom
+from cavmae.train.augment import (
     AugmentOptions,
     Mix,
     PerturbOptions,
@@ -13,9 +16,6 @@ from cavmae.augment import (
     silence_level,
     soft_labels,
 )
-from cavmae.config import SIZES
-from cavmae.frontend import KaldiFbank
-from cavmae.randomness import RowRandom
 
 
 def stream(rows: range = range(4), step: int = 0) -> RowRandom:

@@ -8,10 +8,10 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
-from cavmae.finetune import FinetuneRun, TuneOptions, finetune
-from cavmae.model import CavMae
-from cavmae.pretrain import PretrainRun, pretrain
-from cavmae.train import TrainOptions
+from cavmae.model.cav_mae import CavMae
+from cavmae.train.finetune import FinetuneRun, TuneOptions, finetune
+from cavmae.train.loop import TrainOptions
+from cavmae.train.pretrain import PretrainRun, pretrain
 
 from .synthetic import MICRO, Stripes
 
@@ -20,7 +20,7 @@ MODEL = dataclasses.replace(MICRO, bidirectional=True, contrast_mask_ratio=0.5)
 
 
 def pretrained(out: Path) -> None:
-    pretrain(PretrainRun(MODEL, train=TOGETHER), out / "pretrained", Stripes(MODEL))
+    pretrain(PretrainRun(MODEL, train=TOGETHER), out / "pretrained", Stripes(MODEL, grouped=True))
 
 
 def tuned(out: Path) -> None:

@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 
 from cavmae.__main__ import main
-from cavmae.bundle import Encoder
-from cavmae.clips import list_csv
-from cavmae.labelled import columns_of, shard_samples
-from cavmae.model import audio_frontend, visual_frontend
-from cavmae.prepare import PrepareOptions, prepare
-from cavmae.probe import PENALTIES, best_penalty, logistic_regression, predict
-from cavmae.retrieval import ConceptRetrieval, Retrieval
-from cavmae.tagging import Tagging, softmax, tag, votes
+from cavmae.bundles.bundle import Encoder
+from cavmae.data.clips import list_csv
+from cavmae.data.prepare import PrepareOptions, prepare
+from cavmae.evaluate.labelled import columns_of, shard_samples
+from cavmae.evaluate.probe import PENALTIES, best_penalty, logistic_regression, predict
+from cavmae.evaluate.retrieval import ConceptRetrieval, Retrieval
+from cavmae.evaluate.tagging import Tagging, softmax, tag, votes
+from cavmae.model.cav_mae import audio_frontend, visual_frontend
 
 from .conftest import REPOSITORY
 from .lavfi import brightening, make

@@ -9,15 +9,16 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from cavmae.answers import Segments, answers
-from cavmae.encoders import AudioEncoder, VisualEncoder
-from cavmae.export import example_inputs, fingerprint
-from cavmae.golden import golden_frame, golden_samples
-from cavmae.graph import Graph, export_graph, fused_counts, open_graph
-from cavmae.precision import SMALLEST, quantize_blocks, reduce_precision, store_half
-from cavmae.real_segments import real_segments
-from cavmae.shape import SegmentShape
-from cavmae.stems import EfficientNetLite
+from cavmae.bundles.answers import Segments, answers
+from cavmae.bundles.export import example_inputs, fingerprint
+from cavmae.bundles.export_cavmae import card
+from cavmae.bundles.golden import golden_frame, golden_samples
+from cavmae.bundles.graph import Graph, export_graph, fused_counts, open_graph
+from cavmae.bundles.precision import SMALLEST, quantize_blocks, reduce_precision, store_half
+from cavmae.bundles.real_segments import real_segments
+from cavmae.media.shape import SegmentShape
+from cavmae.model.encoders import AudioEncoder, VisualEncoder
+from cavmae.model.stems import EfficientNetLite
 
 from .conftest import REPOSITORY
 from .tiny_bundle import tiny_model, write_tiny_bundle
@@ -46,6 +47,17 @@ def test_a_bundle_holds_every_kind_of_graph(tmp_path):
     assert list(bundle["graphs"]) == ["audio", "visual", "joint", "visual_tagging"]
     assert bundle["model"]["precision"] == "fp32" and bundle["tagging"]["from"] == ["joint", "audio", "visual"]
     assert fingerprint(bundle) == fingerprint(bundle | {"graphs": {**bundle["graphs"], "visual_tagging": None}})
+
+
+def test_a_card_tells_what_was_measured_and_whom_to_name():
+    metric = {"name": "R@1", "value": 3.5, "interval": [0.0, 8.8], "data": "57 clips", "note": "measured"}
+    bundle = json.loads((TINY / "bundle.json").read_text()) | {"metrics": [metric], "attributions": ["Ada, CC BY 3.0"]}
+
+    text = card(bundle, "Heard birds only.")
+
+    for told in ("Heard birds only.", "| R@1 | 3.5 | 0.0 to 8.8 | 57 clips |", "- Ada, CC BY 3.0", "- dim: "):
+        assert told in text
+    assert "Measured" not in card(bundle | {"metrics": []}, "")
 
 
 def test_joint_logits_are_those_of_torch():
@@ -125,7 +137,7 @@ def frontend_weights(path: Path) -> dict[str, bytes]:
 
 
 def test_a_precision_that_answers_differently_is_refused(tiny, segments, monkeypatch):
-    monkeypatch.setattr("cavmae.precision.MIN_COSINE", 1.1)
+    monkeypatch.setattr("cavmae.bundles.precision.MIN_COSINE", 1.1)
 
     with pytest.raises(ValueError, match=r"cosine of 1\.1 to fp32 on each segment.* no bundle was written"):
         reduce_precision(tiny, "int8", segments)
@@ -152,7 +164,7 @@ def test_weights_beyond_half_are_refused(tiny):
 
 
 def test_nothing_is_written_when_a_check_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr("cavmae.parity.PARITY_ATOL", -1.0)
+    monkeypatch.setattr("cavmae.bundles.parity.PARITY_ATOL", -1.0)
 
     with pytest.raises(AssertionError, match="no bundle was written"):
         write_tiny_bundle(tmp_path / "tiny")

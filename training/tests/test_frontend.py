@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from cavmae.frontend import FbankParams, KaldiFbank, LogMel, LogMelParams, hann, imagenet_pixels, mel_weights, tile
-from cavmae.graph import Graph, export_graph, open_graph
+from cavmae.bundles.graph import Graph, export_graph, open_graph
+from cavmae.model.frontend import (
+    FbankParams,
+    KaldiFbank,
+    LogMel,
+    LogMelParams,
+    hann,
+    imagenet_pixels,
+    mel_weights,
+    tile,
+)
 
 
 def kaldi_oracle(x: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cavmae.heads import AudioHead, Bridge, Dual, Residual, VisualHead, merge
+from cavmae.model.heads import AudioHead, Bridge, Dual, Residual, VisualHead, merge
 
 
 def heads() -> list[tuple[nn.Module, int]]:

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from cavmae import checkpoint
 from cavmae.__main__ import main
-from cavmae.inpaint import fill, inpaint, unpatch
-from cavmae.model import CavMae, Mask, patches
+from cavmae.evaluate.inpaint import fill, inpaint, unpatch
+from cavmae.model import checkpoint
+from cavmae.model.cav_mae import CavMae, Mask, patches
 
 from .lavfi import brightening, make, tone
 from .synthetic import MICRO

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from cavmae.metrics import (
+from cavmae.evaluate.metrics import (
     average_precision,
     bootstrapped,
     counts,

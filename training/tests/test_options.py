@@ -6,9 +6,9 @@ from typing import Literal
 
 import pytest
 
-from cavmae.config import SIZES, check_choices
+from cavmae.model.config import SIZES, check_choices
 from cavmae.options import add_flags, as_tables, assemble, given_flags, write_toml
-from cavmae.pretrain import PretrainRun, configure
+from cavmae.train.pretrain import PretrainRun, configure
 
 
 @dataclass(frozen=True)

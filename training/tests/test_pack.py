@@ -1,7 +1,8 @@
 import pytest
 
-from cavmae.data import Item, WeakPairs, audioset_labels, audioset_map, label_vector, skipping
-from cavmae.media import BadSample
+from cavmae.data.audioset import audioset_labels, audioset_map
+from cavmae.data.pack import Item, WeakPairs, label_vector, skipping
+from cavmae.media.decode import BadSample
 
 
 def item(key: str, concept: str | None, audioset=()) -> Item:

@@ -5,13 +5,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cavmae.config import SIZES
-from cavmae.encoders import AudioEncoder, VisualEncoder
-from cavmae.import_cavmae import ImportOptions, import_bundle
-from cavmae.model import contrastive_loss, draw_mask, mae_loss, patches
-from cavmae.published import read
+from cavmae.bundles.import_cavmae import ImportOptions, import_bundle
+from cavmae.model.cav_mae import contrastive_loss, draw_mask, mae_loss, patches
+from cavmae.model.config import SIZES
+from cavmae.model.encoders import AudioEncoder, VisualEncoder
+from cavmae.model.published import read
+from cavmae.model.sync import CavMaeSync, window_starts, windows
 from cavmae.randomness import RowRandom
-from cavmae.sync import CavMaeSync, window_starts, windows
 
 from .slow_cavmae import Slow
 from .test_published import assert_close, check_graph, published_file
@@ -69,7 +69,7 @@ def test_reconstruction_sees_patches_alone_and_contrast_the_class_tokens():
         predicted_a, predicted_v = model.decode(torch.stack(joint).float(), mask_a, mask_v)
     target_a, target_v = patches(fbank.transpose(1, 2)[:, None], (8, 6)), patches(image, (4, 4))
 
-    assert losses.contrast.item() == pytest.approx(contrastive_loss(audio, visual, 0.05, False).item(), rel=1e-4)
+    assert losses.contrast.item() == pytest.approx(contrastive_loss(audio, visual, None, 0.05, False).item(), rel=1e-4)
     assert losses.mae_audio.item() == pytest.approx(mae_loss(predicted_a, target_a, mask_a, True).item(), rel=1e-4)
     assert losses.mae_visual.item() == pytest.approx(mae_loss(predicted_v, target_v, mask_v, True).item(), rel=1e-4)
     expected = losses.mae_audio + losses.mae_visual + 0.5 * losses.contrast

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from cavmae import checkpoint
-from cavmae.augment import PerturbOptions
-from cavmae.averaging import WeightAverage
-from cavmae.distill import DistillOptions
-from cavmae.finetune import FinetuneRun, Finetuning, TuneOptions, finetune
-from cavmae.model import CavMae
-from cavmae.pretrain import Pretraining, PretrainRun, WeightOptions, pretrain
-from cavmae.stems import Mn04
-from cavmae.sync import CavMaeSync, windows
-from cavmae.train import TrainOptions, parameter_groups
+from cavmae.model import checkpoint
+from cavmae.model.cav_mae import CavMae
+from cavmae.model.stems import Mn04
+from cavmae.model.sync import CavMaeSync, windows
+from cavmae.train.augment import PerturbOptions
+from cavmae.train.averaging import WeightAverage
+from cavmae.train.distill import DistillOptions
+from cavmae.train.finetune import FinetuneRun, Finetuning, TuneOptions, finetune
+from cavmae.train.loop import TrainOptions, parameter_groups
+from cavmae.train.pretrain import Pretraining, PretrainRun, WeightOptions, pretrain
 
 from .synthetic import MICRO, Stripes
 
@@ -189,9 +189,9 @@ def test_sync_sees_one_window_and_its_own_picture(tmp_path):
     seen = []
 
     class Watched(CavMaeSync):
-        def forward(self, fbank, image, random):
+        def forward(self, fbank, image, random, groups):
             seen.append((fbank, image))
-            return super().forward(fbank, image, random)
+            return super().forward(fbank, image, random, groups)
 
     source = Stripes(config)
     task, batch = Pretraining(Watched(config), run), source.batch(0, slice(0, 4))

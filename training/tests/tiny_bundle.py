@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from cavmae.config import CavMaeConfig
-from cavmae.data import audioset_labels
-from cavmae.encoders import AudioEncoder, JointTagger, VisualEncoder, heard_samples
-from cavmae.export import AudioInput, BundleSpec, VisualInput, write_bundle
-from cavmae.graph import Graph
-from cavmae.model import CavMae
+from cavmae.bundles.export import AudioInput, BundleSpec, VisualInput, write_bundle
+from cavmae.bundles.graph import Graph
+from cavmae.data.audioset import audioset_labels
+from cavmae.model.cav_mae import CavMae
+from cavmae.model.config import CavMaeConfig
+from cavmae.model.encoders import AudioEncoder, JointTagger, VisualEncoder, heard_samples
 
 CLASSES = 5
 RETRIEVAL = ("embedding", "tokens")

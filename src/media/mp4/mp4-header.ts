@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { pathBytes } from '../../path-text.js'
 import type { PictureTrack, Probe, Track } from '../probe.js'
 import { boxesIn, readMovie } from './boxes.js'
 import { clock, type Mp4Picture, type Mp4Track, trackOf } from './track.js'
@@ -15,7 +16,7 @@ const FORMAT = 'mov,mp4,m4a,3gp,3g2,mj2'
  */
 export async function mp4Header(path: string): Promise<Probe | null> {
   try {
-    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    await using file = await open(pathBytes(path), constants.O_RDONLY | constants.O_NONBLOCK)
     return await headerOf(file)
   } catch {
     return null
@@ -49,6 +50,7 @@ function asProbe(tracks: readonly Mp4Track[], clipSeconds: number): Probe | null
     cover: null,
     sounds: sounds.map(({ index, startsAt, seconds, channels }) => ({ index, startsAt, seconds, channels })),
     isStill: sounds.length === 0 && seen?.samples === 1,
+    animation: null,
   }
 }
 
