@@ -9,7 +9,7 @@ import { segmentLabels } from '../tagging/labels.js'
 import { fileFacts, isSame } from './file-facts.js'
 
 export interface EncodeParts {
-  readonly encoder: Encoder
+  readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment'>
   readonly signal?: AbortSignal | undefined
 }
 

@@ -11,7 +11,7 @@ import { contentHash, fileFacts, glance, isGone, isSame } from './file-facts.js'
 import type { Turns } from './turns.js'
 
 export interface IngestParts {
-  readonly encoder: Encoder
+  readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'alive'>
   readonly gallery: Gallery
   readonly signal?: AbortSignal | undefined
   readonly turns?: Turns // so that of equal files on their way at once one is encoded

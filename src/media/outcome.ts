@@ -38,7 +38,7 @@ export function conclude(decoding: Decoding): DecodeOutcome {
   const isHalfLost = soundIsLost || pictureIsLost
   const isWhole = window.end === Infinity && !isHalf
   if (!hasSound && !picture.decoded && (isHalfLost || isWhole)) throw damaged(source, Object.values(reports))
-  if (!sound.audible && !picture.visible && !isHalf) throw noContent(source)
+  if (!sound.audible && !picture.visible && !isHalf) throw noContent(source.name)
 
   const seconds = toMs(Math.min(Math.max(sound.seconds, picture.seconds), window.end - window.start))
   const notes: Note[] = []
@@ -67,6 +67,6 @@ export function damaged({ name }: Source, reports: readonly Report[]): AppError 
   return new AppError('MEDIA_DAMAGED', `Nothing of ${name} can be decoded${said}`)
 }
 
-export function noContent({ name }: Source): AppError {
+export function noContent(name: string): AppError {
   return new AppError('MEDIA_NO_CONTENT', `Nothing can be heard or seen in ${name}: it is silent, blank or empty`)
 }

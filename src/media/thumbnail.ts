@@ -4,8 +4,9 @@ import { AppError } from '../errors.js'
 import { asApng } from './animation.js'
 import { run } from './ffmpeg.js'
 import { toneMap } from './hdr.js'
+import { readHeader } from './header.js'
 import { LARGEST_PICTURE_ALLOCATION } from './picture-job.js'
-import { type PictureTrack, probe } from './probe.js'
+import type { PictureTrack } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
 import { openSource, type Source } from './source.js'
@@ -22,8 +23,8 @@ export interface ThumbnailOptions {
 /** Writes a JPEG of about the moment `at`, upright, to `target`: whole or not at all. */
 export async function thumbnail(path: string, { at, target, signal }: ThumbnailOptions): Promise<void> {
   await sniff(path)
+  const { picture, cover, isStill, animation } = await readHeader(path, signal)
   await using file = await openSource(path)
-  const { picture, cover, isStill, animation } = await probe(file, signal)
   const track = picture ?? cover
   if (track === null) throw new AppError('CLIP_HAS_NO_PICTURE', `${file.name} has no picture to make a thumbnail of`)
 
