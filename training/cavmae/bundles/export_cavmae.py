@@ -137,10 +137,11 @@ def _tower_shapes(model: CavMae) -> tuple[tuple[int, int], ...]:
 
 def card(bundle: dict, about: str) -> str:
     model = bundle["model"]
+    tagging = ", ".join(bundle["tagging"]["from"]) if bundle.get("tagging") else "none"
     lines = [
         f"# {bundle['name']}",
         "",
-        f"CAV-MAE ({model['kind']}), {bundle['embedding']} dimensions, tagging: {model['mode']}.",
+        f"CAV-MAE ({model['kind']}), {bundle['embedding']} dimensions, tagging: {tagging}.",
     ]
     if about:
         lines += ["", about]
