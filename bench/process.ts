@@ -2,16 +2,19 @@ import { readFileSync } from 'node:fs'
 
 const TICK_MS = 10 // of Linux
 
-/** Milliseconds of CPU time of this process and, on Linux, of every process of its own that has ended. */
+/** Milliseconds of CPU time of this process and, on Linux, of every process that it has started, itself or by another. */
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage()
-  return (user + system) / 1000 + endedMs()
+  const [, , ended, ofSystem] = times('self')
+  const living = running().flatMap(times)
+  return (user + system) / 1000 + [ended, ofSystem, ...living].reduce((sum: number, time) => sum + (time ?? 0), 0)
 }
 
-function endedMs(): number {
-  const [, , children, ofSystem] = fields('self').slice(11, 15)
-  return (Number(children) + Number(ofSystem)) * TICK_MS
-}
+/** Milliseconds of a process: user and system, and the same of its children that have ended. */
+const times = (pid: string): readonly number[] =>
+  fields(pid)
+    .slice(11, 15)
+    .map((ticks) => Number(ticks) * TICK_MS)
 
 /** MiB in memory of this process, and of the processes that it has running (on Linux). */
 export function memoryMiB(): { readonly own: number; readonly children: number } {
@@ -36,7 +39,11 @@ export class PeakMemory implements Disposable {
   }
 }
 
-const running = (): string[] => read(`/proc/self/task/${process.pid}/children`).split(' ').filter(Boolean)
+/** What runs because of a process: ffmpegs are children of the one that starts them. */
+function running(pid = String(process.pid)): string[] {
+  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean)
+  return children.flatMap((child) => [child, ...running(child)])
+}
 
 const PAGE_BYTES = 4096
 const rss = (pid: string): number => Number(fields(pid)[21] ?? 0) * PAGE_BYTES

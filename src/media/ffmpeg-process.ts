@@ -1,10 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import { AppError, isBusy, toAppError } from '../errors.js'
 import { ffmpegMissing } from './executables.js'
+import { launch } from './launch.js'
+import type { Launched } from './launcher.js'
 import { ReadAhead } from './read-ahead.js'
 
 /** File descriptors of the outputs, as `pipe:1` and `pipe:3`: 0 is closed and 2 is for words. */
@@ -23,34 +22,39 @@ export interface ProcessOptions {
 export class FfmpegProcess implements AsyncDisposable {
   readonly outputs: readonly [ReadAhead, ReadAhead]
   readonly ended: Promise<number | null> // its exit code, once it is gone; null where it was killed
-  readonly #child: ChildProcess
   readonly #interrupts = new Set<(reason: unknown) => void>() // of those who wait
   #lifeAt = performance.now()
-  #failure: AppError | null = null
   #gone = false
 
-  constructor(
+  private constructor(
     private readonly program: string,
-    args: readonly string[],
+    private readonly launched: Launched,
     private readonly options: ProcessOptions,
   ) {
-    // Detached: a group of its own, which can be killed whole where `program` is a wrapper.
-    this.#child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true, windowsHide: true })
-    if (!this.#child.stderr) throw notStarted(this.#child)
-    const output = (fd: number) => new ReadAhead(this.#child.stdio[fd] as Readable, this.#showLife)
-    this.outputs = [output(OUTPUT_FDS[0]), output(OUTPUT_FDS[1])]
+    const [first, words, second] = launched.outputs
+    this.outputs = [new ReadAhead(first, this.#showLife), new ReadAhead(second, this.#showLife)]
     this.ended = this.#end()
-    createInterface({ input: this.#child.stderr as Readable }).on('line', (line) => {
+    words.on('error', () => {}) // 'close' follows
+    createInterface({ input: words }).on('line', (line) => {
       this.#showLife()
       options.hear(line)
     })
     options.signal?.addEventListener('abort', this.#onAbort)
+    if (options.signal?.aborted) this.#kill()
+  }
+
+  /** FFMPEG_MISSING where it is installed and broken, SYSTEM_BUSY where the system has no room for it. */
+  static async start(program: string, args: readonly string[], options: ProcessOptions): Promise<FfmpegProcess> {
+    try {
+      return new FfmpegProcess(program, await launch(program, args), options)
+    } catch (cause) {
+      throw isBusy(cause) ? toAppError(cause) : ffmpegMissing(program, cause)
+    }
   }
 
   /** Waits for ffmpeg, at most `stallMs` without a sign of life. The clock runs only here: a slow reader is no stall. */
   async patiently<T>(what: () => Promise<T>): Promise<T> {
     this.options.signal?.throwIfAborted()
-    if (this.#failure) throw this.#failure
     const { promise, interrupt } = interruptible(what())
     const stopClock = this.#startClock(interrupt)
     this.#interrupts.add(interrupt)
@@ -84,23 +88,15 @@ export class FfmpegProcess implements AsyncDisposable {
   }
 
   async #end(): Promise<number | null> {
-    try {
-      const [[code]] = await Promise.all([once(this.#child, 'exit'), once(this.#child.stderr as Readable, 'close')])
-      return code
-    } catch (cause) {
-      this.#failure = isBusy(cause) ? toAppError(cause) : ffmpegMissing(this.program, cause) // installed, and broken
-      this.#interrupt(this.#failure)
-      return null
-    } finally {
-      this.#gone = true
-    }
+    const [, words] = this.launched.outputs
+    const said = new Promise((resolve) => words.once('close', resolve))
+    const [code] = await Promise.all([this.launched.ended, said])
+    this.#gone = true
+    return code
   }
 
   #kill(): void {
-    const { pid } = this.#child
-    if (this.#gone || pid === undefined) return
-    if (process.platform === 'win32') this.#child.kill('SIGKILL')
-    else signalGroup(pid)
+    if (!this.#gone) this.launched.kill()
   }
 
   readonly #showLife = (): void => {
@@ -114,20 +110,6 @@ export class FfmpegProcess implements AsyncDisposable {
   readonly #onAbort = (): void => {
     this.#kill()
     this.#interrupt(this.options.signal?.reason)
-  }
-}
-
-/** Where there are no descriptors left for its pipes, Node starts nothing, and says so later. */
-function notStarted(child: ChildProcess): AppError {
-  child.once('error', () => {})
-  return toAppError(Object.assign(new Error(`${basename(child.spawnfile)} cannot be started`), { code: 'EMFILE' }))
-}
-
-function signalGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // it has gone by itself just now
   }
 }
 

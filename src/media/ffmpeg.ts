@@ -46,7 +46,11 @@ export async function start(
   const program = await findFfmpeg()
   signal?.throwIfAborted()
   const stallMs = Math.min(...jobs.map((job) => job.stallMs ?? LIMITS.stallMs))
-  return new FfmpegProcess(program, argumentsOf(source, jobs), { stallMs, hear: (line) => report.hear(line), signal })
+  return await FfmpegProcess.start(program, argumentsOf(source, jobs), {
+    stallMs,
+    hear: (line) => report.hear(line),
+    signal,
+  })
 }
 
 /** The command line, without the program. */

@@ -19,7 +19,7 @@ export async function ffprobe({ url }: Source, questions: readonly string[], sig
   signal?.throwIfAborted()
   const words: string[] = []
   const hear = (line: string) => words.length < MOST_WORDS && words.push(line)
-  await using child = new FfmpegProcess(program, args, { stallMs: LIMITS.probeMs, hear, signal })
+  await using child = await FfmpegProcess.start(program, args, { stallMs: LIMITS.probeMs, hear, signal })
   const answer = await answerOf(child)
   if ((await child.patiently(() => child.ended)) === null) {
     throw new Error('ffprobe was killed by another: that says nothing of the file')

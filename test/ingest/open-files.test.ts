@@ -9,7 +9,7 @@ import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 import { tone } from './tone.js'
 
 const FILES = 3
-const ROOM = 4 // open files more than there are: enough to read one, not to start an ffmpeg
+const ROOM = 2 // open files more than there are: enough to read one, not to start an ffmpeg
 
 it('blames no file where the system has no more open files to give, and goes on when it has', async (test) => {
   const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae') })
@@ -22,8 +22,10 @@ it('blames no file where the system has no more open files to give, and goes on 
 
   const spare = Array.from({ length: 32 }, () => openSync('/dev/null', 'r')) // to be able to raise the limit again
   setLimit(String(readdirSync('/proc/self/fd').length + ROOM))
+  const filling = openAll()
+  for (const file of filling.splice(-ROOM)) closeSync(file)
   const scarce = await ingest()
-  for (const file of spare) closeSync(file)
+  for (const file of [...spare, ...filling]) closeSync(file)
   setLimit(String(limit).trim())
   const plenty = await ingest()
 
@@ -34,3 +36,13 @@ it('blames no file where the system has no more open files to give, and goes on 
   assert.deepEqual([plenty.indexed, plenty.failed], [FILES, []])
   assert.equal((await app.gallery.check()).whole, true)
 })
+
+/** Whatever the system still gives. */
+function openAll(): number[] {
+  const files: number[] = []
+  try {
+    for (;;) files.push(openSync('/dev/null', 'r'))
+  } catch {
+    return files
+  }
+}

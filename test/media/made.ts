@@ -90,10 +90,13 @@ export function amplitudeAt(hertz: number, samples: Float32Array, rateHz: number
 export const peakOf = (samples: Float32Array): number =>
   samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0)
 
-/** How many ffmpegs this process has. */
+/** How many ffmpegs this process has, and the one that starts them for it. */
 export async function children(): Promise<number> {
-  const { stdout } = await promisify(execFile)('ps', ['-o', 'comm=', '--ppid', String(process.pid)])
-  return stdout.split('\n').filter((name) => /ffmpeg|ffprobe|sleep/.test(name)).length
+  const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'pid=,ppid=,comm='])
+  const rows = stdout.split('\n').map((line) => line.trim().split(/\s+/))
+  const own = new Set([String(process.pid)])
+  for (const [pid = '', parent = ''] of rows) if (own.has(parent)) own.add(pid)
+  return rows.filter(([, parent = '', name = '']) => own.has(parent) && /ffmpeg|ffprobe|sleep/.test(name)).length
 }
 
 /** Runs with a script in the place of ffmpeg, or with none. */

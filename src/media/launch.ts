@@ -1,0 +1,47 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { basename } from 'node:path'
+import type { Readable } from 'node:stream'
+import { type Launched, Launcher } from './launcher.js'
+import { killGroup } from './process-group.js'
+
+/** Errors are the system's: ENOENT, EACCES, EMFILE and their like by `code`. */
+export async function launch(program: string, args: readonly string[]): Promise<Launched> {
+  return process.platform === 'linux' ? await (await launcher()).launch(program, args) : await launchHere(program, args)
+}
+
+let started: Promise<Launcher> | null = null // one at a time, for the life of this process
+
+function launcher(): Promise<Launcher> {
+  started ??= startLauncher()
+  return started
+}
+
+async function startLauncher(): Promise<Launcher> {
+  const forget = () => {
+    started = null // another is started when it is needed
+  }
+  try {
+    return await Launcher.start(forget)
+  } catch (error) {
+    forget()
+    throw error
+  }
+}
+
+async function launchHere(program: string, args: readonly string[]): Promise<Launched> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true, windowsHide: true })
+  if (!child.stderr) throw notStarted(child)
+  await once(child, 'spawn')
+  const pid = child.pid as number
+  const ended = once(child, 'exit').then(([code]) => code as number | null)
+  const [, one, two, three] = child.stdio as unknown as Readable[]
+  const kill = () => (process.platform === 'win32' ? void child.kill('SIGKILL') : killGroup(pid))
+  return { outputs: [one, two, three] as Launched['outputs'], ended, kill }
+}
+
+/** Where there are no descriptors left for its pipes, Node starts nothing, and says so later. */
+function notStarted(child: ChildProcess): Error {
+  child.once('error', () => {})
+  return Object.assign(new Error(`${basename(child.spawnfile)} cannot be started`), { code: 'EMFILE' })
+}

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { buffer, text } from 'node:stream/consumers'
+import { describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { launch } from '../../src/media/launch.js'
+
+const onLinux = { skip: process.platform === 'linux' ? false : 'programs are started directly here' }
+
+describe('a program that is launched', () => {
+  it('is heard by each of its outputs, whole, and by its exit code', async () => {
+    const script = 'head -c 3000000 /dev/zero; printf words >&2; head -c 5000000 /dev/zero >&3; exit 7'
+    const { outputs, ended } = await launch('/bin/sh', ['-c', script])
+    const [one, two, three] = outputs
+
+    const heard = await Promise.all([buffer(one), text(two), buffer(three)])
+
+    assert.deepEqual([heard[0].length, heard[1], heard[2].length], [3_000_000, 'words', 5_000_000])
+    assert.equal(await ended, 7)
+  })
+
+  it('waits for a slow reader', async () => {
+    const { outputs, ended } = await launch('/bin/sh', ['-c', 'head -c 20000000 /dev/zero >&3'])
+    await setTimeout(300)
+
+    assert.equal(await Promise.race([ended, setTimeout(0, 'runs')]), 'runs')
+    assert.equal((await buffer(outputs[2])).length, 20_000_000)
+    for (const output of outputs) output.resume()
+    assert.equal(await ended, 0)
+  })
+
+  it('is killed with what it has started', async () => {
+    const { ended, kill } = await launch('/bin/sh', ['-c', 'sleep 71234 & wait'])
+
+    kill()
+
+    assert.equal(await ended, null)
+    assert.equal(await runs('sleep 71234'), false)
+  })
+
+  it('is refused by the code of the system where it cannot be run', async () => {
+    await assert.rejects(launch('/nowhere/ffmpeg', []), { code: 'ENOENT' })
+    await assert.rejects(launch('/etc/passwd', []), { code: 'EACCES' })
+  })
+
+  it('is gone soon after the process that asked for it was killed', onLinux, async () => {
+    const module = new URL('../../src/media/launch.js', import.meta.url)
+    const script = `import { launch } from '${module}'; await launch('/bin/sleep', ['71235']); console.log('runs')`
+    const asking = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await once(asking.stdout, 'data')
+    assert.equal(await runs('sleep 71235'), true)
+
+    asking.kill('SIGKILL')
+
+    for (let tries = 0; (await runs('sleep 71235')) && tries < 100; tries++) await setTimeout(50)
+    assert.equal(await runs('sleep 71235'), false)
+  })
+
+  it(
+    'counts as killed where the process that starts programs is killed, and the next finds another',
+    onLinux,
+    async () => {
+      const { ended } = await launch('/bin/sleep', ['71236'])
+
+      await promisify(execFile)('pkill', ['-9', '-P', String(process.pid), '-f', 'launcher-main'])
+
+      assert.equal(await ended, null)
+      const next = await launch('/bin/sh', ['-c', 'exit 3'])
+      assert.equal(await next.ended, 3)
+      await promisify(execFile)('pkill', ['-f', 'sleep 71236']).catch(() => {})
+    },
+  )
+})
+
+/** Whether there is a process of this command line. */
+async function runs(command: string): Promise<boolean> {
+  const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'args='])
+  return stdout.split('\n').some((line) => line.endsWith(command))
+}
