@@ -16,6 +16,7 @@ import { MUTATIONS, mutated } from '../test/media/mutated.js'
 
 const FORMAT: SegmentFormat = {
   seconds: 10,
+  modalities: ['audio', 'visual'],
   audio: { sampleRateHz: 32_000, samples: 320_000, channels: 'mean' },
   visual: { width: 224, height: 224, resize: 'squash', framesPerSegment: 8 },
 }

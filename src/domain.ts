@@ -63,6 +63,7 @@ export interface EncodedSegment extends Span {
 /** What a bundle's graphs take: the decoder delivers exactly this. Every number comes from bundle.json. */
 export interface SegmentFormat {
   readonly seconds: number
+  readonly modalities: readonly Modality[] // that there is a graph for: the other half of a file is not decoded
   readonly audio: {
     readonly sampleRateHz: number
     readonly samples: number // of one segment

@@ -5,7 +5,6 @@
 export const ERROR_TITLES = {
   FILE_NOT_FOUND: 'No such file',
   FILE_UNREADABLE: 'The file cannot be read',
-  FILE_NAME_INVALID: 'The name of the file is not UTF-8',
   MEDIA_EMPTY: 'The file has no bytes',
   MEDIA_IS_TEXT: 'The file is text, not media',
   MEDIA_IS_ARCHIVE: 'The file is an archive, not media',
@@ -39,6 +38,7 @@ export const ERROR_TITLES = {
   ITEM_INTERRUPTED: 'The file was worked on several times and never done',
   QUERY_AMBIGUOUS: 'The query does not say what is wanted',
   QUERY_LACKS_MODALITY: 'The query has nothing of the modality to search from',
+  MODALITY_NOT_SERVED: 'The bundle has no graph for what was asked',
   EMBEDDING_SIZE: 'The embedding has the wrong size',
   REQUEST_INVALID: 'The request is not well formed',
   REQUEST_TYPE_UNSUPPORTED: 'The content type of the request is not supported',
@@ -78,9 +78,15 @@ export function fileError(path: string, cause: unknown): AppError {
 export const isNotFound = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
 
-/** Any thrown value as an AppError; what is not one already is ours to answer for: INTERNAL. */
+/** Whether the system, or SQLite, says that there is no room left on a disk. */
+export const isDiskFull = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+/** Any thrown value as an AppError; what is neither one already nor a full disk is ours to answer for: INTERNAL. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
   const detail = error instanceof Error ? error.message : String(error)
-  return new AppError('INTERNAL', detail, { cause: error })
+  if (!isDiskFull(error)) return new AppError('INTERNAL', detail, { cause: error })
+  const what = `There is no room left on the disk (${detail}). What was acknowledged is kept: make room, start again.`
+  return new AppError('DISK_FULL', what, { cause: error })
 }

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 const READ_BYTES = 2 ** 20
 
 /** SHA-256 of a file's bytes, hex; streamed, whatever the file's size. */
-export async function fileHash(path: string, signal?: AbortSignal): Promise<string> {
+export async function fileHash(path: string | Buffer, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(path, { highWaterMark: READ_BYTES }), hash, { ...(signal && { signal }) })
   return hash.digest('hex')
@@ -18,7 +18,7 @@ const PIECE_BYTES = 2 ** 16
  * SHA-256 of a file's size and of its head, middle and tail, hex: files that differ in it are different, and a file that
  * moved is known again by it without being read whole.
  */
-export async function quickHash(path: string): Promise<string> {
+export async function quickHash(path: string | Buffer): Promise<string> {
   await using file = await open(path)
   const { size } = await file.stat()
   const hash = createHash('sha256').update(String(size))

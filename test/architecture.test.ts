@@ -5,13 +5,14 @@ import { it } from 'node:test'
 import { PACKAGE_DIR } from '../src/config.js'
 
 const SRC = join(PACKAGE_DIR, 'src')
-const LEAVES = ['domain', 'errors', 'config', 'file-hash']
+const LEAVES = ['domain', 'errors', 'config', 'file-hash', 'path-text']
 
 /** What each room may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   domain: [],
   errors: [],
   'file-hash': [],
+  'path-text': [],
   config: ['errors'],
   media: LEAVES,
   encoder: LEAVES,
@@ -42,7 +43,7 @@ const room = (file: string) => (file.split('/')[0] ?? '').replace(/\.ts$/, '')
 
 function* imports(): Generator<{ file: string; target: string }> {
   for (const file of files) {
-    for (const [, target = ''] of readFileSync(join(SRC, file), 'utf8').matchAll(/from '([^']+)'/g)) {
+    for (const [, target = ''] of readFileSync(join(SRC, file), 'utf8').matchAll(/(?:from |import\()'([^']+)'/g)) {
       yield { file, target }
     }
   }

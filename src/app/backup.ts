@@ -4,7 +4,7 @@ import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { bundleFolder, type Config } from '../config.js'
 import { loadBundle } from '../encoder/bundle.js'
-import { AppError } from '../errors.js'
+import { AppError, isDiskFull, toAppError } from '../errors.js'
 import { backUpFile, checkBackup } from '../gallery/sqlite/backup.js'
 import { lockFolder } from '../gallery/sqlite/lock.js'
 import { pruneGalleries } from './change.js'
@@ -55,7 +55,7 @@ async function copyWhole(from: string, to: string): Promise<void> {
     await copyFile(from, to)
   } catch (cause) {
     await rm(dirname(to), { recursive: true, force: true })
-    const isFull = (cause as NodeJS.ErrnoException).code === 'ENOSPC'
-    throw new AppError(isFull ? 'DISK_FULL' : 'DATA_UNUSABLE', `${to} cannot be written: ${String(cause)}`, { cause })
+    if (isDiskFull(cause)) throw toAppError(cause)
+    throw new AppError('DATA_UNUSABLE', `${to} cannot be written: ${String(cause)}`, { cause })
   }
 }

@@ -72,7 +72,7 @@ export async function pruneGalleries(config: Config): Promise<readonly string[]>
 
 /** The first gallery shares its folder with the rest of the library, its lock among it. */
 async function removeGallery(folder: string, isFirst: boolean): Promise<void> {
-  const files = ['catalogue.sqlite', 'catalogue.sqlite-wal', 'catalogue.sqlite-shm', 'index']
+  const files = ['catalogue.sqlite', 'catalogue.sqlite-wal', 'catalogue.sqlite-shm', 'reserve', 'index']
   for (const path of isFirst ? files.map((name) => join(folder, name)) : [folder]) {
     await rm(path, { recursive: true, force: true })
   }

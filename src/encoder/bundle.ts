@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
-import type { SegmentFormat } from '../domain.js'
+import { MODALITIES, type SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
 import { fileHash } from '../file-hash.js'
 import { type BundleClass, type ByGraph, Classes, Golden, Manifest, type TagSource } from './manifest.js'
@@ -25,16 +25,19 @@ export async function loadBundle(dir: string): Promise<Bundle> {
   const manifest = await readJson(join(dir, 'bundle.json'), Manifest)
   await verifyGraphs(dir, manifest)
   verifyFingerprint(manifest)
-  const { audio, visual, tagging } = manifest
+  const { audio, visual, tagging, graphs } = manifest
+  const modalities = MODALITIES.filter((modality) => graphs[modality])
+  const golden = await readJson(join(dir, manifest.golden), Golden)
+  if (modalities.some((modality) => !golden[modality])) throw invalid(`${manifest.golden} lacks a graph's answers.`)
   return Object.freeze({
     name: manifest.name,
     fingerprint: manifest.fingerprint,
     dimension: manifest.embedding,
-    format: { seconds: audio.samples / audio.sampleRateHz, audio, visual },
+    format: { seconds: audio.samples / audio.sampleRateHz, modalities, audio, visual },
     graphs: graphPaths(dir, manifest),
     classes: tagging ? await readJson(join(dir, tagging.labels), Classes) : [],
     tagsFrom: tagging?.from ?? [],
-    golden: await readJson(join(dir, manifest.golden), Golden),
+    golden,
     licence: manifest.licence,
   })
 }

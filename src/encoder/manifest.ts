@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { Modality } from '../domain.js'
 
 /** `joint`: sound and picture together. */
 const TagSource = z.enum(['audio', 'visual', 'joint'])
@@ -9,18 +8,18 @@ const size = z.number().int().positive()
 const jsonFile = z.string().regex(/^[\w.-]+\.json$/)
 const Graph = z.object({ file: z.string().regex(/^[\w.-]+\.onnx$/), sha256: z.string().regex(/^[0-9a-f]{64}$/) })
 
-/** The tagging graphs are there where the retrieval graphs are of another checkpoint. */
+/** A bundle may hear or see alone. The tagging graphs are there where the retrieval graphs are of another checkpoint. */
 const Graphs = z.object({
-  audio: Graph,
-  visual: Graph,
+  audio: Graph.optional(),
+  visual: Graph.optional(),
   joint: Graph.optional(),
   audio_tagging: Graph.optional(),
   visual_tagging: Graph.optional(),
 })
 type GraphName = keyof z.infer<typeof Graphs>
 
-/** Something for each graph: the two for retrieval are always there. */
-export type ByGraph<T> = Readonly<Record<Modality, T> & Partial<Record<GraphName, T>>>
+/** Something for each graph that there is. */
+export type ByGraph<T> = Readonly<Partial<Record<GraphName, T>>>
 
 /** bundle.json. Every number that belongs to a model stands in it. */
 export const Manifest = z
@@ -36,8 +35,10 @@ export const Manifest = z
     golden: jsonFile,
     licence: z.string(),
   })
-  .refine(({ tagging, graphs }) => graphs.joint || !tagging?.from.includes('joint'), {
-    error: 'tags come from joint, and there is no joint graph',
+  .refine(({ graphs }) => graphs.audio || graphs.visual, { error: 'there is neither an audio nor a visual graph' })
+  .superRefine(({ tagging, graphs }, { addIssue }) => {
+    const lacking = tagging?.from.find((source) => !graphs[source])
+    if (lacking) addIssue(`tags come from ${lacking}, and there is no ${lacking} graph`)
   })
 export type Manifest = z.infer<typeof Manifest>
 
@@ -49,8 +50,8 @@ const GoldenAnswer = z.object({ embedding: z.array(z.number()), logits: z.array(
 /** golden.json: what the graphs say of the golden segment. */
 export const Golden = z.object({
   atol: z.number().positive(),
-  audio: GoldenAnswer.extend({ length: size }),
-  visual: GoldenAnswer,
+  audio: GoldenAnswer.extend({ length: size }).optional(),
+  visual: GoldenAnswer.optional(),
   joint: GoldenAnswer.pick({ logits: true }).optional(),
 })
 export type Golden = z.infer<typeof Golden>

@@ -3,13 +3,14 @@ import { goldenFrame, goldenSamples } from './golden.js'
 
 const SEGMENTS = 8
 
-/** Segments encoded in a second, sound and all frames, on the provider in use. */
+/** Segments encoded in a second, sound and all frames as far as the bundle takes them, on the provider in use. */
 export async function measureEncoder(encoder: Encoder): Promise<number> {
   const { format } = encoder.bundle
-  const samples = goldenSamples(format.audio.samples, format)
+  const samples = format.modalities.includes('audio') ? goldenSamples(format.audio.samples, format) : null
+  const count = format.modalities.includes('visual') ? format.visual.framesPerSegment : 0
   const frame = goldenFrame(format)
   const options = { priority: 'ingest', tags: true } as const
-  const segment = { samples, frames: Array.from({ length: format.visual.framesPerSegment }, () => frame) }
+  const segment = { samples, frames: Array.from({ length: count }, () => frame) }
   const started = performance.now()
   await Promise.all(Array.from({ length: SEGMENTS }, () => encoder.encodeSegment(segment, options)))
   return (SEGMENTS * 1000) / (performance.now() - started)

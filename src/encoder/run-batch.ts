@@ -32,6 +32,7 @@ async function runModality(
   { feeds, wanted }: { readonly feeds: Feeds; readonly wanted: TagOutput | null },
 ): Promise<ModalityRun> {
   const retrieval = sessions[modality]
+  if (!retrieval) throw new Error(`Expected ${Object.keys(sessions).join(' or ')} to be run, got ${modality}`)
   const tagging = sessions[`${modality}_tagging`]
   const offered = wanted && (tagging ?? retrieval).outputNames.includes(wanted) ? [wanted] : []
   const answers = await retrieval.run(feeds, ['embedding', ...(tagging ? [] : offered)])

@@ -111,6 +111,8 @@ export interface Catalogue extends CatalogueReader, AsyncDisposable {
    * to be indexed: its hash must then be '', so that no file is taken for it.
    */
   adopt(clip: Clip, segments: readonly EncodedSegment[]): Promise<void>
+  /** Puts a clip under its id with what was made of `like`, as `copy` does. False where that is gone, or another by now. */
+  adoptCopy(clip: Clip, like: Clip): Promise<boolean>
   /**
    * Takes out of the log, up to a row, what later rows undid. Who had applied some of it and not all up to that row must
    * begin anew.

@@ -135,10 +135,9 @@ export interface ItemEnd {
   readonly waits: Readonly<Record<Stage, number>> // ms
 }
 
-/** A file that a scan found; with a failure it is an item that has ended. */
+/** A file that a scan found. */
 export interface FoundFile extends FileFacts {
   readonly path: string
-  readonly failure?: Reason
 }
 
 export interface Found {

@@ -5,7 +5,10 @@ import type { Clip, ClipId } from '../domain.js'
  * one meanwhile is followed: only a change of places at which nothing is left to do comes about.
  */
 export interface Succession extends AsyncDisposable {
-  /** Takes over what needs no encoding: failures, and clips whose content the new gallery holds already. */
+  /**
+   * Takes over what needs no encoding: clips whose content the new gallery holds already, and failures, but for those
+   * that were the old bundle's fault.
+   */
   mirror(): Promise<void>
   /** Clips of the new gallery that the old one does not have any more. */
   gone(): Promise<readonly ClipId[]>

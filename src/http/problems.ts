@@ -1,12 +1,11 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
-import { AppError, ERROR_TITLES, type ErrorCode } from '../errors.js'
+import { AppError, ERROR_TITLES, type ErrorCode, isDiskFull, toAppError } from '../errors.js'
 
 /** The status of each code: 4xx where the caller can act on it, 5xx only for us. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
   FILE_NOT_FOUND: 404,
   FILE_UNREADABLE: 422,
-  FILE_NAME_INVALID: 422,
   MEDIA_EMPTY: 422,
   MEDIA_IS_TEXT: 415,
   MEDIA_IS_ARCHIVE: 415,
@@ -40,6 +39,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   ITEM_INTERRUPTED: 500,
   QUERY_AMBIGUOUS: 400,
   QUERY_LACKS_MODALITY: 422,
+  MODALITY_NOT_SERVED: 422,
   EMBEDDING_SIZE: 400,
   REQUEST_INVALID: 400,
   REQUEST_TYPE_UNSUPPORTED: 415,
@@ -91,16 +91,15 @@ function translate(error: FastifyError | Error): AppError {
   if (hasZodFastifySchemaValidationErrors(error))
     return new AppError('REQUEST_INVALID', error.message, { cause: error })
   const { code = '', statusCode = 500 } = error as Partial<FastifyError>
-  const as = (ours: ErrorCode) => new AppError(ours, error.message, { cause: error })
+  const as = (ours: ErrorCode, detail = error.message) => new AppError(ours, detail, { cause: error })
   if (statusCode === 413 || code === 'FST_REQ_FILE_TOO_LARGE') return as('UPLOAD_TOO_LARGE')
   if (statusCode === 415 || statusCode === 406) return as('REQUEST_TYPE_UNSUPPORTED')
   if (statusCode === 416) return as('RANGE_NOT_SATISFIABLE')
   if (statusCode === 404) return as('ROUTE_NOT_FOUND')
   if (statusCode === 503) return as('SHUTTING_DOWN')
   if (statusCode >= 400 && statusCode < 500) return as('REQUEST_INVALID')
-  return new AppError('INTERNAL', 'Something failed inside Earshot; the log has it under the request id.', {
-    cause: error,
-  })
+  if (isDiskFull(error)) return toAppError(error)
+  return as('INTERNAL', 'Something failed inside Earshot; the log has it under the request id.')
 }
 
 function fieldErrors(error: unknown): Pick<Problem, 'errors'> {

@@ -120,6 +120,7 @@ export const System = z
       name: z.string(),
       fingerprint: z.string(),
       dimension: z.number().int(),
+      modalities: z.array(Modality),
       segmentSeconds: seconds,
       labels: z.number().int(),
       licence: z.string(),

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import type { z } from 'zod'
@@ -95,11 +93,21 @@ async function save(part: MultipartFile, path: string, maxBytes: number): Promis
     part.file.resume()
     throw new AppError('REQUEST_INVALID', `Expected the media in a part named "file", got "${part.fieldname}".`)
   }
-  await pipeline(part.file, createWriteStream(path))
+  try {
+    await write(part.file.iterator({ destroyOnReturn: false }), path)
+  } catch (error) {
+    part.file.resume() // a client whose form is not read to its end does not read why
+    throw error
+  }
   if (part.file.truncated) {
     throw new AppError(
       'UPLOAD_TOO_LARGE',
       `An upload here may have at most ${maxBytes} bytes: index larger files by path.`,
     )
   }
+}
+
+async function write(chunks: AsyncIterable<Buffer>, path: string): Promise<void> {
+  await using file = await open(path, 'w')
+  for await (const chunk of chunks) await file.appendFile(chunk)
 }

@@ -8,6 +8,7 @@ import { encode } from './encode.js'
 import { contentHash, fileFacts, isSame } from './file-facts.js'
 import { inParallel } from './in-parallel.js'
 import { stopsJob } from './reasons.js'
+import { Turns } from './turns.js'
 
 const PAGE = 256 // clips
 
@@ -19,9 +20,12 @@ export interface CarryOverParts {
   readonly signal: AbortSignal
 }
 
+type CarryParts = CarryOverParts & { readonly turns: Turns } // so that of equal files on their way at once one is encoded
+
 /** How a clip came into the new gallery: a clip that `waits` has its id and path, and its reason among the failures. */
 export type Carried =
   | 'encoded'
+  | 'copied' // from another of the same content
   | 'partial'
   | { readonly waits: ErrorCode; readonly path: string; readonly detail: string }
 
@@ -36,6 +40,7 @@ export interface CarryOverProgress {
 export interface CarryOverReport {
   readonly clips: number
   readonly encoded: number
+  readonly copied: number
   readonly partial: number
   readonly kept: number // the new gallery had them already
   readonly waiting: readonly Exclude<Carried, string>[] // their files are missing, or cannot be encoded
@@ -51,8 +56,9 @@ export interface CarryOverOptions {
  * Encodes every clip of the old gallery for the new one, which then takes its place. What changes in the old one
  * meanwhile is followed, until there is nothing left to do at the moment of the change.
  */
-export async function carryOver(parts: CarryOverParts, options: CarryOverOptions): Promise<CarryOverReport> {
+export async function carryOver(given: CarryOverParts, options: CarryOverOptions): Promise<CarryOverReport> {
   const started = performance.now()
+  const parts = { ...given, turns: new Turns() }
   const { catalogue } = parts.gallery
   const carried = new Map<ClipId, Carried>()
   do {
@@ -68,7 +74,7 @@ export async function carryOver(parts: CarryOverParts, options: CarryOverOptions
 }
 
 async function carryPending(
-  parts: CarryOverParts,
+  parts: CarryParts,
   { concurrency, onProgress }: CarryOverOptions,
   carried: Map<ClipId, Carried>,
 ): Promise<void> {
@@ -86,13 +92,15 @@ async function carryPending(
   }
 }
 
-async function carry(clip: Clip, parts: CarryOverParts): Promise<Carried> {
+async function carry(clip: Clip, parts: CarryParts): Promise<Carried> {
   const { catalogue } = parts.gallery
   parts.signal.throwIfAborted()
   try {
     const { path } = clip
     const facts = await fileFacts(path)
     const hash = clip.hash !== '' && isSame(clip, facts) ? clip.hash : await contentHash(path, parts.signal)
+    using _turn = await parts.turns.take(hash)
+    if (await isCopied({ ...clip, ...facts, hash }, catalogue)) return 'copied'
     const { segments, seconds, notes } = await encode(path, parts)
     await catalogue.adopt({ ...clip, ...facts, hash, seconds, notes }, segments)
     return notes.includes('DAMAGED') ? 'partial' : 'encoded'
@@ -103,6 +111,15 @@ async function carry(clip: Clip, parts: CarryOverParts): Promise<Carried> {
     await wait(clip, { code, detail }, catalogue)
     return { waits: code, path: clip.path, detail }
   }
+}
+
+/** Whether another clip of the same content had been encoded already, and has lent what was made of it. */
+async function isCopied(clip: Clip, catalogue: Catalogue): Promise<boolean> {
+  for (const twin of await catalogue.clipsWithHash(clip.hash)) {
+    const isInTheWay = twin.id === clip.id || twin.path === clip.path
+    if (!isInTheWay && (await catalogue.adoptCopy(clip, twin))) return true
+  }
+  return false
 }
 
 /** The clip keeps its id and path, holds nothing, and is indexed when its file is met again. */
@@ -127,5 +144,6 @@ function report(
   const count = (outcome: Carried) => outcomes.filter((each) => each === outcome).length
   const waiting = outcomes.filter((each) => typeof each !== 'string')
   const seconds = Math.round(performance.now() - started) / 1000
-  return { clips, encoded: count('encoded'), partial: count('partial'), kept: clips - carried.size, waiting, seconds }
+  const counts = { encoded: count('encoded'), copied: count('copied'), partial: count('partial') }
+  return { clips, ...counts, kept: clips - carried.size, waiting, seconds }
 }

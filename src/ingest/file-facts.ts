@@ -2,11 +2,12 @@ import { readdir, stat } from 'node:fs/promises'
 import { fileError, isNotFound } from '../errors.js'
 import { fileHash, quickHash } from '../file-hash.js'
 import type { FileFacts } from '../gallery/catalogue.js'
+import { pathBytes } from '../path-text.js'
 
 /** FILE_NOT_FOUND, FILE_UNREADABLE. */
 export async function fileFacts(path: string): Promise<FileFacts> {
   try {
-    const { size, mtimeMs } = await stat(path)
+    const { size, mtimeMs } = await stat(pathBytes(path))
     return { bytes: size, mtimeMs }
   } catch (cause) {
     throw fileError(path, cause)
@@ -19,18 +20,18 @@ export const isSame = (one: FileFacts, other: FileFacts): boolean =>
 
 /** Whether there is surely no file: one that cannot be looked at for another reason is not gone. */
 export async function isGone(path: string): Promise<boolean> {
-  return stat(path).then(() => false, isNotFound)
+  return stat(pathBytes(path)).then(() => false, isNotFound)
 }
 
 /** Whether a folder is gone or has nothing in it, as a mount has that is not there. */
 export async function isLost(folder: string): Promise<boolean> {
-  return readdir(folder).then((entries) => entries.length === 0, isNotFound)
+  return readdir(pathBytes(folder)).then((entries) => entries.length === 0, isNotFound)
 }
 
 /** SHA-256 of a file's bytes, hex. FILE_NOT_FOUND, FILE_UNREADABLE. */
 export async function contentHash(path: string, signal?: AbortSignal): Promise<string> {
   try {
-    return await fileHash(path, signal)
+    return await fileHash(pathBytes(path), signal)
   } catch (cause) {
     signal?.throwIfAborted()
     throw fileError(path, cause)
@@ -39,7 +40,7 @@ export async function contentHash(path: string, signal?: AbortSignal): Promise<s
 
 /** A hash of little of a file, hex: equal for equal files. FILE_NOT_FOUND, FILE_UNREADABLE. */
 export async function glance(path: string): Promise<string> {
-  return quickHash(path).catch((cause) => {
+  return quickHash(pathBytes(path)).catch((cause) => {
     throw fileError(path, cause)
   })
 }

@@ -5,6 +5,7 @@ import type { Encoder } from '../encoder/encoder.js'
 import type { Catalogue, FileFacts, HashedFile } from '../gallery/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
 import type { ItemEnd, Lease, Outcome } from '../gallery/jobs.js'
+import { plainPath } from '../path-text.js'
 import { encode } from './encode.js'
 import { contentHash, fileFacts, glance, isGone, isSame } from './file-facts.js'
 import type { Turns } from './turns.js'
@@ -31,7 +32,7 @@ export interface Ingested {
  * they were is left as it is; one that was moved here keeps its clip; one of known content is not encoded again.
  */
 export async function ingestFile(name: string, parts: IngestParts, options: IngestOptions = {}): Promise<Ingested> {
-  const path = resolve(name)
+  const path = plainPath(resolve(name))
   const { catalogue } = parts.gallery
   const item = new ItemClock(options.lease)
   const isForced = options.lease?.mode === 'all'

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises'
 import { isAbsolute, relative, sep } from 'node:path'
+import { pathBytes, pathText } from '../path-text.js'
 
 /** Whether a path is a folder itself or lies in it, by name alone. */
 export function isInside(folder: string, path: string): boolean {
@@ -8,8 +9,11 @@ export function isInside(folder: string, path: string): boolean {
 }
 
 /** What a path really is, links followed, where that lies in one of the folders; else null. */
-export async function realPathInside(folders: readonly string[], path: string | Buffer): Promise<string | null> {
-  const real = await realpath(path)
-  const reals = await Promise.all(folders.map((folder) => realpath(folder).catch(() => folder)))
+export async function realPathInside(folders: readonly string[], path: string): Promise<string | null> {
+  const real = await realPath(path)
+  const reals = await Promise.all(folders.map((folder) => realPath(folder).catch(() => folder)))
   return reals.some((folder) => isInside(folder, real)) ? real : null
 }
+
+const realPath = async (path: string): Promise<string> =>
+  pathText(await realpath(pathBytes(path), { encoding: 'buffer' }))

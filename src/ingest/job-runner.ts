@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { toAppError } from '../errors.js'
+import { hasEnded } from '../gallery/job-state.js'
 import {
   type Claimant,
   type Job,
@@ -22,6 +23,7 @@ import { Turns } from './turns.js'
 const LEASE_MS = 30_000
 const PULSE_MS = 500 // how long a pause, a cancel or a new job is not noticed at most
 const ATTEMPTS = 3 // of an item that fails for a reason that may pass
+const JOBS_STOPPED = 500 // at once
 const BACK_OFF_MS = 1000 // after the first attempt; four times as long after each further one
 
 export interface RunnerOptions {
@@ -60,7 +62,7 @@ export class JobRunner {
     try {
       await releaseDead(this.#queue)
       while (!(await this.#isOver())) {
-        await this.#pulse()
+        await this.#pulse().catch((error) => this.#stopJobs(error))
         await this.#alarm.wait(PULSE_MS)
         if (this.#broken) throw this.#broken
       }
@@ -74,11 +76,15 @@ export class JobRunner {
     return this.#parts.gallery.catalogue.queue
   }
 
+  get #jobs() {
+    return this.#parts.gallery.catalogue.jobs
+  }
+
   async #isOver(): Promise<boolean> {
     if (this.#parts.signal?.aborted) return true
     const { job } = this.#options
     if (job === undefined) return false
-    const { state } = await this.#parts.gallery.catalogue.jobs.progress(job)
+    const { state } = await this.#jobs.progress(job)
     return state !== 'queued' && state !== 'running'
   }
 
@@ -113,6 +119,23 @@ export class JobRunner {
     }
   }
 
+  /** Pauses the jobs for a reason that none of them can go on with; throws any other error. */
+  async #stopJobs(error: unknown): Promise<void> {
+    const { code, message: detail } = toAppError(error)
+    if (!stopsJob(code)) throw error
+    const { job } = this.#options
+    const open = (await this.#jobs.jobs({ limit: JOBS_STOPPED })).filter(({ state }) => !hasEnded(state))
+    const ids = job === undefined ? open.map(({ id }) => id) : [job]
+    for (const id of ids) await this.#pause(id, { code, detail })
+  }
+
+  /** Of those who meet the same reason at the same time, the first pauses the job. */
+  async #pause(id: JobId, reason: Reason): Promise<void> {
+    await this.#jobs.pause(id, reason).catch((error) => {
+      if (toAppError(error).code !== 'JOB_STATE') throw error
+    })
+  }
+
   async #scan(job: Job, signal: AbortSignal): Promise<void> {
     const { catalogue } = this.#parts.gallery
     await scanJob(job, { catalogue, owner: this.#claimant.owner, except: this.#options.except, signal })
@@ -135,7 +158,7 @@ export class JobRunner {
     const { encoder, gallery } = this.#parts
     const { catalogue } = gallery
     if (stopsJob(reason.code) || !encoder.alive || (await this.#isOffline(lease, reason))) {
-      await catalogue.jobs.pause(lease.job, reason)
+      await this.#pause(lease.job, reason)
       return undefined
     }
     if (mayPassSoon(reason.code) && lease.attempts + 1 < ATTEMPTS) {
@@ -150,7 +173,7 @@ export class JobRunner {
   /** A file that is gone with all of its source is no failure of its own: a mount went away. */
   async #isOffline({ job, path }: Lease, { code }: Reason): Promise<boolean> {
     if (code !== 'FILE_NOT_FOUND') return false
-    const { sources } = await this.#parts.gallery.catalogue.jobs.job(job)
+    const { sources } = await this.#jobs.job(job)
     const source = sources.find((source) => source !== path && isInside(source, path))
     return source !== undefined && isLost(source)
   }
@@ -172,8 +195,11 @@ export class JobRunner {
     const abort = new AbortController()
     setMaxListeners(0, abort.signal) // one for every frame on its way
     const done = work(abort.signal)
+      .catch(async (error) => {
+        if (!(error instanceof LeaseLost) && !abort.signal.aborted) await this.#stopJobs(error)
+      })
       .catch((error) => {
-        if (!(error instanceof LeaseLost) && !abort.signal.aborted) this.#broken = error
+        this.#broken = error
       })
       .finally(() => {
         this.#tasks.delete(key)

@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { isNotFound } from '../errors.js'
 import type { FoundFile } from '../gallery/jobs.js'
-import { joined, shownOf, textOf } from './byte-names.js'
+import { joinedPath, pathBytes, pathText } from '../path-text.js'
 import { type Selection, selection } from './globs.js'
 import { realPathInside } from './inside.js'
 
@@ -29,8 +29,9 @@ const LOOKS_AT_ONCE = 64 // a network mount answers many as fast as one
 export async function* scan(sources: readonly string[], options: ScanOptions): AsyncGenerator<ScannedFile> {
   const walk = new Walk(options)
   for (const source of sources.map((source) => resolve(source))) {
-    const stats = await stat(source).catch(() => null)
-    if (stats?.isDirectory()) yield* walk.folder(Buffer.from(source), '')
+    const bytes = pathBytes(source)
+    const stats = await stat(bytes).catch(() => null)
+    if (stats?.isDirectory()) yield* walk.folder(bytes, '')
     else yield { path: source, bytes: stats?.size ?? 0, mtimeMs: stats?.mtimeMs ?? 0, isNamed: true }
   }
 }
@@ -47,7 +48,7 @@ class Walk {
 
   /** `below`: the folder's path below its source, for globs. */
   async *folder(folder: Buffer, below: string): AsyncGenerator<ScannedFile> {
-    if (this.#options.except?.includes(shownOf(folder))) return
+    if (this.#options.except?.includes(pathText(folder))) return
     if (this.#options.followLinks && !(await this.#isNew(folder))) return
     const entries = await this.#entries(folder)
     for (let from = 0; from < entries.length; from += LOOKS_AT_ONCE) {
@@ -71,8 +72,8 @@ class Walk {
   }
 
   async #look(entry: Dirent<Buffer>, folder: Buffer, above: string): Promise<Look | null> {
-    const path = joined(folder, entry.name)
-    const name = shownOf(entry.name)
+    const path = joinedPath(folder, entry.name)
+    const name = pathText(entry.name)
     const below = above === '' ? name : `${above}/${name}`
     if (this.#selection.ignores(below)) return null
     if (entry.isDirectory()) return { kind: 'folder', path, below }
@@ -87,7 +88,8 @@ class Walk {
       const target = await stat(path)
       if (!(isWanted && target.isFile()) && !(this.#options.followLinks && target.isDirectory())) return null
       const { within = [] } = this.#options
-      if (within.length > 0 && !(await realPathInside(within, path))) throw new Error('it leads out of the roots')
+      if (within.length > 0 && !(await realPathInside(within, pathText(path))))
+        throw new Error('it leads out of the roots')
       return target.isDirectory() ? { kind: 'folder', path, below } : await this.#file(path)
     } catch (error) {
       this.#passOver(path, error)
@@ -98,11 +100,7 @@ class Walk {
   async #file(bytes: Buffer): Promise<Look | null> {
     try {
       const { size, mtimeMs } = await stat(bytes)
-      const path = shownOf(bytes)
-      const facts = { path, bytes: size, mtimeMs, isNamed: false }
-      if (textOf(bytes) !== null) return { kind: 'file', file: facts }
-      const detail = `Expected a name in UTF-8, got ${path}: rename the file`
-      return { kind: 'file', file: { ...facts, failure: { code: 'FILE_NAME_INVALID', detail } } }
+      return { kind: 'file', file: { path: pathText(bytes), bytes: size, mtimeMs, isNamed: false } }
     } catch (error) {
       if (!isNotFound(error)) this.#passOver(bytes, error) // else it went away since the folder was read
       return null
@@ -120,7 +118,7 @@ class Walk {
 
   #passOver(path: Buffer, error: unknown): void {
     this.#options.onWarning(
-      `${shownOf(path)} is passed over: ${error instanceof Error ? error.message : String(error)}`,
+      `${pathText(path)} is passed over: ${error instanceof Error ? error.message : String(error)}`,
     )
   }
 }

@@ -4,6 +4,7 @@ import { isNotFound } from '../errors.js'
 import type { Catalogue } from '../gallery/catalogue.js'
 import type { Files, KnownFile } from '../gallery/files.js'
 import type { JobMode, JobRequest } from '../gallery/jobs.js'
+import { pathBytes } from '../path-text.js'
 import { isSame } from './file-facts.js'
 import { mayPass } from './reasons.js'
 import { type ScannedFile, scan } from './scan.js'
@@ -38,7 +39,7 @@ export async function* survey(
 
 /** A source that is gone, and of which clips are known, is no file that cannot be found: see mark-missing.ts. */
 async function isOffline(source: string, files: Files): Promise<boolean> {
-  const isThere = await stat(source).then(
+  const isThere = await stat(pathBytes(source)).then(
     () => true,
     (error) => !isNotFound(error),
   )

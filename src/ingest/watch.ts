@@ -1,11 +1,13 @@
+import { readdir } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type FSWatcher, watch as watchFiles } from 'chokidar'
 import type { Catalogue } from '../gallery/catalogue.js'
 import { hasEnded } from '../gallery/job-state.js'
 import type { JobId, JobRequest } from '../gallery/jobs.js'
+import { joinedPath, pathBytes, pathText } from '../path-text.js'
 import { isGone } from './file-facts.js'
-import { selection } from './globs.js'
+import { type Selection, selection } from './globs.js'
 import { isInside } from './inside.js'
 import { jobRequest } from './job-request.js'
 import { Settling } from './settling.js'
@@ -36,7 +38,11 @@ export async function watch(
 ): Promise<void> {
   const settling = new Settling(options.settleMs)
   const ready = new Set<string>()
-  const watcher = watchSources(request, options).on('all', (_, path) => settling.saw(path))
+  const watched = new Watched(request, options)
+  const watcher = watched.watch().on('all', (_, path) => settling.saw(path))
+  watcher.on('raw', async (_, name, details) => {
+    for (const path of await watched.odd(name, details as RawDetails)) settling.saw(path)
+  })
   watcher.on('error', (error) =>
     options.onWarning(`Watching is not whole, the next scan finds the rest: ${String(error)}`),
   )
@@ -56,25 +62,59 @@ export async function watch(
   }
 }
 
-function watchSources({ sources, include, ignore, followLinks }: JobRequest, options: WatchOptions): FSWatcher {
-  const { takes, ignores } = selection(include, ignore)
-  const below = (path: string) => {
-    const source = sources.find((source) => isInside(source, path))
-    return source === undefined ? '' : relative(source, path)
+/** What of the sources is watched. */
+class Watched {
+  readonly #selection: Selection
+
+  constructor(
+    private readonly request: JobRequest,
+    private readonly options: WatchOptions,
+  ) {
+    this.#selection = selection(request.include, request.ignore)
   }
-  return watchFiles([...sources], {
-    ignored: (path, stats) => {
-      if (options.except.includes(path)) return true
-      const name = below(path)
-      return name !== '' && (ignores(name) || (stats?.isFile() === true && !takes(name)))
-    },
-    ignoreInitial: true, // the first job finds what is there
-    ignorePermissionErrors: true,
-    followSymlinks: followLinks,
-    usePolling: options.pollMs !== null,
-    ...(options.pollMs !== null && { interval: options.pollMs, binaryInterval: options.pollMs }),
-  })
+
+  watch(): FSWatcher {
+    const { pollMs } = this.options
+    return watchFiles([...this.request.sources], {
+      ignored: (path, stats) => this.#isIgnored(path, stats?.isFile() === true),
+      ignoreInitial: true, // the first job finds what is there
+      ignorePermissionErrors: true,
+      followSymlinks: this.request.followLinks,
+      usePolling: pollMs !== null,
+      ...(pollMs !== null && { interval: pollMs, binaryInterval: pollMs }),
+    })
+  }
+
+  /**
+   * Of a name that is no UTF-8 an event tells only how it reads: what is called so in its folder, or the folder itself,
+   * where that is gone.
+   */
+  async odd(name: string | null, { watchedPath: folder }: RawDetails): Promise<readonly string[]> {
+    if (folder === undefined || !name?.includes(UNREADABLE)) return []
+    const bytes = pathBytes(folder)
+    const entries = await readdir(bytes, { withFileTypes: true, encoding: 'buffer' }).catch(() => [])
+    const like = entries.filter((entry) => entry.name.toString() === name)
+    if (like.length === 0) return [folder]
+    return like.flatMap((entry) => {
+      const path = pathText(joinedPath(bytes, entry.name))
+      return this.#isIgnored(path, entry.isFile()) ? [] : [path]
+    })
+  }
+
+  #isIgnored(path: string, isFile: boolean): boolean {
+    if (this.options.except.includes(path)) return true
+    const source = this.request.sources.find((source) => isInside(source, path))
+    const name = source === undefined ? '' : relative(source, path)
+    return name !== '' && (this.#selection.ignores(name) || (isFile && !this.#selection.takes(name)))
+  }
 }
+
+/** Of an event as the system gives it. */
+interface RawDetails {
+  readonly watchedPath?: string // a folder; none where files are polled
+}
+
+const UNREADABLE = '\ufffd'
 
 /** A job for what is ready. What is gone, and was never known, is nobody's concern. */
 async function jobOf(ready: Set<string>, request: JobRequest, { files, jobs }: Catalogue): Promise<JobId | undefined> {

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { LIMITS } from '../config.js'
 import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
+import { pathBytes } from '../path-text.js'
 import { tooLong, type Window } from './audio.js'
 import { openHalves } from './halves.js'
 import { join } from './join.js'
@@ -41,6 +42,7 @@ export async function openMedia(path: string, format: SegmentFormat, options: Me
   await using source = await openSource(path)
   const header = await probe(source, options.signal)
   const picture = largeEnough(header, source)
+  refuseUnserved({ ...header, picture }, source, format)
   if (options.range === undefined) await refuseTooLong(path, header)
   return new MediaFile(path, format, { ...header, picture }, options)
 }
@@ -58,9 +60,20 @@ function largeEnough({ format, picture, sounds }: Probe, source: Source): Pictur
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }
 
+function refuseUnserved({ picture, sounds }: Probe, { name }: Source, { modalities }: SegmentFormat): void {
+  const has = { audio: sounds.length > 0, visual: picture !== null }
+  if (modalities.some((modality) => has[modality])) return
+  const detail = `Expected a file with ${modalities.join(' or ')} content, all that the bundle in use takes: ${name}`
+  throw new AppError('MODALITY_NOT_SERVED', detail)
+}
+
 /** A header's length is believed where the file has bytes enough for it: 250 a second is less than any speech. */
 async function refuseTooLong(path: string, { seconds }: Probe): Promise<void> {
-  if (seconds !== null && seconds > LIMITS.clipSeconds && (await stat(path)).size / 250 > LIMITS.clipSeconds) {
+  if (
+    seconds !== null &&
+    seconds > LIMITS.clipSeconds &&
+    (await stat(pathBytes(path))).size / 250 > LIMITS.clipSeconds
+  ) {
     throw tooLong()
   }
 }
@@ -109,10 +122,16 @@ class MediaFile implements Media {
 
   /** The header without the half that is not wanted. */
   async #wanted(source: Source, signal: AbortSignal): Promise<Probe> {
-    const { only } = this.options
     const { picture, sounds, isStill } = this.header
-    const moving = picture && !isStill && only !== 'audio'
+    const isHeard = this.#isWanted('audio')
+    const isSeen = this.#isWanted('visual')
+    const moving = picture && !isStill && isSeen
     const seen = moving ? { ...picture, keyGap: await keyGap(source, picture, signal) } : picture
-    return { ...this.header, picture: only === 'audio' ? null : seen, sounds: only === 'visual' ? [] : sounds }
+    return { ...this.header, picture: isSeen ? seen : null, sounds: isHeard ? sounds : [] }
+  }
+
+  #isWanted(modality: Modality): boolean {
+    const { only = modality } = this.options
+    return only === modality && this.format.modalities.includes(modality)
   }
 }

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { AppError, fileError } from '../errors.js'
+import { pathBytes } from '../path-text.js'
 import { nameOf } from './source.js'
 
 const HEAD_BYTES = 4096
@@ -30,7 +31,7 @@ async function readHead(path: string): Promise<Buffer> {
     const { isFile, what } = await kindOf(path)
     if (!isFile) throw new AppError('FILE_UNREADABLE', `Expected a file, got ${what}: ${nameOf(path)}`)
     // Non-blocking, for what was swapped for a pipe since the look above.
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const file = await open(pathBytes(path), constants.O_RDONLY | constants.O_NONBLOCK)
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
       return buffer.subarray(0, bytesRead)
@@ -43,7 +44,7 @@ async function readHead(path: string): Promise<Buffer> {
 }
 
 async function kindOf(path: string): Promise<{ readonly isFile: boolean; readonly what: string }> {
-  const stats = await stat(path)
+  const stats = await stat(pathBytes(path))
   const what = stats.isDirectory() ? 'a folder' : stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device'
   return { isFile: stats.isFile(), what }
 }

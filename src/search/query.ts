@@ -1,6 +1,7 @@
 import { LIMITS } from '../config.js'
 import { type ClipId, MODALITIES, type Modality, other, type Span, type UnitVector } from '../domain.js'
 import { type EmbedTimings, embed, noTimings } from '../embed.js'
+import type { Bundle } from '../encoder/bundle.js'
 import type { Encoder } from '../encoder/encoder.js'
 import { AppError } from '../errors.js'
 import { clipNotFound } from '../gallery/clip-not-found.js'
@@ -42,19 +43,30 @@ type Found = Pick<Probe, 'seconds' | 'clip' | 'timings'> & {
 
 /** Turns a query into vectors. A long query has a vector for each segment's length of it. */
 export async function probe(query: Query, parts: ProbeParts): Promise<Probe> {
-  if (query.kind === 'embedding') return probeEmbedding(query, parts.encoder)
+  const { bundle } = parts.encoder
+  refuseUnserved(query, bundle)
+  if (query.kind === 'embedding') return probeEmbedding(query, bundle)
   const { vectors, ...found } = query.kind === 'file' ? await fromFile(query, parts) : await fromClip(query, parts)
-  const direction = settleDirection(query, (modality) => vectors[modality].length > 0)
+  const { modalities } = bundle.format
+  const direction = settleDirection(query, (modality) => vectors[modality].length > 0, modalities)
   return { ...direction, ...found, vectors: vectors[direction.from] }
 }
 
+function refuseUnserved({ from, to }: Direction, { name, format: { modalities } }: Bundle): void {
+  const unserved = [from, to].find((modality) => modality && !modalities.includes(modality))
+  if (!unserved) return
+  const detail = `Bundle ${name} takes ${modalities.join(' and ')} content only, so nothing can be asked of ${unserved}.`
+  throw new AppError('MODALITY_NOT_SERVED', detail)
+}
+
 /**
- * A sound looks for pictures, a picture or silent video for sounds; what has both must say what is wanted.
- * QUERY_AMBIGUOUS, QUERY_LACKS_MODALITY.
+ * A sound looks for pictures, a picture or silent video for sounds, as far as the bundle takes both; what has both must
+ * say what is wanted. QUERY_AMBIGUOUS, QUERY_LACKS_MODALITY.
  */
 export function settleDirection(
   { from, to }: Direction,
   has: (modality: Modality) => boolean,
+  served: readonly Modality[],
 ): Pick<Probe, 'from' | 'to'> {
   const present = MODALITIES.filter(has)
   const judgedBy = from ?? (present.length === 1 ? present[0] : to && other(to))
@@ -68,12 +80,16 @@ export function settleDirection(
     const lacks = judgedBy === 'audio' ? 'Nothing can be heard in the query' : 'Nothing can be seen in the query'
     throw new AppError('QUERY_LACKS_MODALITY', `${lacks}, so it cannot be searched from ${judgedBy}.`)
   }
-  return { from: judgedBy, to: to ?? other(judgedBy) }
+  return { from: judgedBy, to: to ?? goesWith(judgedBy, served) }
 }
+
+/** What is found by default: the other modality, where there is one. */
+const goesWith = (modality: Modality, served: readonly Modality[]): Modality =>
+  served.includes(other(modality)) ? other(modality) : modality
 
 function probeEmbedding(
   { from, to, vector, fingerprint }: Extract<Query, { kind: 'embedding' }>,
-  { bundle }: Encoder,
+  bundle: Bundle,
 ): Probe {
   if (fingerprint && fingerprint !== bundle.fingerprint) {
     throw new AppError(
@@ -84,10 +100,18 @@ function probeEmbedding(
   if (vector.length !== bundle.dimension) {
     throw new AppError('EMBEDDING_SIZE', `Expected ${bundle.dimension} numbers, got ${vector.length}.`)
   }
-  const judgedBy = from ?? (to && other(to))
+  const { modalities } = bundle.format
+  const judgedBy = from ?? (modalities.length === 1 ? modalities[0] : to && other(to))
   if (!judgedBy) throw new AppError('QUERY_AMBIGUOUS', 'An embedding needs `from`: the modality that it was made of.')
   const vectors = [normalised(vector)]
-  return { from: judgedBy, to: to ?? other(judgedBy), vectors, seconds: null, clip: null, timings: noTimings() }
+  return {
+    from: judgedBy,
+    to: to ?? goesWith(judgedBy, modalities),
+    vectors,
+    seconds: null,
+    clip: null,
+    timings: noTimings(),
+  }
 }
 
 async function fromClip({ id, range, from }: Extract<Query, { kind: 'clip' }>, parts: ProbeParts): Promise<Found> {

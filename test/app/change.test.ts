@@ -7,8 +7,11 @@ import { openChange, previousBundle, pruneGalleries } from '../../src/app/change
 import { readPlaces, writePlaces } from '../../src/app/places.js'
 import { type App, openApp } from '../../src/app.js'
 import type { Config } from '../../src/config.js'
+import { hasEnded } from '../../src/gallery/job-state.js'
 import { type CarryOverReport, carryOver } from '../../src/ingest/carry-over.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
+import { jobRequest } from '../../src/ingest/job-request.js'
+import { JobRunner } from '../../src/ingest/job-runner.js'
 import { search } from '../../src/search/search.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { anotherBundle } from './bundles.js'
@@ -77,6 +80,22 @@ it('moves every clip to another bundle under its id, and says which wait for the
   assert.deepEqual([outcome, clip.id], ['indexed', before[0]])
 })
 
+it('takes over failures, but for those of which the old bundle was the fault', async (test) => {
+  const { app, config, other, file } = await library(test, ['photo_dog.webp'])
+  const facts = { detail: '', bytes: 1, mtimeMs: 1 }
+  await app.gallery.catalogue.fail({ path: file('damaged'), code: 'MEDIA_DAMAGED', ...facts })
+  await app.gallery.catalogue.fail({ path: file('unseen'), code: 'MODALITY_NOT_SERVED', ...facts })
+
+  await changeTo(other, config)
+  await app.refresh()
+
+  const failures = await app.gallery.catalogue.failures({ limit: 10 })
+  assert.deepEqual(
+    failures.map(({ path }) => path),
+    [file('damaged')],
+  )
+})
+
 it('answers every query from one bundle while the library changes under it', async (test) => {
   const { app, config, other, file } = await library(test)
   const fingerprints: string[] = []
@@ -101,6 +120,81 @@ it('answers every query from one bundle while the library changes under it', asy
   assert.ok(turn >= 0 && turn < fingerprints.length - 1)
   assert.equal(clips, 4)
   assert.equal((await app.gallery.catalogue.clip(late.clip.id))?.path, file('late.webp'))
+})
+
+it('encodes one of the clips of the same content, and lends the others what was made of it', async (test) => {
+  const { app, config, other, file, ids } = await library(test, ['sound_perc_bell.opus', 'photo_dog.webp'])
+  for (const name of ['a', 'b']) {
+    await copyFile(fixture('sound_perc_bell.opus'), file(name))
+    await ingestFile(file(name), app)
+  }
+  const before = await ids()
+
+  const { clips, encoded, copied } = await changeTo(other, config)
+  await app.refresh()
+
+  assert.deepEqual({ clips, encoded, copied }, { clips: 4, encoded: 2, copied: 2 })
+  assert.deepEqual(await ids(), before)
+  const { embeddings } = await app.gallery.catalogue.counts()
+  assert.deepEqual(embeddings, { audio: 3, visual: 1 })
+  assert.equal((await app.gallery.check()).whole, true)
+})
+
+it('hands over jobs as they stand, and goes on with them in the new gallery', async (test) => {
+  const { app, config, other, file } = await library(test, ['photo_dog.webp'])
+  for (const name of ['sound_perc_bell.opus', 'sound_misc_crow.opus']) await copyFile(fixture(name), file(name))
+  const { jobs } = app.gallery.catalogue
+  const { job: paused } = await jobs.create(jobRequest([file('sound_perc_bell.opus'), file('sound_misc_crow.opus')]))
+  const pause = async () => void (await jobs.pause(paused.id))
+  await new JobRunner(app, { concurrency: 1, except: [], job: paused.id, onItem: pause }).run()
+  const { job: queued } = await jobs.create(jobRequest([file('photo_dog.webp')], { mode: 'all' }), 'key')
+  const view = async () => {
+    const { jobs } = app.gallery.catalogue
+    return [await jobs.jobs({ limit: 9 }), await jobs.items(paused.id, { limit: 9 })]
+  }
+  const before = await view()
+
+  await changeTo(other, config)
+  await assert.rejects(jobs.resume(paused.id), { code: 'GALLERY_RETIRED' })
+  await app.refresh()
+  assert.deepEqual(await view(), before)
+
+  const { catalogue } = app.gallery
+  await catalogue.jobs.resume(paused.id)
+  for (const { id } of [paused, queued]) await new JobRunner(app, { concurrency: 1, except: [], job: id }).run()
+
+  const [second, first] = await catalogue.jobs.jobs({ limit: 9 })
+  assert.deepEqual([first?.state, first?.counts.indexed], ['succeeded', 2])
+  assert.deepEqual([second?.state, second?.counts.indexed], ['succeeded', 1])
+  assert.equal((await catalogue.jobs.create(jobRequest([file('photo_dog.webp')], { mode: 'all' }), 'key')).isNew, false)
+  assert.equal((await catalogue.counts()).clips, 3)
+  assert.equal((await app.gallery.check()).whole, true)
+})
+
+it('gives up a runner whose gallery is replaced, which then runs on in the new one', async (test) => {
+  const { app, config, other, file } = await library(test, ['photo_dog.webp'])
+  const stop = new AbortController()
+  const galleries: unknown[] = []
+  const running = (async () => {
+    while (!stop.signal.aborted) {
+      await app.run(({ encoder, gallery }, replaced) => {
+        galleries.push(gallery)
+        const signal = AbortSignal.any([stop.signal, replaced])
+        return new JobRunner({ encoder, gallery, signal }, { concurrency: 1, except: [] }).run()
+      })
+    }
+  })()
+
+  await changeTo(other, config)
+  await app.refresh()
+  await copyFile(fixture('sound_misc_crow.opus'), file('late.opus'))
+  const { job } = await app.gallery.catalogue.jobs.create(jobRequest([file('late.opus')]))
+  while (!hasEnded((await app.gallery.catalogue.jobs.progress(job.id)).state)) await setTimeout(20)
+  stop.abort()
+  await running
+
+  assert.deepEqual([galleries.length, galleries.at(-1) === app.gallery], [2, true])
+  assert.notEqual(await app.gallery.catalogue.clipAt(file('late.opus')), undefined)
 })
 
 it('writes to what serves now what the change has kept from being written', async (test) => {

@@ -281,6 +281,23 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
       assert.ok(next.id.slice(0, 7) > clip.id.slice(0, 7), 'numbers go on from there')
     })
 
+    it('adopts a clip with what was made of another of the same content', async () => {
+      await using elsewhere = await openNew()
+      await elsewhere.put(newClip('/first'), [segment(0)])
+      const clip = await elsewhere.put(newClip('/a'), [segment(50)])
+      await using catalogue = await openNew()
+      const model = await catalogue.put(newClip('/model'), [segment(0, { labels: [DOG] }), segment(10)])
+
+      assert.equal(await catalogue.adoptCopy(clip, model), true)
+
+      const found = await catalogue.clip(clip.id)
+      assert.deepEqual(found, { ...clip, indexedAt: found?.indexedAt })
+      assert.deepEqual(await catalogue.tags(clip.id), await catalogue.tags(model.id))
+      assert.deepEqual(await catalogue.embeddings(clip.id, 'visual'), await catalogue.embeddings(model.id, 'visual'))
+      await catalogue.put(newClip('/model', { hash: 'e'.repeat(64) }), [segment(0)])
+      assert.equal(await catalogue.adoptCopy(clip, model), false, 'it has another content by now')
+    })
+
     it('refuses embeddings that would poison an index, and keeps nothing of their clip', async () => {
       await using catalogue = await openNew()
       const refused = (values: number[]) =>

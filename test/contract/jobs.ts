@@ -357,19 +357,6 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       assert.deepEqual([warnings[0], warnings.length], ['warning 0', 200])
     })
 
-    it('take a file that cannot be worked on for an item that has failed', async () => {
-      await using catalogue = await openNew()
-      const { jobs, queue } = catalogue
-      const { id } = (await jobs.create(REQUEST)).job
-      await queue.start(ONE)
-      const failure = { code: 'FILE_NAME_INVALID', detail: 'no UTF-8' } as const
-      const files = found('odd').map((file) => ({ ...file, failure }))
-      await queue.add(id, ONE.owner, { files, ...NOTHING_SKIPPED })
-
-      assert.deepEqual((await jobs.items(id, { limit: 9 }))[0]?.reason, failure)
-      assert.equal((await catalogue.failureAt('/library/odd'))?.code, 'FILE_NAME_INVALID')
-    })
-
     it('are found again by their request until they end', async () => {
       await using catalogue = await openNew()
       const { id } = await running(catalogue, 'a')

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { cpSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, it } from 'node:test'
 import Database from 'better-sqlite3'
 import { newClipKey } from '../../src/gallery/clip-id.js'
+import type { JobId } from '../../src/gallery/jobs.js'
 import { SqliteCatalogue } from '../../src/gallery/sqlite/sqlite-catalogue.js'
+import { jobRequest } from '../../src/ingest/job-request.js'
 import { catalogueContract, newClip, segment } from '../contract/catalogue.js'
 import { MIGRATIONS_DIR, newDir, openCatalogue } from './places.js'
 
@@ -49,6 +51,33 @@ describe('the sqlite file', () => {
 
     assert.equal(db.prepare("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'half'").pluck().get(), 0)
     db.close()
+  })
+
+  it('of an earlier Earshot keeps what it has, and refuses what a retired one must', async () => {
+    const dir = newDir()
+    const migrationsDir = join(dir, 'migrations')
+    const isOld = (file: string) => !(basename(file) > '004')
+    cpSync(MIGRATIONS_DIR, migrationsDir, { recursive: true, filter: (file) => file === MIGRATIONS_DIR || isOld(file) })
+    const file = join(dir, 'catalogue.db')
+    let job: JobId
+    {
+      await using before = await SqliteCatalogue.open({ file, migrationsDir, stamp: STAMP })
+      await before.put(newClip('/a'), [segment(0)])
+      job = (await before.jobs.create(jobRequest(['/a']))).job.id
+    }
+    const db = new Database(file)
+    db.exec("INSERT INTO failures VALUES ('/odd', 'FILE_NAME_INVALID', 'no UTF-8', 0, 0, '2026-01-01T00:00:00.000Z')")
+    db.exec("UPDATE stamp SET successor = 'another'")
+    assert.equal(db.pragma('user_version', { simple: true }), 3)
+    db.close()
+
+    await using after = await openCatalogue(dir, STAMP)
+
+    const { clips, failures } = await after.counts()
+    assert.deepEqual([clips, failures, (await after.jobs.job(job)).state], [1, 0, 'queued'])
+    await assert.rejects(after.jobs.create(jobRequest(['/b'])), { code: 'GALLERY_RETIRED' })
+    await assert.rejects(after.jobs.cancel(job), { code: 'GALLERY_RETIRED' })
+    await assert.rejects(after.put(newClip('/b'), [segment(0)]), { code: 'GALLERY_RETIRED' })
   })
 
   it('of a newer Earshot is refused', async () => {

@@ -9,11 +9,12 @@ import { setTimeout } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { openApp } from '../../src/app.js'
 import { start } from '../cli/earshot.js'
-import { temporaryDir, testConfig } from '../workplace.js'
+import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { tone } from './tone.js'
 
-const CRASHES = Number(process.env.EARSHOT_CRASHES ?? 15)
+const CRASHES = Number(process.env.EARSHOT_CRASHES ?? 40)
 const FILES = 16 + 2 * CRASHES // some are left when the last crash is over
+const QUICK = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }
 const LONGEST_MS = 700 // from the first file that a process has done to its end
 
 it(`is whole, with everything once, after ${CRASHES} kills at random instants`, async (test) => {
@@ -21,7 +22,7 @@ it(`is whole, with everything once, after ${CRASHES} kills at random instants`, 
   const dataDir = await temporaryDir(test)
   const { good, bad } = await makeFiles(dir)
   const acknowledged = new Set<string>()
-  const startIndexing = () => start(['index', dir, '--data', dataDir, '--json', '--concurrency', '3'])
+  const startIndexing = () => start(['index', dir, '--data', dataDir, '--json', '--concurrency', '3'], QUICK)
 
   for (let crash = 0; crash < CRASHES; crash++) {
     const child = startIndexing()
@@ -36,7 +37,7 @@ it(`is whole, with everything once, after ${CRASHES} kills at random instants`, 
   }
   await readAcknowledged(startIndexing(), acknowledged)
 
-  await using app = await openApp(testConfig(dataDir))
+  await using app = await openApp(testConfig(dataDir, QUICK))
   const { catalogue } = app.gallery
   const clips = await catalogue.clips({ limit: 10_000 })
   assert.deepEqual(new Set(clips.map(({ path }) => path)), new Set(good))

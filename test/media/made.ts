@@ -10,6 +10,7 @@ import { type DecodeOutcome, type MediaOptions, openMedia } from '../../src/medi
 
 export const FORMAT: SegmentFormat = {
   seconds: 10,
+  modalities: ['audio', 'visual'],
   audio: { sampleRateHz: 16_000, samples: 160_000, channels: 'mean' },
   visual: { width: 64, height: 64, resize: 'squash', framesPerSegment: 10 },
 }

@@ -148,10 +148,10 @@ it('settles the direction from what there is', () => {
   const sound = (modality: string) => modality === 'audio'
   const both = () => true
 
-  assert.deepEqual(settleDirection({}, sound), { from: 'audio', to: 'visual' })
-  assert.deepEqual(settleDirection({ to: 'audio' }, sound), { from: 'audio', to: 'audio' })
-  assert.deepEqual(settleDirection({ to: 'audio' }, both), { from: 'visual', to: 'audio' })
-  assert.deepEqual(settleDirection({ from: 'audio' }, both), { from: 'audio', to: 'visual' })
-  assert.throws(() => settleDirection({}, both), { code: 'QUERY_AMBIGUOUS' })
-  assert.throws(() => settleDirection({ from: 'visual' }, sound), { code: 'QUERY_LACKS_MODALITY' })
+  assert.deepEqual(settleDirection({}, sound, MODALITIES), { from: 'audio', to: 'visual' })
+  assert.deepEqual(settleDirection({ to: 'audio' }, sound, MODALITIES), { from: 'audio', to: 'audio' })
+  assert.deepEqual(settleDirection({ to: 'audio' }, both, MODALITIES), { from: 'visual', to: 'audio' })
+  assert.deepEqual(settleDirection({ from: 'audio' }, both, MODALITIES), { from: 'audio', to: 'visual' })
+  assert.throws(() => settleDirection({}, both, MODALITIES), { code: 'QUERY_AMBIGUOUS' })
+  assert.throws(() => settleDirection({ from: 'visual' }, sound, MODALITIES), { code: 'QUERY_LACKS_MODALITY' })
 })

@@ -20,8 +20,9 @@ MICRO = dataclasses.replace(
 class Stripes:
     """Every class once in four rows, in an order of the step's own: its pitch, faintly noisy, and its picture."""
 
-    def __init__(self, config: CavMaeConfig = MICRO, size: int = CLASSES):
+    def __init__(self, config: CavMaeConfig = MICRO, size: int = CLASSES, grouped: bool = False):
         self.shape, self.size, self.skips = segment_shape(config, config.windows), size, Skips()
+        self.grouped = grouped  # classes 0 and 1 belong together, so do 2 and 3
         self.labels = [{"index": i, "mid": f"/m/{i}", "name": f"class {i}"} for i in range(CLASSES)]
 
     def batch(self, step: int, rows: slice) -> Batch:
@@ -34,6 +35,7 @@ class Stripes:
             self.pictures(classes),
             torch.ones(len(own), dtype=torch.bool),
             torch.eye(CLASSES)[classes],
+            classes // 2 if self.grouped else torch.full_like(classes, -1),
         )
 
     def sounds(self, classes: Tensor, random: RowRandom) -> Tensor:

@@ -1,5 +1,7 @@
+import dataclasses
 import io
 import json
+import re
 import subprocess
 import tarfile
 
@@ -10,17 +12,20 @@ import torch
 from PIL import Image
 
 from cavmae.data.pack import Pack
-from cavmae.data.sources import WeakPairSource, prefetch
+from cavmae.data.sources import WeakPairSource, prefetch, segment_shape
 from cavmae.media.decode import BadSample, decode_frames, decode_picture, decode_sound
-from cavmae.media.ffmpeg import probe
+from cavmae.media.ffmpeg import Track, probe
+from cavmae.media.hdr import tone_map
 from cavmae.media.resample import resample
 from cavmae.media.segments import Window, segments
 from cavmae.media.shape import SegmentShape
 from cavmae.model.cav_mae import audio_frontend
 from cavmae.model.config import SIZES
+from cavmae.train.kept import KeptPairs
+from cavmae.train.task import FrontEnds
 
-from .conftest import reference_folder
-from .lavfi import brightening, make, noise, silence, tone
+from .conftest import REPOSITORY, reference_folder
+from .lavfi import BARS, brightening, hdr, make, noise, silence, tone
 
 SHAPE = SegmentShape(16_000, 32_000, "first", 32, 32, "cover", frames=4)  # segments of 2 s
 
@@ -41,6 +46,29 @@ def test_resampling_is_that_of_ffmpeg(before, after):
     middle = slice(after // 10, -after // 10)  # at the ends ffmpeg mirrors the sound
     assert len(got) == len(wanted) == after
     assert decibels(wanted[middle], got[middle]) < -95
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_hdr_is_mapped_to_the_colours_of_an_ordinary_screen(tmp_path, transfer):
+    plain = make(tmp_path / "plain.mkv", BARS, options=("-c:v", "ffv1"))
+
+    expected, mapped = (
+        decode_frames(path, 1, 1.0, (32, 32), "squash").astype(float)
+        for path in (plain, hdr(tmp_path / "hdr.mkv", transfer))
+    )
+
+    assert np.abs(mapped - expected).mean() < 16  # of 255: highlights are rolled off; unmapped it would be above 35
+
+
+def test_the_filters_from_hdr_are_the_servers():
+    server = (REPOSITORY / "src/media/hdr.ts").read_text()
+    constants = {name: re.search(rf"const {name} = ([\d.]+)", server)[1] for name in ("WHITE", "LINEAR_SHARE")}
+    chain = "".join(re.findall(r"`([^`]*)`", server))
+
+    for name, value in {"hdr": "smpte2084", **constants}.items():
+        chain = chain.replace(f"${{{name}}}", value)
+
+    assert tone_map(Track(0, 0.0, None, "smpte2084")) == chain
 
 
 def test_packed_sound_of_an_odd_rate_and_of_no_length(tmp_path):
@@ -194,11 +222,16 @@ def test_a_batch_of_weak_pairs_is_the_same_however_it_is_cut(tmp_path):
     halves = [[again.batch(step, rows) for rows in (slice(0, 3), slice(3, 8))] for step in reversed(range(4))][::-1]
 
     for batch, parts in zip(whole, halves, strict=True):
-        for name, value in vars(batch).items():
-            assert torch.equal(value, torch.cat([getattr(part, name) for part in parts]))
+        for name in ("samples", "lengths", "frames", "seen", "labels", "groups"):
+            assert torch.equal(getattr(batch, name), torch.cat([getattr(part, name) for part in parts]))
     assert not torch.equal(whole[0].samples, whole[1].samples)
+    assert torch.equal(whole[0].groups[:, None] == whole[0].groups, same_rows(whole[0].frames[:, 0, 0, 0, 0]))
     assert source.skips.reasons.keys() == {"unreadable"} and len(source.skips) > 0
     assert not torch.equal(WeakPairSource(source.pack, SHAPE, 8, 4).batch(0, slice(None)).samples, whole[0].samples)
+
+
+def same_rows(colour: torch.Tensor) -> torch.Tensor:
+    return colour[:, None] == colour
 
 
 def test_weak_pairs_have_one_picture_for_all_moments_and_zeros_behind_the_sound(tmp_path):
@@ -211,6 +244,25 @@ def test_weak_pairs_have_one_picture_for_all_moments_and_zeros_behind_the_sound(
     assert torch.allclose(
         batch.frames[:, 0, 0, 0, 0] / 60, (tones - 0.1) * 10, atol=0.02
     )  # sound and colour of one thing
+
+
+def test_what_is_kept_is_what_the_front_end_makes_and_is_made_once(tmp_path, monkeypatch):
+    pack, config = weak_pack(tmp_path), dataclasses.replace(SIZES["tiny"], frames=64, seconds=0.64, image=32)
+
+    first = KeptPairs(pack, config, tmp_path / "kept", batch=8, seed=3).batch(0, slice(None))
+
+    plain = WeakPairSource(pack, segment_shape(config), batch=8, seed=3).batch(0, slice(None))
+    spectrogram = FrontEnds(config).audio(plain.samples, plain.lengths)
+    assert torch.allclose(first.fbank, spectrogram, atol=2e-3) and spectrogram.std() > 0.5
+    for name in ("frames", "seen", "labels", "groups"):
+        assert torch.equal(getattr(first, name), getattr(plain, name))
+
+    def refuse(item):
+        raise BadSample(f"{item.key} is read again")
+
+    monkeypatch.setattr(pack, "read", refuse)
+    again = KeptPairs(pack, config, tmp_path / "kept", batch=8, seed=3).batch(0, slice(None))
+    assert torch.equal(first.fbank, again.fbank) and torch.equal(first.frames, again.frames)
 
 
 def test_prefetching_changes_no_batch(tmp_path):

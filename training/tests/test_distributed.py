@@ -20,7 +20,7 @@ MODEL = dataclasses.replace(MICRO, bidirectional=True, contrast_mask_ratio=0.5)
 
 
 def pretrained(out: Path) -> None:
-    pretrain(PretrainRun(MODEL, train=TOGETHER), out / "pretrained", Stripes(MODEL))
+    pretrain(PretrainRun(MODEL, train=TOGETHER), out / "pretrained", Stripes(MODEL, grouped=True))
 
 
 def tuned(out: Path) -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -151,8 +152,24 @@ def test_contrastive_loss_is_anchored_on_the_picture():
     anchored = -sum(similarity[i, i] - torch.logsumexp(similarity[i], 0) for i in range(5)) / 5
     back = -sum(similarity[i, i] - torch.logsumexp(similarity[:, i], 0) for i in range(5)) / 5
 
-    assert contrastive_loss(a, v, 0.05, False).item() == pytest.approx(anchored.item(), rel=1e-4)
-    assert contrastive_loss(a, v, 0.05, True).item() == pytest.approx((anchored + back).item() / 2, rel=1e-4)
+    for groups in (None, torch.arange(5), torch.full((5,), -1)):
+        assert contrastive_loss(a, v, groups, 0.05, False).item() == pytest.approx(anchored.item(), rel=1e-4)
+        both = contrastive_loss(a, v, groups, 0.05, True)
+        assert both.item() == pytest.approx((anchored + back).item() / 2, rel=1e-4)
+
+
+def test_rows_of_a_group_go_with_each_other():
+    a, v, groups = torch.randn(6, 8), torch.randn(6, 8), [3, 0, 3, -1, 3, -1]
+
+    def told(anchor: torch.Tensor, i: int, others: torch.Tensor) -> float:
+        chances = [math.exp(F.cosine_similarity(anchor, other, dim=0).item() / 0.2) for other in others]
+        partners = [j for j in range(6) if j == i or groups[j] == groups[i] >= 0]
+        return -sum(math.log(chances[j] / sum(chances)) for j in partners) / len(partners)
+
+    there, back = (sum(told(x[i], i, y) for i in range(6)) / 6 for x, y in ((v, a), (a, v)))
+
+    assert contrastive_loss(a, v, torch.tensor(groups), 0.2, False).item() == pytest.approx(there, rel=1e-4)
+    assert contrastive_loss(a, v, torch.tensor(groups), 0.2, True).item() == pytest.approx((there + back) / 2, rel=1e-4)
 
 
 def test_streams_have_the_papers_shapes():

@@ -26,7 +26,7 @@ from cavmae.data.shards import Shards
 from cavmae.data.sources import ShardSource
 from cavmae.media.shape import SegmentShape
 
-from .lavfi import brightening, make, noise, silence, tone
+from .lavfi import brightening, hdr, make, noise, silence, tone
 
 SHAPE = SegmentShape(16_000, 32_000, "first", 32, 32, "cover", frames=4)  # segments of 2 s
 ONE = PrepareOptions(workers=1, shard_megabytes=1)
@@ -115,7 +115,7 @@ def test_what_cannot_be_used_is_counted_by_reason(prepared):
     assert skipped(out) == {"black.mp4": "empty", "broken.mp4": "unreadable", "empty.wav": "unreadable"}
     assert summary == json.loads((out / "summary.json").read_text())
     assert summary["clips"] == {
-        "listed": 9, "prepared": 6, "damaged": {}, "skipped": {"empty": 1, "unreadable": 2},
+        "listed": 9, "prepared": 6, "damaged": {}, "hdr_not_mapped": 0, "skipped": {"empty": 1, "unreadable": 2},
     }  # fmt: skip
     assert summary["segments"] == {
         "stored": 8, "with_sound": 5, "with_picture": 7, "silent": 1, "blank": 0, "empty": 0,
@@ -143,6 +143,19 @@ def test_a_file_that_breaks_off_is_kept_up_to_there(media, tmp_path):
 
     kept = of_source(tmp_path / "out", "film.mkv")
     assert 3 <= len(kept) <= 6 and all(f["has_sound"] and f["has_picture"] for f in kept)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_hdr_is_counted_where_it_cannot_be_mapped(tmp_path, monkeypatch, mapped):
+    (tmp_path / "media").mkdir()
+    hdr(tmp_path / "media/a.mkv", "smpte2084")
+    monkeypatch.setattr("cavmae.data.prepare.can_tone_map", lambda: mapped)
+
+    summary = prepare(list_folder(tmp_path / "media"), SHAPE, tmp_path / "shards")
+
+    assert (summary["clips"]["prepared"], summary["clips"]["hdr_not_mapped"]) == (1, int(not mapped))
+    again = prepare(list_folder(tmp_path / "media"), SHAPE, tmp_path / "shards")
+    assert again == summary
 
 
 def test_neither_workers_nor_order_change_a_sample_or_a_batch(media, prepared, tmp_path):
@@ -187,7 +200,7 @@ def test_clips_of_audioset_are_found_and_cut(tmp_path):
     make(media / "gone_0.mp4", brightening(2), tone(2))
     summary = prepare(list_csv(table, media), SHAPE, tmp_path / "out", ONE)
 
-    assert summary["clips"] == {"listed": 4, "prepared": 4, "damaged": {}, "skipped": {}}
+    assert summary["clips"] == {"listed": 4, "prepared": 4, "damaged": {}, "hdr_not_mapped": 0, "skipped": {}}
 
 
 def test_clips_of_vggsound_bring_classes_and_a_split(tmp_path):

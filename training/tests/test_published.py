@@ -216,6 +216,53 @@ def test_a_file_that_does_not_fit_is_refused_by_name(tmp_path, change, message):
         read(tmp_path / "odd.pth")
 
 
+CLASS_TOKENS = {f"module.cls_token_{name}": torch.ones(1, 1, NARROW.dim) for name in ("a", "v", "av")}
+
+
+@pytest.mark.parametrize(
+    "kept_as",
+    [
+        lambda state: state | CLASS_TOKENS,  # as a model that was begun from an image MAE is saved
+        lambda state: {name.removeprefix("module."): value for name, value in state.items()},
+        lambda state: {"model": state, "epoch": 25},
+        lambda state: {"state_dict": state, "optimizer": {"param_groups": [{"lr": 1e-4}]}},
+    ],
+)
+def test_a_file_is_read_however_it_was_kept(tmp_path, kept_as):
+    state = published_file(tmp_path / "plain.pth", "pretrained", NARROW)
+    torch.save(kept_as(state), tmp_path / "kept.pth")
+
+    plain, kept = read(tmp_path / "plain.pth"), read(tmp_path / "kept.pth")
+
+    assert kept.kind == "pretrained" and kept.model.config == plain.model.config
+    expected = plain.model.state_dict()
+    assert expected.keys() == kept.model.state_dict().keys()
+    assert all(torch.equal(value, expected[name]) for name, value in kept.model.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_in_half_are_computed_with_in_float32(tmp_path, dtype):
+    state = {name: value.to(dtype) for name, value in random_state(layout("pretrained", NARROW)).items()}
+    torch.save(state, tmp_path / "half.pth")
+    slow, (fbank, image) = Slow(state, NARROW.heads), clip(NARROW)
+
+    model = read(tmp_path / "half.pth").model
+    with torch.no_grad():
+        audio, visual = model.encode_audio(fbank)[0], model.encode_visual(image)[0]
+
+    assert_close(audio[0], slow.own(slow.tower(slow.tokens_a(fbank[0]), "a"), "a"))
+    assert_close(visual[0], slow.own(slow.tower(slow.tokens_v(image[0]), "v"), "v"))
+
+
+def test_class_tokens_that_are_not_those_three_are_another_models(tmp_path):
+    state = random_state(layout("pretrained", NARROW)) | CLASS_TOKENS
+    del state["module.cls_token_av"]
+    torch.save(state, tmp_path / "sync-like.pth")
+
+    with pytest.raises(ValueError, match="unexpected: cls_token_a, cls_token_v"):
+        read(tmp_path / "sync-like.pth")
+
+
 def test_files_that_are_no_weights_are_refused_and_nothing_in_them_is_run(tmp_path):
     torch.save({"weights": Trap(tmp_path / "sprung")}, tmp_path / "trap.pth")
     checkpoint.save(tmp_path / "ours.pt", CavMae(SIZES["tiny"]), 0)
@@ -240,7 +287,7 @@ class Trap:
     [
         ("finetuned", None, "Expected --tuned multimodal, audio, visual"),
         ("pretrained", "audio", "no tagging head"),
-        ("finetuned-audio", "audio", "--tagging"),
+        ("finetuned-audio", "visual", "Expected --tuned audio"),
     ],
 )
 def test_what_the_weights_do_not_tell_must_be_said(tmp_path, kind, tuned, message):
@@ -295,6 +342,28 @@ def test_one_file_searches_and_another_tags(tmp_path, labels):
     assert bundle["audio"]["samples"] == 64_000
     check_graph(out, "audio", AudioEncoder(search, ("embedding", "tokens")))
     check_graph(out, "audio_tagging", AudioEncoder(half, ("logits",)))
+
+
+def test_the_audio_half_alone_becomes_a_bundle_that_hears_and_tags(tmp_path, labels):
+    published_file(tmp_path / "half.pth", "finetuned-audio", SMALL_TAGGER)
+    source, out = str(tmp_path / "half.pth"), tmp_path / "bundle"
+
+    main(["import", source, "--out", str(out), "--labels", str(labels), "--seconds", "4"])
+
+    bundle, golden = (json.loads((out / name).read_text()) for name in ("bundle.json", "golden.json"))
+    assert bundle["graphs"].keys() == {"audio"} and bundle["tagging"]["from"] == ["audio"]
+    assert golden.keys() == {"atol", "audio"} and golden["audio"].keys() == {"length", "embedding", "logits"}
+    model = read(tmp_path / "half.pth", seconds=4.0).model
+    check_graph(out, "audio", AudioEncoder(model, ("embedding", "tokens", "logits")))
+
+
+def test_what_is_to_tag_by_sight_must_see(tmp_path, labels):
+    published_file(tmp_path / "half.pth", "finetuned-audio", SMALL_TAGGER)
+    published_file(tmp_path / "tagger.pth", "finetuned", SMALL_TAGGER)
+    options = ImportOptions(tuned="multimodal", tagging=tmp_path / "tagger.pth", labels=labels)
+
+    with pytest.raises(ValueError, match="search by visual, got the audio half alone"):
+        import_bundle(tmp_path / "half.pth", tmp_path / "bundle", options)
 
 
 def check_graph(folder: Path, name: str, module: torch.nn.Module) -> None:

@@ -69,7 +69,7 @@ def test_reconstruction_sees_patches_alone_and_contrast_the_class_tokens():
         predicted_a, predicted_v = model.decode(torch.stack(joint).float(), mask_a, mask_v)
     target_a, target_v = patches(fbank.transpose(1, 2)[:, None], (8, 6)), patches(image, (4, 4))
 
-    assert losses.contrast.item() == pytest.approx(contrastive_loss(audio, visual, 0.05, False).item(), rel=1e-4)
+    assert losses.contrast.item() == pytest.approx(contrastive_loss(audio, visual, None, 0.05, False).item(), rel=1e-4)
     assert losses.mae_audio.item() == pytest.approx(mae_loss(predicted_a, target_a, mask_a, True).item(), rel=1e-4)
     assert losses.mae_visual.item() == pytest.approx(mae_loss(predicted_v, target_v, mask_v, True).item(), rel=1e-4)
     expected = losses.mae_audio + losses.mae_visual + 0.5 * losses.contrast

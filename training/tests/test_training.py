@@ -189,9 +189,9 @@ def test_sync_sees_one_window_and_its_own_picture(tmp_path):
     seen = []
 
     class Watched(CavMaeSync):
-        def forward(self, fbank, image, random):
+        def forward(self, fbank, image, random, groups):
             seen.append((fbank, image))
-            return super().forward(fbank, image, random)
+            return super().forward(fbank, image, random, groups)
 
     source = Stripes(config)
     task, batch = Pretraining(Watched(config), run), source.batch(0, slice(0, 4))

@@ -50,7 +50,7 @@ async function change(bundle: string, { config, output, signal }: Invocation): P
   return report.waiting.length > 0 || report.partial > 0 ? EXIT.partial : EXIT.ok
 }
 
-function summary({ clips, encoded, partial, kept, waiting, seconds }: CarryOverReport): string {
+function summary({ clips, encoded, copied, partial, kept, waiting, seconds }: CarryOverReport): string {
   const waits = waiting.map(({ waits, path, detail }) => `${waits}  ${path}\n    ${detail}\n`).join('')
-  return `${waits}${clips} clips: ${encoded} encoded, ${partial} partial, ${kept} kept, ${waiting.length} wait for their files, in ${seconds} s\n`
+  return `${waits}${clips} clips: ${encoded} encoded, ${copied} copied, ${partial} partial, ${kept} kept, ${waiting.length} wait for their files, in ${seconds} s\n`
 }

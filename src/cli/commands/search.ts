@@ -3,6 +3,7 @@ import { openApp } from '../../app.js'
 import { LIMITS } from '../../config.js'
 import { MODALITIES, type Modality } from '../../domain.js'
 import { AppError } from '../../errors.js'
+import { pathBytes } from '../../path-text.js'
 import type { Query } from '../../search/query.js'
 import { type SearchAnswer, search as searchFor } from '../../search/search.js'
 import { type Command, EXIT, type OptionValue } from '../command.js'
@@ -40,7 +41,7 @@ export const search: Command = {
 }
 
 async function fileOrClip(what: string): Promise<{ kind: 'file'; path: string } | { kind: 'clip'; id: string }> {
-  const isFile = await access(what).then(
+  const isFile = await access(pathBytes(what)).then(
     () => true,
     () => false,
   )

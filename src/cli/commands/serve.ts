@@ -1,4 +1,3 @@
-import { serve } from '../../server.js'
 import { type Command, EXIT } from '../command.js'
 
 export const serveCommand: Command = {
@@ -12,6 +11,7 @@ export const serveCommand: Command = {
     '--port <port>': 'port to listen on, 0 for a free one (7411)',
   },
   async run({ config, output }) {
+    const { serve } = await import('../../server.js') // half of what all other commands would load
     const { url, stopped } = await serve(config)
     output.result({ url }, () => `Earshot serves ${config.dataDir} at ${url}\n`)
     await stopped

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { AppError } from '../../errors.js'
+import { AppError, isDiskFull, toAppError } from '../../errors.js'
 import { readStamp, type StampOfFile } from './stamp.js'
 import { translated } from './translated.js'
 
@@ -18,7 +18,7 @@ export function backUpFile(catalogue: string, target: string): void {
     renameSync(partial, target)
   } catch (cause) {
     rmSync(partial, { force: true })
-    if (cause instanceof AppError) throw cause
+    if (cause instanceof AppError || isDiskFull(cause)) throw toAppError(cause)
     throw new AppError('DATA_UNUSABLE', `${target} cannot be written: ${(cause as Error).message}`, { cause })
   } finally {
     db.close()

@@ -117,9 +117,8 @@ export function prepareJobs(db: Database) {
        FROM (SELECT * FROM items WHERE job = @job AND settled IS NOT NULL AND ended_ms >= @since
              ORDER BY settled DESC LIMIT @clips)`,
     ),
-    insertItem: db.prepare<[{ job: JobId; path: string; bytes: number; mtimeMs: number }], { id: ItemId }>(
-      `INSERT INTO items (job, path, bytes, mtime_ms) VALUES (@job, @path, @bytes, @mtimeMs)
-       ON CONFLICT DO NOTHING RETURNING id`,
+    insertItem: db.prepare<[{ job: JobId; path: string; bytes: number; mtimeMs: number }]>(
+      `INSERT INTO items (job, path, bytes, mtime_ms) VALUES (@job, @path, @bytes, @mtimeMs) ON CONFLICT DO NOTHING`,
     ),
     failItem: db.prepare<[{ item: ItemId; code: string; detail: string; settled: number; now: number }]>(
       `UPDATE items SET state = 'failed', code = @code, detail = @detail, settled = @settled, ended_ms = @now, ${UNHELD}

@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { AppError } from '../../errors.js'
+import { AppError, isDiskFull, toAppError } from '../../errors.js'
 
 const RETRY_MS = 100
 
@@ -33,7 +33,7 @@ function lockNow(dir: string): AsyncDisposable {
     takeOver(db)
     return { [Symbol.asyncDispose]: async () => void db.close() }
   } catch (cause) {
-    const refusal = isBusy(cause) ? lockedBy(dir, db.prepare<[], Holder>(READ_HOLDER).get(), cause) : cause
+    const refusal = isBusy(cause) ? lockedBy(dir, db.prepare<[], Holder>(READ_HOLDER).get(), cause) : toAppError(cause)
     db.close()
     throw refusal
   }
@@ -47,6 +47,7 @@ function openLock(dir: string): Database.Database {
     return db
   } catch (cause) {
     if (isBusy(cause)) throw lockedBy(dir, undefined, cause)
+    if (isDiskFull(cause)) throw toAppError(cause)
     throw new AppError('DATA_UNUSABLE', `${dir} cannot be written: ${(cause as Error).message}`, { cause })
   }
 }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { AppError } from '../../errors.js'
+import { AppError, isDiskFull, toAppError } from '../../errors.js'
 import type { Stamp } from '../catalogue.js'
 import { migrate } from './migrate.js'
 
@@ -22,7 +22,7 @@ export function openDatabase(options: SqliteOptions): Database.Database {
     mkdirSync(dirname(options.file), { recursive: true })
     return openUsable(options)
   } catch (cause) {
-    if (cause instanceof AppError) throw cause
+    if (cause instanceof AppError || isDiskFull(cause)) throw toAppError(cause)
     const detail = `${options.file} cannot be used as catalogue: ${(cause as Error).message}`
     throw new AppError('DATA_UNUSABLE', detail, { cause })
   }

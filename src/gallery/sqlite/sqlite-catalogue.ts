@@ -74,9 +74,8 @@ export class SqliteCatalogue implements Catalogue {
     return this.#write(() => {
       const source = this.#clipRow(like.id)
       if (source?.hash !== file.hash) return undefined
-      const { seconds, notes, hasAudio, hasVisual } = toClip(source)
-      const row = this.#putClip({ ...file, seconds, notes, hasAudio, hasVisual })
-      for (const span of this.#sql.segmentsOfClip.all(source.number, source.key)) this.#copySegment(row.number, span)
+      const row = this.#putClip({ ...file, ...lent(source) })
+      this.#copySegments(source, row.number)
       if (end) this.queue.settle(end)
       return toClip(row)
     })
@@ -84,13 +83,18 @@ export class SqliteCatalogue implements Catalogue {
 
   async adopt(clip: Clip, segments: readonly EncodedSegment[]): Promise<void> {
     this.#check(segments)
-    const parts = parseClipId(clip.id)
-    if (!parts) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${clip.id}`)
     this.#write(() => {
-      for (const { number } of this.#sql.clipsInTheWay.all({ ...parts, path: clip.path })) this.#removeClip(number)
-      this.#sql.adoptClip.run({ ...parts, ...columns({ ...clip, ...halves(segments) }) })
-      for (const segment of segments) this.#putSegment(parts.number, segment)
-      this.#sql.deleteFailure.run(clip.path)
+      const number = this.#adoptClip({ ...clip, ...halves(segments) })
+      for (const segment of segments) this.#putSegment(number, segment)
+    })
+  }
+
+  async adoptCopy(clip: Clip, like: Clip): Promise<boolean> {
+    return this.#write(() => {
+      const source = this.#clipRow(like.id)
+      if (source?.hash !== clip.hash) return false
+      this.#copySegments(source, this.#adoptClip({ ...clip, ...lent(source) }))
+      return true
     })
   }
 
@@ -246,6 +250,20 @@ export class SqliteCatalogue implements Catalogue {
     return row
   }
 
+  /** The number of a clip that has no segments yet, under its id, in place of what is in its way. */
+  #adoptClip(clip: Clip): number {
+    const parts = parseClipId(clip.id)
+    if (!parts) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${clip.id}`)
+    for (const { number } of this.#sql.clipsInTheWay.all({ ...parts, path: clip.path })) this.#removeClip(number)
+    this.#sql.adoptClip.run({ ...parts, ...columns(clip) })
+    this.#sql.deleteFailure.run(clip.path)
+    return parts.number
+  }
+
+  #copySegments(source: ClipRow, clip: number): void {
+    for (const span of this.#sql.segmentsOfClip.all(source.number, source.key)) this.#copySegment(clip, span)
+  }
+
   #copySegment(clip: number, { id: from, start_s, end_s }: SpanRow): void {
     const to = this.#sql.insertSegment.get(clip, start_s, end_s)?.id
     if (to === undefined) throw new AppError('INTERNAL', 'SQLite did not return the segment put')
@@ -291,6 +309,12 @@ const halves = (segments: readonly EncodedSegment[]): Halves => ({
   hasAudio: segments.some(({ embeddings }) => embeddings.audio),
   hasVisual: segments.some(({ embeddings }) => embeddings.visual),
 })
+
+/** What a clip of the same content has of another. */
+function lent(source: ClipRow): Pick<Clip, 'seconds' | 'notes' | 'hasAudio' | 'hasVisual'> {
+  const { seconds, notes, hasAudio, hasVisual } = toClip(source)
+  return { seconds, notes, hasAudio, hasVisual }
+}
 
 const columns = (clip: NewClip & Halves): Omit<ClipRow, 'number' | 'key'> => ({
   path: clip.path,

@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { AppError, type ErrorCode } from '../../errors.js'
 import { checkAction, hasEnded, type JobAction, jobNotFound } from '../job-state.js'
@@ -5,6 +6,7 @@ import type { Figures, Item, ItemPage, Job, JobId, JobProgress, JobRequest, JobS
 import { STAGES } from '../jobs.js'
 import { fromRequest, type JobRow, toItem, toJob, toProgress } from './job-rows.js'
 import type { JobStatements } from './job-statements.js'
+import { Reserve } from './reserve.js'
 import { translated } from './translated.js'
 
 const JOBS_KEPT = 500 // of those that have ended
@@ -13,13 +15,16 @@ const CLIPS_IN_FIGURES = 100
 export class SqliteJobs implements Jobs {
   readonly #db: Database
   readonly #sql: JobStatements
+  readonly #reserve: Reserve // while there are jobs, so that why one stops can be written
 
   constructor(db: Database, sql: JobStatements) {
     this.#db = db
     this.#sql = sql
+    this.#reserve = new Reserve(join(dirname(db.name), 'reserve'))
   }
 
   async create(request: JobRequest, key?: string): Promise<{ job: Job; isNew: boolean }> {
+    this.#reserve.fill()
     return this.#write(() => {
       const text = fromRequest(request)
       const known = key === undefined ? undefined : this.#sql.jobOfKey.get(key)
@@ -95,13 +100,15 @@ export class SqliteJobs implements Jobs {
   }
 
   async pause(id: JobId, stop?: Reason): Promise<Job> {
-    return this.#act('pause', id, () => {
+    const pause = () => {
       this.#sql.queueRunning.run(id)
       this.#setState(id, 'paused', stop)
-    })
+    }
+    return this.#reserve.use(() => this.#act('pause', id, pause))
   }
 
   async resume(id: JobId): Promise<Job> {
+    this.#reserve.fill()
     return this.#act('resume', id, () => {
       this.#sql.scanAgain.run(id)
       this.#setState(id, 'queued')

@@ -5,7 +5,6 @@ import { endState, jobNotFound } from '../job-state.js'
 import {
   type Claimant,
   type Found,
-  type FoundFile,
   type Held,
   type ItemEnd,
   type Job,
@@ -54,13 +53,8 @@ export class SqliteQueue implements JobQueue {
     this.#write(() => {
       const skipped = { unchanged: JSON.stringify(unchanged), quarantined: JSON.stringify(quarantined) }
       if (this.#sql.addSkipped.run({ job: id, owner, ...skipped }).changes === 0) throw new LeaseLost()
-      for (const file of files) this.#addFile(id, file)
+      for (const { path, bytes, mtimeMs } of files) this.#sql.insertItem.run({ job: id, path, bytes, mtimeMs })
     })
-  }
-
-  #addFile(job: JobId, { failure, ...file }: FoundFile): void {
-    const added = this.#sql.insertItem.get({ job, ...file })
-    if (added && failure) this.#fail({ id: added.id, job, ...file, mtime_ms: file.mtimeMs }, failure)
   }
 
   async warn(id: JobId, detail: string): Promise<void> {

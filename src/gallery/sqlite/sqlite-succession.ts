@@ -93,7 +93,7 @@ const MIRROR = `
     FROM old.clips AS was JOIN main.clips AS now
     ON now.number = was.number AND now.key = was.key AND now.hash = was.hash AND now.hash <> '';
   INSERT OR IGNORE INTO main.failures SELECT * FROM old.failures
-    WHERE path NOT IN (SELECT path FROM main.clips);
+    WHERE code <> 'MODALITY_NOT_SERVED' AND path NOT IN (SELECT path FROM main.clips);
 `
 
 const HAND_OVER = `

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import { AppError } from '../../errors.js'
+import { AppError, isDiskFull, toAppError } from '../../errors.js'
 
 /** Runs what touches the database; what SQLite refuses for a reason that a user can act on gets our code. */
 export function translated<T>(work: () => T): T {
@@ -12,10 +12,7 @@ export function translated<T>(work: () => T): T {
 
 function inOurWords(cause: unknown): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
-  if (cause.code === 'SQLITE_FULL') {
-    const detail = 'The disk of the data folder is full. What was acknowledged is kept: make room and start again.'
-    return new AppError('DISK_FULL', detail, { cause })
-  }
+  if (isDiskFull(cause)) return toAppError(cause)
   if (cause.message === 'GALLERY_RETIRED') {
     const detail =
       'The library has changed to another bundle in the meantime, and this was not written. Start it again.'

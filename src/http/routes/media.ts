@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, extname } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -7,7 +7,9 @@ import type { Clip } from '../../domain.js'
 import { AppError } from '../../errors.js'
 import { clipNotFound } from '../../gallery/clip-not-found.js'
 import { thumbnailPath } from '../../ingest/thumbnails.js'
+import { linkTo } from '../../media/source.js'
 import { thumbnail } from '../../media/thumbnail.js'
+import { pathBytes } from '../../path-text.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { ClipParams } from '../schemas.js'
@@ -26,7 +28,11 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     produces: ['application/octet-stream'],
   }
   http.get('/v1/clips/:id/media', { schema: media }, async ({ params: { id } }, reply) => {
-    return sendFile(reply, (await presentClip(id)).path)
+    const { path } = await presentClip(id)
+    if (isText(path)) return sendFile(reply, path)
+    const link = await linkTo(path, `media${extname(path)}`)
+    reply.raw.once('close', () => void link[Symbol.asyncDispose]())
+    return sendFile(reply, link.path)
   })
 
   const picture = {
@@ -62,8 +68,11 @@ function sendFile(reply: FastifyReply, path: string): FastifyReply {
     .sendFile(basename(path), dirname(path), { dotfiles: 'allow' })
 }
 
+/** Whether a path is as its text says; the sender of files knows text alone. */
+const isText = (path: string): boolean => pathBytes(path).equals(Buffer.from(path))
+
 function exists(path: string): Promise<boolean> {
-  return access(path).then(
+  return access(pathBytes(path)).then(
     () => true,
     () => false,
   )

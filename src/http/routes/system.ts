@@ -25,7 +25,15 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app
     const { name, fingerprint, dimension, licence, classes, format } = encoder.bundle
     return {
       version,
-      bundle: { name, fingerprint, dimension, licence, labels: classes.length, segmentSeconds: format.seconds },
+      bundle: {
+        name,
+        fingerprint,
+        dimension,
+        licence,
+        labels: classes.length,
+        modalities: [...format.modalities],
+        segmentSeconds: format.seconds,
+      },
       providers: encoder.providers,
       ffmpeg: (await ffmpegBuild()).version,
       library: await gallery.catalogue.counts(),

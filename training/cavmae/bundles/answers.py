@@ -29,7 +29,8 @@ class Segments:
 def answers(folder: Path, segments: Segments) -> Answers:
     """Each segment by itself, as a server asks for it: the tagging graphs' logits where there are any."""
     graphs = {path.stem: open_graph(path) for path in folder.glob("*.onnx")}
-    found = {name: _modality_answers(graphs, name, segments.feeds(name)) for name in ("audio", "visual")}
+    served = [name for name in ("audio", "visual") if name in graphs]
+    found = {name: _modality_answers(graphs, name, segments.feeds(name)) for name in served}
     towers = {f"{name}_tower": said.pop("tower") for name, said in found.items() if "tower" in said}
     if "joint" in graphs:
         found["joint"] = _by_row(graphs["joint"], ["logits"], towers)

@@ -17,6 +17,7 @@ TAGGING_FROM = {"none": (), "audio": ("audio",), "visual": ("visual",), "joint":
 PAPERS = {"cav-mae": "CAV-MAE, Gong et al., ICLR 2023", "sync": "CAV-MAE Sync, Araujo et al., CVPR 2025"}
 FRAMES_PER_SEGMENT = 10
 RETRIEVAL = ("embedding", "tokens")
+ENCODERS = {"audio": AudioEncoder, "visual": VisualEncoder}
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def write_model(
     tagger = tagger or model
     _expect_head(mode, tagger.config)
     _expect_same_input(model.config, tagger.config)
+    _expect_sources(mode, model, tagger)
     config, shape = model.config, segment_shape(model.config)
     spec = BundleSpec(
         name=folder.name,
@@ -71,7 +73,8 @@ def write_model(
 def _graphs(model: CavMae, tagger: CavMae, mode: str) -> dict[str, Graph]:
     """Retrieval and tagging share a graph where they share the weights."""
     graphs = {}
-    for name, encoder in (("audio", AudioEncoder), ("visual", VisualEncoder)):
+    for name in _modalities(model):
+        encoder = ENCODERS[name]
         tags = ("logits",) if name in TAGGING_FROM[mode] else ()
         tags += ("tower",) if mode == "joint" else ()
         own = RETRIEVAL + tags if tagger is model else RETRIEVAL
@@ -94,6 +97,18 @@ def _expect_same_input(search: CavMaeConfig, tags: CavMaeConfig) -> None:
     inputs = [(segment_shape(c).sample_rate, heard_samples(c), c.image) for c in (search, tags)]
     if inputs[0] != inputs[1]:
         raise ValueError(f"Expected a tagger of the same rate, samples and pixels {inputs[0]}, got {inputs[1]}")
+
+
+def _expect_sources(mode: str, model: CavMae, tagger: CavMae) -> None:
+    needed = {"audio", "visual"} if mode == "joint" else set(TAGGING_FROM[mode])
+    for what, found in (("search", model), ("tag", tagger)):
+        if lacking := needed - set(_modalities(found)):
+            raise ValueError(f"Expected weights that {what} by {', '.join(lacking)}, got the audio half alone")
+
+
+def _modalities(model: CavMae) -> tuple[str, ...]:
+    """The audio half of a tagger is published without the visual one."""
+    return ("audio", "visual") if hasattr(model, "norm_v") else ("audio",)
 
 
 def _labels(config: CavMaeConfig, given: list[dict] | None) -> list[dict]:

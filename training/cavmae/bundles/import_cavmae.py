@@ -26,11 +26,6 @@ class ImportOptions:
 def import_bundle(file: Path, folder: Path, options: ImportOptions, release: Release = Release()) -> dict:
     """Searches by `file`; tags by `options.tagging`, else by `file` where it has a head."""
     search = read(file, options.seconds, options.heads)
-    if search.kind == "finetuned-audio":
-        raise ValueError(
-            f"{file.name}: Expected weights that hear and see, got the audio half alone, which can tag but not search: "
-            f"import a pretrained file and add --tagging {file.name}"
-        )
     tags = _tagger(search, options) if options.tagging else search
     return write_model(
         search.model,

@@ -36,6 +36,7 @@ class Ledger:
         self.reasons: Counter[str] = Counter()
         self.samples: Counter[str] = Counter()
         self.damaged: Counter[str] = Counter()
+        self.hdr_not_mapped = 0  # clips
         self.seconds = 0.0
         self._prepared: set[str] = set()
         self._skipped: set[str] = set()
@@ -68,6 +69,7 @@ class Ledger:
         if end := facts["end"]:
             self._prepared.add(facts["clip"])
             self.samples["empty"] += end["empty_segments"]
+            self.hdr_not_mapped += end["hdr_not_mapped"]
             self.damaged.update([end["damage"]] if end["damage"] else [])
 
     def summary(self, listing: Listing) -> dict:
@@ -77,6 +79,7 @@ class Ledger:
                 "listed": len(listing.clips),
                 "prepared": len(self._prepared),
                 "damaged": dict(self.damaged),
+                "hdr_not_mapped": self.hdr_not_mapped,
                 "skipped": dict(self.reasons),
             },
             "segments": {

@@ -14,7 +14,8 @@ import soundfile
 from PIL import Image
 
 from ..media.decode import decode_picture
-from ..media.ffmpeg import BadSample, probe
+from ..media.ffmpeg import BadSample, Header, probe
+from ..media.hdr import can_tone_map, is_hdr
 from ..media.segments import Frames, Segment, segments
 from ..media.shape import SegmentShape
 from .clips import Clip, Listing, is_picture
@@ -47,9 +48,10 @@ def prepare(listing: Listing, shape: SegmentShape, out: Path, options: PrepareOp
 def pack(clip: Clip, shape: SegmentShape) -> Iterator[Packed | Skip]:
     """The clip's samples, the last one with what became of the clip; or why there are none."""
     held: tuple[int, Segment] | None = None
-    empty, damage = 0, None
+    header, empty, damage = None, 0, None
     try:
-        for number, segment in enumerate(_segments(clip, shape)):
+        header = None if is_picture(clip.path) else probe(clip.path)
+        for number, segment in enumerate(_segments(clip, header, shape)):
             if not _is_heard(segment) and not _is_seen(segment):
                 empty += 1
                 continue
@@ -59,7 +61,8 @@ def pack(clip: Clip, shape: SegmentShape) -> Iterator[Packed | Skip]:
     except BadSample as bad:
         damage = bad
     if held:
-        yield _packed(clip, *held, shape, {"damage": damage and damage.reason, "empty_segments": empty})
+        end = {"damage": damage and damage.reason, "empty_segments": empty, "hdr_not_mapped": _is_pale(header)}
+        yield _packed(clip, *held, shape, end)
     else:
         damage = damage or BadSample("nothing to be heard or seen", "empty")
         yield Skip(clip.key, clip.source, damage.reason, str(damage))
@@ -82,13 +85,17 @@ def _fill(listing: Listing, shape: SegmentShape, ledger: Ledger, options: Prepar
             progress.show(ledger)
 
 
-def _segments(clip: Clip, shape: SegmentShape) -> Iterator[Segment]:
-    if is_picture(clip.path):
+def _segments(clip: Clip, header: Header | None, shape: SegmentShape) -> Iterator[Segment]:
+    if header is None:
         picture = decode_picture(clip.path, (shape.height, shape.width), shape.resize)
         yield Segment(0.0, 0.0, None, Frames(picture[None], np.zeros(1), 0.0))
     else:
-        header = probe(clip.path)
         yield from segments(clip.path, header, shape, clip.window(header))
+
+
+def _is_pale(header: Header | None) -> bool:
+    """HDR whose colours stay as they are, paler than on a screen."""
+    return bool(header and header.picture and is_hdr(header.picture) and not can_tone_map())
 
 
 def _is_heard(segment: Segment) -> bool:

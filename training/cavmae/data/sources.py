@@ -32,6 +32,8 @@ class Sample:
     sound: np.ndarray | None  # [n] float32, n <= samples; None without sound
     frames: np.ndarray | None  # uint8 [F, H, W, 3]; None without picture
     labels: np.ndarray  # [C] multi-hot
+    group: int = -1  # as in Batch
+    fbank: np.ndarray | None = None  # [time, mel] in place of a sound
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Batch:
     frames: Tensor  # uint8 [B, F, H, W, 3], in order of time
     seen: Tensor  # bool [B]; False where a clip has no picture
     labels: Tensor  # [B, C] float32 multi-hot; a row of zeros where nothing is labelled
+    groups: Tensor  # [B] int64; rows of one group belong together, -1 = with no other row
+    fbank: Tensor | None = None  # [B, time, mel] float32 in place of samples: what the front end makes of them
 
 
 class Source(Protocol):
@@ -81,11 +85,11 @@ class WeakPairSource:
         return first_good(draws, self._load, self.skips)
 
     def _load(self, drawn: tuple[Item, Item, int]) -> Sample:
-        heard, seen, _ = drawn
+        heard, seen, concept = drawn
         shape = self.shape
         sound = decode_sound(self.pack.read(heard), shape.sample_rate, shape.seconds, shape.channels)
         picture = decode_picture(self.pack.read(seen), (shape.height, shape.width), shape.resize)
-        return Sample(sound, np.repeat(picture[None], shape.frames, axis=0), label_vector(heard))
+        return Sample(sound, np.repeat(picture[None], shape.frames, axis=0), label_vector(heard), concept)
 
 
 class ShardSource:
@@ -195,6 +199,8 @@ def collate(rows: list[Sample], shape: SegmentShape, classes: int) -> Batch:
         torch.zeros(len(rows), shape.frames, shape.height, shape.width, 3, dtype=torch.uint8),
         torch.zeros(len(rows), dtype=torch.bool),
         torch.zeros(len(rows), classes),
+        torch.tensor([row.group for row in rows]),
+        None if rows[0].fbank is None else torch.from_numpy(np.stack([row.fbank for row in rows])).float(),
     )
     for i, row in enumerate(rows):
         batch.labels[i] = torch.from_numpy(row.labels)

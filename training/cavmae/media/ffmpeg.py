@@ -28,6 +28,7 @@ class Track:
     index: int
     starts_at: float  # seconds after the start of the clip
     seconds: float | None  # the header's claim
+    transfer: str | None = None  # ffmpeg's name of a picture's transfer function
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _track(stream: dict, start: float, whole: float | None) -> Track:
     starts, seconds = _number(stream, "start_time"), _number(stream, "duration")
     starts_at = 0.0 if starts is None else max(0.0, starts - start)
     rest = None if whole is None else whole - starts_at
-    return Track(stream["index"], starts_at, rest if seconds is None else seconds)
+    return Track(stream["index"], starts_at, rest if seconds is None else seconds, stream.get("color_transfer"))
 
 
 def _is_cover(stream: dict) -> bool:

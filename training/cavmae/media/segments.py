@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from .ffmpeg import BadSample, Header, Track, blocks
+from .hdr import tone_map
 from .shape import FrameShape, SegmentShape, SoundShape
 
 T = TypeVar("T")
@@ -135,7 +136,7 @@ def _pixels(path: Path, track: Track, shape: FrameShape, window: Window, grid_ms
     seek = ["-noaccurate_seek", "-ss", str(window.start)] if window.start else []
     cells = window.seconds * 1000 / grid_ms * shape.count
     limit = [] if math.isinf(cells) else ["-frames:v", str(max(1, round(cells)))]
-    chain = f"fps={shape.count * 1000}/{grid_ms}:start_time=0:eof_action=pass,{_scale(shape)}"
+    chain = f"fps={shape.count * 1000}/{grid_ms}:start_time=0:eof_action=pass,{_scale(shape)}{tone_map(track)}"
     options = ["-map", f"0:{track.index}", "-vf", chain, *limit, "-f", "rawvideo", "-pix_fmt", "rgb24"]
     size = shape.height * shape.width * 3
     for block in blocks(path, ["-reinit_filter", "0", *seek], options, shape.count * size):

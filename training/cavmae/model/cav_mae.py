@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..distributed import gather_rows, rank
+from ..distributed import gather_rows, rank, world_size
 from ..randomness import RowRandom
 from .config import CavMaeConfig
 from .frontend import FbankParams, KaldiFbank, LogMel, imagenet_pixels, lite_pixels
@@ -221,7 +221,7 @@ class CavMae(nn.Module):
 
     # pretraining
 
-    def forward(self, fbank: Tensor, image: Tensor, random: RowRandom) -> Losses:
+    def forward(self, fbank: Tensor, image: Tensor, random: RowRandom, groups: Tensor | None = None) -> Losses:
         """Reconstruction of what is masked, and contrast on the same view or, where it has a ratio, on its own."""
         c, zero = self.config, fbank.new_zeros(())
         tokens = self.tokens_a(fbank), self.tokens_v(image)
@@ -234,7 +234,7 @@ class CavMae(nn.Module):
             mae_a, mae_v = self.reconstruct(view, fbank, image)
         if c.contrast_weight:
             pooled = self.pool(self.view(*tokens, random, c.contrast_mask_ratio) if own_view else view)
-            contrast = contrastive_loss(*pooled, c.temperature, c.bidirectional)
+            contrast = contrastive_loss(*pooled, groups, c.temperature, c.bidirectional)
         return Losses(c.mae_weight * (mae_a + mae_v) + c.contrast_weight * contrast, mae_a, mae_v, contrast, pooled)
 
     def view(self, tokens_a: Tensor, tokens_v: Tensor, random: RowRandom, ratio: float, mode="unstructured") -> View:
@@ -328,18 +328,34 @@ def mae_loss(predicted: Tensor, target: Tensor, mask: Mask, norm_pix: bool) -> T
     return (error * mask.hidden).sum() / mask.hidden.sum()
 
 
-def contrastive_loss(audio: Tensor, visual: Tensor, temperature: float, bidirectional: bool) -> Tensor:
-    """InfoNCE: each picture against the sounds of all ranks, and the other way too where asked.  [B, D], [B, D]"""
+def contrastive_loss(
+    audio: Tensor, visual: Tensor, groups: Tensor | None, temperature: float, bidirectional: bool
+) -> Tensor:
+    """InfoNCE: each picture against the sounds of all ranks, and the other way too where asked.  [B, D], [B, D]
+
+    A row goes with those of its group (SupCon), where `groups` [B] gives it one of 0 or more; else with itself alone.
+    """
     audio, visual = F.normalize(audio.float(), dim=-1), F.normalize(visual.float(), dim=-1)
-    loss = _info_nce(visual, audio, temperature)
-    return (loss + _info_nce(audio, visual, temperature)) / 2 if bidirectional else loss
+    partners = _partners(len(audio), groups, audio.device)
+    loss = _info_nce(visual, audio, partners, temperature)
+    return (loss + _info_nce(audio, visual, partners, temperature)) / 2 if bidirectional else loss
 
 
-def _info_nce(anchors: Tensor, others: Tensor, temperature: float) -> Tensor:
+def _partners(count: int, groups: Tensor | None, device: torch.device) -> Tensor:
+    """True where a row of this rank goes with one of all ranks.                                 [B, ranks * B]"""
+    own = rank() * count + torch.arange(count, device=device)
+    partners = own[:, None] == torch.arange(world_size() * count, device=device)
+    if groups is None:
+        return partners
+    return partners | ((groups[:, None] == gather_rows(groups)) & (groups >= 0)[:, None])
+
+
+def _info_nce(anchors: Tensor, others: Tensor, partners: Tensor, temperature: float) -> Tensor:
+    """The mean over an anchor's partners of their cross-entropy, then over the anchors."""
     with torch.autocast(anchors.device.type, enabled=False):  # cosines over 0.05 need more digits than bfloat16 has
         similarity = anchors @ gather_rows(others).T / temperature  # [B, ranks * B]
-    own = rank() * len(anchors) + torch.arange(len(anchors), device=anchors.device)
-    return F.cross_entropy(similarity, own)
+    told = similarity.log_softmax(dim=1).masked_fill(~partners, 0).sum(dim=1)
+    return -(told / partners.sum(dim=1)).mean()
 
 
 # --- front ends -------------------------------------------------------------------------------------------------------

@@ -46,6 +46,11 @@ class CavMaeConfig:
         if self.contrast_mask_ratio is not None and not 0 <= self.contrast_mask_ratio < 1:
             raise ValueError(f"Expected a contrast_mask_ratio of 0 or more, below 1, got {self.contrast_mask_ratio}")
 
+    @property
+    def rows(self) -> int:
+        """Of the filterbank, in a training segment."""
+        return self.segment_frames if self.kind == "sync" else self.frames
+
     def to_json(self) -> dict:
         return asdict(self)
 
@@ -56,11 +61,11 @@ class CavMaeConfig:
 # Sync: 16 pictures of ten seconds, each with 4.16 s of the sound around it (SPEC 12).
 KINDS = {
     "cav-mae": {"kind": "cav-mae"},
-    "sync": {"kind": "sync", "frames": 416, "windows": 16, "registers": 8},
+    "sync": {"kind": "sync", "frames": 416, "seconds": 10.0, "windows": 16, "registers": 8},
 }
 
 SIZES = {
     "tiny": CavMaeConfig(64, 4, 2, 1, 48, 4, 1),
-    "small": CavMaeConfig(384, 6, 5, 1, 256, 8, 4),
+    "small": CavMaeConfig(128, 2, 2, 1, 64, 2, 1, frames=512, image=96, seconds=5.0),  # for a CPU core
     "base": CavMaeConfig(768, 12, 11, 1, 512, 16, 8),
 }

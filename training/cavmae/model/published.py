@@ -24,6 +24,8 @@ State = dict[str, Tensor]
 
 HEAD, DECODER_HEAD = 64, 32  # sizes of one attention head in every published file; the tensors do not tell
 VISUAL_HALF = ("patch_embed_v", "bring_v", "modality_v", "pos_embed_v", "blocks_v", "norm_v")
+UNUSED = {"cls_token_a", "cls_token_v", "cls_token_av"}  # beside a CAV-MAE that was begun from an image MAE
+NESTED = ("model", "state_dict")  # where trainers put the weights among other things
 DEAD_NORM = re.compile(r"((?:blocks_[av]|decoder_blocks)\.\d+\.norm[12])(\.\w+)")
 ISSUES_NAMED = 4
 
@@ -133,9 +135,16 @@ def _tensors(path: Path) -> State:
         raise ValueError(f"Expected a file of torch tensors and nothing else, got {error}") from error
     if isinstance(state, dict) and {"config", "model"} <= state.keys():
         raise ValueError("Expected published weights, got a checkpoint of this pipeline: use `export`")
+    if isinstance(state, dict):
+        state = next((state[name] for name in NESTED if isinstance(state.get(name), dict)), state)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"Expected a state dict, names to tensors, got {type(state).__name__}")
-    return {name.removeprefix("module."): value.float() for name, value in state.items()}
+    return _used({name.removeprefix("module."): value.float() for name, value in state.items()})
+
+
+def _used(state: State) -> State:
+    """Without the three class tokens that no forward pass of the authors' reads. Fewer of them are another model's."""
+    return {name: value for name, value in state.items() if name not in UNUSED} if state.keys() >= UNUSED else state
 
 
 def _skeleton(kind: str, config: CavMaeConfig) -> CavMae:

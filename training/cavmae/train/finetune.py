@@ -55,6 +55,8 @@ class FinetuneRun:
 def finetune(run: FinetuneRun, out: Path, source: Source | None = None) -> CavMae:
     """On `source`, else on what `run.data` names. Goes on from out/last.pt, else from the pretrained model."""
     with machine(run.train) as device:
+        if run.data.keep and run.augment.mixup:
+            raise ValueError("Expected --mixup 0 with --keep: waveforms are mixed, spectrograms are kept")
         before = before_tuning(run.tune.pretrained, out)
         source = source or open_source(run.data, before, run.train.batch, run.train.seed, NEEDS[run.tune.mode])
         if not source.labels:

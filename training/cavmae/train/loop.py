@@ -167,4 +167,5 @@ def in_bf16(precision: str, device: torch.device) -> bool:
 
 
 def on(batch: Batch, device: torch.device) -> Batch:
-    return Batch(*(getattr(batch, field.name).to(device, non_blocking=True) for field in fields(batch)))
+    parts = (getattr(batch, field.name) for field in fields(batch))
+    return Batch(*(None if part is None else part.to(device, non_blocking=True) for part in parts))

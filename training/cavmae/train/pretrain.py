@@ -1,6 +1,6 @@
 """Pretraining: masked reconstruction plus contrast, and where asked the lessons of frozen taggers."""
 
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -64,7 +64,7 @@ class Pretraining(Task):
         batch = replace(batch, frames=batch.frames[moment][:, None])
         fbank, image = self.frontends(batch)
         fbank = windows(fbank, self.model.config.frames, self.model.config.windows)[moment]  # [B, time, mel]
-        losses = self.model(perturb(fbank, random, self.perturbing), image, random)
+        losses = self.model(perturb(fbank, random, self.perturbing), image, random, batch.groups)
         terms = {name: getattr(losses, name) for name in ("total", "mae_audio", "mae_visual", "contrast")}
         if self.distilling:
             lessons = self.pupils(losses.pooled, self.teachers(batch))
@@ -78,6 +78,8 @@ class Pretraining(Task):
 
 
 def _expect_lessons(run: PretrainRun) -> None:
+    if run.data.keep:
+        raise ValueError("Expected no --keep with distillation: its teachers hear the sound, spectrograms are kept")
     if run.weights.teacher is None:
         raise ValueError("Expected --teacher, the mn04_as weights, for distillation")
     if not run.model.contrast_weight:
@@ -99,7 +101,7 @@ def fresh_model(config: CavMaeConfig, weights: WeightOptions) -> CavMae:
 
 # --- from a file and flags --------------------------------------------------------------------------------------------
 
-_NUMBERS = [field.name for field in fields(CavMaeConfig) if field.default is MISSING]
+_NUMBERS = [f.name for f in fields(CavMaeConfig) if any(getattr(c, f.name) != f.default for c in SIZES.values())]
 PRESETS = {
     "size": {size: {name: getattr(config, name) for name in _NUMBERS} for size, config in SIZES.items()},
     "model": KINDS,

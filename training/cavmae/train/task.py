@@ -15,13 +15,13 @@ class FrontEnds(nn.Module):
 
     def __init__(self, config: CavMaeConfig):
         super().__init__()
-        rows = config.segment_frames if config.kind == "sync" else config.frames
-        self.audio, self.visual = audio_frontend(replace(config, frames=rows)), visual_frontend(config)
+        self.audio, self.visual = audio_frontend(replace(config, frames=config.rows)), visual_frontend(config)
 
     @torch.no_grad()
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         with torch.autocast(batch.samples.device.type, enabled=False):
-            return self.audio(batch.samples, batch.lengths), self.visual(batch.frames.flatten(0, 1))
+            fbank = self.audio(batch.samples, batch.lengths) if batch.fbank is None else batch.fbank
+            return fbank, self.visual(batch.frames.flatten(0, 1))
 
 
 class Task(nn.Module):
