@@ -60,6 +60,13 @@ export interface EncodedSegment extends Span {
   readonly labels: readonly Label[] // most probable first
 }
 
+/**
+ * How a picture comes to the model's size. `squash`: whole, whatever its shape. `trim`: ends beyond 4:3 are cut off, the
+ * rest is squashed. `cover`: the centre, of the model's own shape.
+ */
+export const RESIZES = ['squash', 'trim', 'cover'] as const
+export type Resize = (typeof RESIZES)[number]
+
 /** What a bundle's graphs take: the decoder delivers exactly this. Every number comes from bundle.json. */
 export interface SegmentFormat {
   readonly seconds: number
@@ -72,7 +79,7 @@ export interface SegmentFormat {
   readonly visual: {
     readonly width: number
     readonly height: number
-    readonly resize: 'squash' | 'cover' // cover: shorter side to size, then centre crop
+    readonly resize: Resize
     readonly framesPerSegment: number
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { RESIZES } from '../domain.js'
 
 /** `joint`: sound and picture together. */
 const TagSource = z.enum(['audio', 'visual', 'joint'])
@@ -29,7 +30,7 @@ export const Manifest = z
     fingerprint: z.string(),
     embedding: size,
     audio: z.object({ sampleRateHz: size, samples: size, channels: z.enum(['mean', 'first']) }),
-    visual: z.object({ width: size, height: size, resize: z.enum(['squash', 'cover']), framesPerSegment: size }),
+    visual: z.object({ width: size, height: size, resize: z.enum(RESIZES), framesPerSegment: size }),
     graphs: Graphs,
     tagging: z.object({ labels: jsonFile, from: z.array(TagSource).min(1) }).nullable(),
     golden: jsonFile,

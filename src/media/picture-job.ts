@@ -59,10 +59,15 @@ function pictureJob({ index }: PictureTrack, input: readonly string[], output: r
   }
 }
 
+/** Shapes on show, width by height, that lose nothing. */
+const TRIMMED = { tallest: 3 / 4, widest: 4 / 3 }
+
 /** To the model's size, then to the colours of an ordinary screen: the fewer pixels, the cheaper. */
 function filters(track: PictureTrack, { visual: { width, height, resize } }: SegmentFormat): string {
   const flags = 'flags=bilinear+accurate_rnd+full_chroma_int'
   if (resize === 'squash') return `scale=${width}:${height}:${flags},setsar=1${toneMap(track)}`
-  const size = `w='max(${width},round(${height}*dar))':h='max(${height},round(${width}/dar))'`
+  const { tallest, widest } = resize === 'trim' ? TRIMMED : { tallest: width / height, widest: width / height }
+  // Cut after scaling: a picture that changes its size midway is scaled anew, and would be cut by its first size.
+  const size = `w='max(${width},round(${width}*dar/${widest}))':h='max(${height},round(${height}*${tallest}/dar))'`
   return `scale=${size}:${flags},crop=${width}:${height},setsar=1${toneMap(track)}`
 }

@@ -9,6 +9,7 @@ import { colourOf, type Decoded, decode, FORMAT, hueOf, make, remake, temporaryF
 
 const folder = temporaryFolder()
 const COVER = { ...FORMAT, visual: { ...FORMAT.visual, resize: 'cover' } } as const
+const TRIM = { ...FORMAT, visual: { ...FORMAT.visual, resize: 'trim' } } as const
 const X264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p']
 // Each colour has a moving white corner, so that no frame is flat.
 const scene = (colour: string, seconds: number, rate = 10) =>
@@ -52,6 +53,21 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.equal((await decode(path)).outcome.visible, true)
     // The centre half is one flat blue, hence blank.
     await assert.rejects(decode(path, COVER), { code: 'MEDIA_NO_CONTENT' })
+  })
+
+  it('trims what is longer than 4:3, either way, and squashes the rest', async () => {
+    // Of 160 pixels the middle 96 are within 4:3; the blue goes a little beyond.
+    const strips = (x: number, y: number, w: number, h: number) =>
+      `color=red:s=${x}x${y}:d=1,drawbox=x=${(x - w) / 2}:y=${(y - h) / 2}:w=${w}:h=${h}:color=blue:t=fill`
+    const wide = await make(join(folder, 'wide.mkv'), [strips(160, 72, 108, 72)], [...X264, '-qp', '0'])
+    const tall = await make(join(folder, 'tall.mkv'), [strips(72, 160, 72, 108)], [...X264, '-qp', '0'])
+    const square = await make(join(folder, 'square.mkv'), [strips(64, 64, 32, 64)], [...X264, '-qp', '0'])
+
+    for (const path of [wide, tall]) await assert.rejects(decode(path, TRIM), { code: 'MEDIA_NO_CONTENT' }, 'all blue')
+    const [frame] = (await decode(square, TRIM)).segments[0]?.frames ?? []
+
+    const across = [0.1, 0.5, 0.9].map((x) => hueOf(colourOf(frame as Uint8Array, TRIM, x, 0.5)))
+    assert.deepEqual(across, ['red', 'blue', 'red'])
   })
 
   it('spreads the frames of a short clip over its length', async () => {

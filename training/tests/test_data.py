@@ -153,6 +153,21 @@ def test_a_photograph_stands_upright():
     assert picture[:, :3].max() == 0 and picture[:, -3:].min() == 255  # what was on top is now on the right
 
 
+def test_trimming_cuts_what_is_longer_than_4_to_3_off_films_and_pictures_alike(tmp_path):
+    shown = np.full((90, 160, 3), (255, 0, 0), np.uint8)
+    shown[:, 20:140] = (0, 0, 255)  # the middle 120 of 160 columns are within 4:3
+    Image.fromarray(shown).save(tmp_path / "wide.png")
+    Image.fromarray(shown.transpose(1, 0, 2)).save(tmp_path / "tall.png")
+
+    for name in ("wide.png", "tall.png"):
+        picture = decode_picture(tmp_path / name, (32, 32), "trim")
+        film = decode_frames(tmp_path / name, 1, 1.0, (32, 32), "trim")[0]
+
+        assert np.abs(picture[2:-2, 2:-2].astype(int) - (0, 0, 255)).max() < 20
+        assert np.abs(picture[2:-2, 2:-2].astype(int) - film[2:-2, 2:-2]).max() < 20
+    assert decode_picture(tmp_path / "wide.png", (32, 32), "squash")[16, 2, 0] > 200
+
+
 def test_segments_hold_the_whole_sound_and_frames_from_the_middles_of_equal_parts(tmp_path):
     path = make(tmp_path / "a.mkv", brightening(5), noise(5), options=("-c:v", "ffv1", "-c:a", "flac"))
 

@@ -35,7 +35,7 @@ class AudioInput:
 class VisualInput:
     width: int
     height: int
-    resize: str  # "squash" | "cover"
+    resize: str  # of RESIZES
     frames_per_segment: int
 
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from ..media.shape import SegmentShape
+from ..media.shape import RESIZES, SegmentShape
 from .clips import Listing, list_csv, list_folder
 from .prepare import PrepareOptions, prepare
 
@@ -26,7 +26,7 @@ def add_commands(commands) -> None:
     p.add_argument("--channels", choices=("first", "mean"), help="what is heard of several channels")
     p.add_argument("--frames", type=int, help="of a segment")
     p.add_argument("--size", type=int, help="of a frame, in pixels a side")
-    p.add_argument("--resize", choices=("cover", "squash"), help="the middle of a frame, or all of it")
+    p.add_argument("--resize", choices=RESIZES, help="all of a frame, all but ends beyond 4:3, or the middle")
     p.add_argument("--workers", type=int, default=options.workers, help="clips at once; default: %(default)s")
     p.add_argument("--shard-megabytes", type=int, default=options.shard_megabytes, help="default: %(default)s")
 

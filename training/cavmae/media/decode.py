@@ -10,7 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .ffmpeg import BadSample, name_of, probe, read_all
 from .resample import is_simple, resample
 from .segments import Window, frame_parts, mono_options, sound_parts, tidy
-from .shape import FrameShape, SoundShape
+from .shape import FrameShape, SoundShape, kept_shapes
 
 OPUS_RATE = 48_000  # Hz, at which ffmpeg decodes all Opus, whatever it was made from
 
@@ -38,16 +38,22 @@ def decode_frames(path: Path, count: int, seconds: float, size: tuple[int, int],
 
 
 def decode_picture(source: bytes | Path, size: tuple[int, int], resize: str = "squash") -> np.ndarray:
-    """uint8 [H, W, 3]; `squash` keeps the whole picture, `cover` its middle."""
+    """uint8 [H, W, 3]"""
     try:
         opened = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
         picture = ImageOps.exif_transpose(opened).convert("RGB")
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as cause:
         raise BadSample(f"unreadable picture {name_of(source)}") from cause
     height, width = size
-    if resize == "cover":
-        return np.asarray(ImageOps.fit(picture, (width, height), Image.BICUBIC))
-    return np.asarray(picture if picture.size == (width, height) else picture.resize((width, height), Image.BICUBIC))
+    kept = _kept(picture.size, *kept_shapes(resize, width, height))
+    return np.asarray(picture.resize((width, height), Image.BICUBIC, kept))
+
+
+def _kept(size: tuple[int, int], tallest: float, widest: float) -> tuple[float, float, float, float]:
+    """The centre of a picture: left, top, right, bottom."""
+    width, height = size
+    w, h = min(width, height * widest), min(height, width / tallest if tallest else height)
+    return (width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2
 
 
 def pad(samples: np.ndarray, size: int) -> np.ndarray:

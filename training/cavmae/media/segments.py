@@ -14,7 +14,7 @@ import numpy as np
 
 from .ffmpeg import BadSample, Header, Track, blocks
 from .hdr import tone_map
-from .shape import FrameShape, SegmentShape, SoundShape
+from .shape import FrameShape, SegmentShape, SoundShape, kept_shapes
 
 T = TypeVar("T")
 LEAST_TAIL_SECONDS = 1.0  # a shorter rest is no segment, unless it is all there is
@@ -148,7 +148,8 @@ def _scale(shape: FrameShape) -> str:
     width, height, flags = shape.width, shape.height, "flags=bilinear+accurate_rnd+full_chroma_int"
     if shape.resize == "squash":
         return f"scale={width}:{height}:{flags},setsar=1"
-    size = f"w='max({width},round({height}*dar))':h='max({height},round({width}/dar))'"
+    tallest, widest = kept_shapes(shape.resize, width, height)
+    size = f"w='max({width},round({width}*dar/{widest}))':h='max({height},round({height}*{tallest}/dar))'"
     return f"scale={size}:{flags},crop={width}:{height},setsar=1"
 
 

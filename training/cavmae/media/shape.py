@@ -5,6 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+RESIZES = ("squash", "trim", "cover")  # whole; without its ends beyond 4:3; the centre, of the model's own shape
+
+
+def kept_shapes(resize: str, width: int, height: int) -> tuple[float, float]:
+    """Tallest and widest shape on show, width by height, that loses nothing on its way to this size."""
+    return {"squash": (0.0, float("inf")), "trim": (3 / 4, 4 / 3), "cover": (width / height, width / height)}[resize]
+
+
 @dataclass(frozen=True)
 class SoundShape:
     sample_rate: int  # Hz
@@ -20,7 +28,7 @@ class FrameShape:
     seconds: float  # of a segment
     height: int
     width: int
-    resize: str  # "cover" | "squash"
+    resize: str  # of RESIZES
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class SegmentShape:
     channels: str  # "first" | "mean"
     height: int
     width: int
-    resize: str  # "cover" | "squash"
+    resize: str  # of RESIZES
     frames: int = 1
 
     @classmethod
