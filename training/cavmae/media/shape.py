@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-
 RESIZES = ("squash", "trim", "cover")  # whole; without its ends beyond 4:3; the centre, of the model's own shape
 
 

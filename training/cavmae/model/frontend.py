@@ -179,7 +179,7 @@ class Spectrum(nn.Module):
 
 
 class MelBands(nn.Module):
-    """Mel energies from powers in the order of `bins` [c, d]. A few neighbouring mel bins at a time: they reach few d."""
+    """Mel energies from powers in the order of `bins` [c, d]. Mel bins are taken by groups, which reach few d."""
 
     AT_ONCE = 32
 

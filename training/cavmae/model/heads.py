@@ -183,9 +183,7 @@ class AudioHead(Head):
 class VisualHead(Head):
     """Class scores: ImageNet posteriors through the map of names; logits are the logit of the clipped scores."""
 
-    def __init__(
-        self, classifier: nn.Linear, bridge: Bridge, residual: Residual | None, axes: Tensor, table: Tensor
-    ):
+    def __init__(self, classifier: nn.Linear, bridge: Bridge, residual: Residual | None, axes: Tensor, table: Tensor):
         super().__init__(classifier, bridge, residual, axes)
         self.register_buffer("table", table)  # [1000, 527]
 

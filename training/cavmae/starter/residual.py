@@ -1,8 +1,8 @@
 """Residuals of the starter: small networks beside the bridge, trained on cached features, both stems and bridge frozen.
 
-Five losses. *label*: a sound (a picture) lies where the bridge would put its true labels. *named*: a sound and the
-pictures that the map of names gives its labels. *concept*: weak pairs. *prototype*: pseudo-features of each class, so
-that what has no free sample keeps its place. *keep*: nothing strays far from the bridge.
+Four losses. *label*: a sound (a picture) lies where the bridge would put its true labels. *named*: a sound and the
+pictures that the map of names gives its labels. *concept*: weak pairs. *keep*: pseudo-features of every class stay
+where the bridge puts them, so that what has no free sample is left alone.
 """
 
 import math
@@ -39,8 +39,7 @@ class ResidualOptions:
     label_visual: float = 0.3
     named: float = 0.5
     concept: float = 0.5
-    prototype: float = 0.3
-    keep_audio: float = 1.0
+    keep_audio: float = 3.0
     keep_visual: float = 2.0
     audio_share: float = 1.3  # of the residual that ships: free sounds cover most concepts, free pictures few,
     visual_share: float = 0.4  # and all of the visual one costs real videos more than it gives
@@ -114,6 +113,7 @@ class Trainer:
         self.labelled = torch.nonzero(visual.labels.sum(1) > 0)[:, 0]
         # What a sound may be named by: every pseudo-picture, and the labelled real ones.
         self.bank = _joined(visual.pseudo, visual.real.at(self.labelled))
+        self.all_seen = _joined(visual.pseudo, visual.real)
         named = torch.cat([self.strong[visual.pseudo_class], visual.labels[self.labelled]])
         rarity = 1 / (1 + (self.strong > 0).sum(0)).sqrt()  # [527]
         self.relevance = (audio.labels * rarity) @ named.T  # [n sounds, bank]
@@ -148,15 +148,14 @@ class Trainer:
         sounds = torch.multinomial(self.draw_sound, count, replacement=True)
         heard, real = embed(audio, self.audio.real.at(sounds)), self.visual.real
         labelled = self.labelled[torch.randint(len(self.labelled), (count,))]
-        any_picture = torch.randint(len(real.z), (count,))
+        any_sound, any_picture = _drawn(self.audio.pseudo, count), _drawn(self.all_seen, count)
         return {
             "label_audio": _apart(heard, self.audio.named_at[sounds]),
             "label_visual": _apart(embed(visual, real.at(labelled)), self.visual.named_at[labelled]),
             "named": self.named(visual, heard, sounds, scale),
             "concept": self.concept(audio, visual, scale, pairs),
-            "prototype": self.prototype(audio, visual, scale),
-            "keep_audio": _apart(heard, self.audio.real.z[sounds]),
-            "keep_visual": _apart(embed(visual, real.at(any_picture)), real.z[any_picture]),
+            "keep_audio": _apart(embed(audio, any_sound), any_sound.z),
+            "keep_visual": _apart(embed(visual, any_picture), any_picture.z),
         }
 
     def named(self, visual: Residual, heard: Tensor, sounds: Tensor, scale: Tensor) -> Tensor:
@@ -171,18 +170,6 @@ class Trainer:
         same = _same(torch.tensor(concepts))
         return soft_contrast(heard, seen, scale, same, same)
 
-    def prototype(self, audio: Residual, visual: Residual, scale: Tensor) -> Tensor:
-        """Pseudo-sounds and pseudo-pictures by class; targets half the class, half what the bridge says."""
-        classes = torch.nonzero(self.strong.sum(0) > 0)[:, 0]
-        classes = classes[torch.randint(len(classes), (self.options.items,))]
-        sounds = classes + 527 * torch.randint(self.options.pseudo_sounds, (len(classes),))
-        seen = torch.multinomial(self.strong[:, classes].T, 1)[:, 0]
-        pictures = seen + 1000 * torch.randint(self.options.pseudo_pictures, (len(classes),))
-        heard, pictured = self.audio.pseudo.at(sounds), self.visual.pseudo.at(pictures)
-        near, same = heard.z @ pictured.z.T / 0.1, _same(classes)
-        target, back = 0.5 * same + 0.5 * near.softmax(-1), 0.5 * same + 0.5 * near.T.softmax(-1)
-        return soft_contrast(embed(audio, heard), embed(visual, pictured), scale, target, back)
-
 
 def embed(residual: Residual, points: Points) -> Tensor:
     return F.normalize(points.z + residual.plain(points.pool), dim=-1)
@@ -196,6 +183,10 @@ def soft_contrast(e_a: Tensor, e_v: Tensor, scale: Tensor, target: Tensor, back:
 
 def _apart(embedding: Tensor, target: Tensor) -> Tensor:
     return (1 - (embedding * target).sum(1)).mean()
+
+
+def _drawn(points: Points, count: int) -> Points:
+    return points.at(torch.randint(len(points.z), (count,)))
 
 
 def _shares(relevant: Tensor) -> Tensor:

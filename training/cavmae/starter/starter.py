@@ -4,7 +4,7 @@ Trained on the free part of the pack only, because the result is published.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from ..bundles.graph import Graph
 from ..data.audioset import audioset_labels, audioset_map
 from ..data.pack import Pack
 from ..model.frontend import LogMel, LogMelParams, lite_pixels
-from ..model.heads import CLIP, AudioHead, Bridge, VisualHead, merge
+from ..model.heads import CLIP, AudioHead, Bridge, VisualHead, merge, principal_axes
 from ..model.stems import EfficientNetLite, Mn04, efficientnet_lite, mn04
 from .card import ATTRIBUTIONS, starter_attributions, starter_card
 from .features import Features, picture_features, sound_features
@@ -26,7 +26,9 @@ from .residual import ResidualOptions, Trainer, picture_side, pseudo_scores, pse
 @dataclass(frozen=True)
 class StarterOptions:
     dim: int = 256
-    size: int = 224  # pixels, the whole frame squashed
+    size: int = 160  # pixels a side; ends beyond 4:3 are cut off, the rest is squashed
+    sharpness: float = 0.8  # of the picture net's logits: so small a picture leaves it surer than it should be
+    axes: int = 128  # directions of the pool in which tokens differ
     power: float = 0.6  # of the class scores
     whiten: float = 0.4  # a class is divided by this power of how much it varies
     shrink: float = 0.3  # towards the mean variation
@@ -40,19 +42,20 @@ class StarterRun:
 
 
 class AudioEncoder(nn.Module):
-    """samples [B, T] float32 at 32 kHz, lengths [B] -> embedding [B, D], tokens [B, 128, D],
-    logits [B, 527], pool [B, 384]."""
+    """samples [B, T] float32 at 32 kHz, lengths [B] -> embedding [B, D], tokens [B, 64, D],
+    logits [B, 527], pool [B, 384]. A token is a quarter of the mel axis by a 16th of the time."""
 
     def __init__(self, net: Mn04, head: AudioHead):
         super().__init__()
         self.frontend, self.features, self.head = LogMel(), net.features, head
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        return self.head(self.features(self.frontend(samples, lengths)).flatten(2).transpose(1, 2))
+        cells = F.avg_pool2d(self.features(self.frontend(samples, lengths)), (1, 2))  # [B, 384, 4, 16]
+        return self.head(cells.flatten(2).transpose(1, 2))
 
 
 class VisualEncoder(nn.Module):
-    """frames uint8 [B, 224, 224, 3] -> embedding [B, D], tokens [B, 49, D], logits [B, 527], pool [B, 1280]."""
+    """frames uint8 [B, 160, 160, 3] -> embedding [B, D], tokens [B, 25, D], logits [B, 527], pool [B, 1280]."""
 
     def __init__(self, net: EfficientNetLite, head: VisualHead):
         super().__init__()
@@ -81,6 +84,7 @@ def build(pack: Pack, teacher: Path, cache: Path, run: StarterRun = StarterRun()
     ]
     sounds = sound_features(pack, chosen[0], sound_net, cache)
     pictures = picture_features(pack, chosen[1], picture_net, options.size, cache)
+    pictures = _softened(picture_net, pictures, options.sharpness)
     table = torch.from_numpy(audioset_map())
     pseudo = pseudo_sounds(sounds, sound_net, learning.pseudo_sounds)
     audio_bridge, visual_bridge = bridges(sounds, pictures, pseudo_scores(pseudo, sound_net), table, options)
@@ -90,9 +94,19 @@ def build(pack: Pack, teacher: Path, cache: Path, run: StarterRun = StarterRun()
     runs = [trainer.run(seed) for seed in range(learning.seeds)]
     audio_residual = merge([run[0] for run in runs], learning.audio_share).eval() if runs else None
     visual_residual = merge([run[1] for run in runs], learning.visual_share).eval() if runs else None
-    audio = AudioEncoder(sound_net, AudioHead(sound_net.classifier, audio_bridge, audio_residual))
-    visual = VisualEncoder(picture_net, VisualHead(picture_net.classifier, visual_bridge, visual_residual, table))
+    axes = principal_axes(sounds.pool, options.axes), principal_axes(pictures.pool, options.axes)
+    audio_head = AudioHead(sound_net.classifier, audio_bridge, audio_residual, axes[0])
+    visual_head = VisualHead(picture_net.classifier, visual_bridge, visual_residual, axes[1], table)
+    audio, visual = AudioEncoder(sound_net, audio_head), VisualEncoder(picture_net, visual_head)
     return Starter(audio.eval(), visual.eval(), sounds, pictures, [run[2] for run in runs])
+
+
+def _softened(net: EfficientNetLite, pictures: Features, sharpness: float) -> Features:
+    """The classifier in place, and what it said."""
+    with torch.no_grad():
+        net.classifier.weight.mul_(sharpness)
+        net.classifier.bias.mul_(sharpness)
+    return replace(pictures, logits=sharpness * pictures.logits)
 
 
 def bridges(
@@ -142,12 +156,12 @@ def publish(
         name="starter",
         embedding=options.dim,
         audio=AudioInput(LogMelParams().sample_rate, LogMelParams().samples, "mean"),
-        visual=VisualInput(options.size, options.size, "squash", 8),
+        visual=VisualInput(options.size, options.size, "trim", 8),
         labels=audioset_labels(),
         model={
             "kind": "bridge" if residual is None else "bridge+residual",
-            "audio": {"stem": "mn04_as", "grid": [4, 32], "shortSounds": "repeated"},
-            "visual": {"stem": "efficientnet-lite0", "grid": [7, 7]},
+            "audio": {"stem": "mn04_as", "grid": [4, 16], "shortSounds": "repeated"},
+            "visual": {"stem": "efficientnet-lite0", "grid": [5, 5]},
             "options": asdict(run),
             "fittedOn": {
                 "sounds": len(starter.sounds.items),
