@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
 import type { UnitVector } from '../src/domain.js'
 import type { Change } from '../src/gallery/catalogue.js'
 import { HnswIndex } from '../src/gallery/hnsw/hnsw-index.js'
@@ -9,7 +10,6 @@ import { MemoryIndex } from '../src/gallery/memory/memory-index.js'
 import type { VectorIndex } from '../src/gallery/vector-index.js'
 import { clustered, seeded } from '../test/contract/vectors.js'
 
-const DIMENSION = 256
 const OF_A_CLUSTER = 200
 const QUERIES = 200
 const SEED = 7
@@ -18,14 +18,22 @@ const PAGE = 512
 
 // How the vectors lie: as a library's, in groups; and as one broad cloud without any, which is hard on a graph.
 const DATA = {
-  clusters: (vectors: number) =>
-    clustered({ dimension: DIMENSION, clusters: Math.ceil(vectors / OF_A_CLUSTER), spread: 0.8, random: seeded(SEED) }),
-  cloud: () => clustered({ dimension: DIMENSION, clusters: 1, spread: 2, random: seeded(SEED) }),
+  clusters: (dimension: number, vectors: number) =>
+    clustered({ dimension, clusters: Math.ceil(vectors / OF_A_CLUSTER), spread: 0.8, random: seeded(SEED) }),
+  cloud: (dimension: number) => clustered({ dimension, clusters: 1, spread: 2, random: seeded(SEED) }),
+}
+type Layout = keyof typeof DATA
+const LAYOUTS = Object.keys(DATA) as Layout[]
+
+export interface GalleryBench {
+  readonly sizes: readonly number[]
+  readonly dimension: number
+  readonly data: readonly Layout[]
 }
 
-export interface GalleryRow {
-  readonly data: keyof typeof DATA
-  readonly vectors: number
+const STANDARD: GalleryBench = { sizes: [10_000, 100_000], dimension: 256, data: LAYOUTS }
+
+interface GalleryRow {
   readonly buildPerSecond: number
   readonly snapshotSeconds: number // written, hashed, fsynced
   readonly loadSeconds: number
@@ -40,32 +48,29 @@ interface Quantiles {
 }
 
 /** Measures the HNSW index against exact search, on the same vectors in the same run, and prints a row for each size. */
-export async function benchGallery(sizes: readonly number[] = [10_000, 100_000]): Promise<readonly GalleryRow[]> {
+export async function benchGallery({ sizes, dimension, data }: GalleryBench = STANDARD): Promise<void> {
   console.log(
-    `gallery: ${DIMENSION} numbers; clusters of ${OF_A_CLUSTER} with cosines about 0.6 inside, or one cloud with cosines ` +
+    `gallery: ${dimension} numbers; clusters of ${OF_A_CLUSTER} with cosines about 0.6 inside, or one cloud with cosines ` +
       `about 0.2; ${QUERIES} queries of the same kind, ${LIMIT} hits; ${cpus()[0]?.model}, one thread`,
   )
-  const rows: GalleryRow[] = []
-  for (const [data, vectors] of sizes.flatMap((size) => [['clusters', size] as const, ['cloud', size] as const])) {
-    const row = await benchSize(data, vectors)
-    rows.push(row)
+  for (const [layout, vectors] of sizes.flatMap((size) => data.map((layout) => [layout, size] as const))) {
+    const row = await benchSize(layout, dimension, vectors)
     console.log(
-      `${vectors} vectors in ${data}: build ${row.buildPerSecond.toFixed(0)}/s, snapshot ${row.snapshotSeconds.toFixed(1)} s, ` +
+      `${vectors} vectors in ${layout}: build ${row.buildPerSecond.toFixed(0)}/s, snapshot ${row.snapshotSeconds.toFixed(1)} s, ` +
         `load ${row.loadSeconds.toFixed(1)} s, search ${show(row.hnswMs)}, exact ${show(row.exactMs)}, ` +
         `recall@10 ${row.recallAt10.toFixed(4)}`,
     )
   }
-  return rows
 }
 
-async function benchSize(data: keyof typeof DATA, vectors: number): Promise<GalleryRow> {
-  const draw = DATA[data](vectors)
+async function benchSize(data: Layout, dimension: number, vectors: number): Promise<GalleryRow> {
+  const draw = DATA[data](dimension, vectors)
   const library = Array.from({ length: vectors }, draw)
   const queries = Array.from({ length: QUERIES }, draw)
   const dir = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
   try {
     const log = { markAt: async () => '' }
-    const options = { dir, dimension: DIMENSION, fingerprint: 'bench', log, snapshotAfter: Number.POSITIVE_INFINITY }
+    const options = { dir, dimension, fingerprint: 'bench', log, snapshotAfter: Number.POSITIVE_INFINITY }
     const built = await HnswIndex.open(options)
     const buildSeconds = await timed(() => fill(built, library))
     const snapshotSeconds = await timed(() => built[Symbol.asyncDispose]())
@@ -73,12 +78,10 @@ async function benchSize(data: keyof typeof DATA, vectors: number): Promise<Gall
     const loadSeconds = await timed(async () => {
       hnsw = await HnswIndex.open(options)
     })
-    const exact = new MemoryIndex(DIMENSION)
+    const exact = new MemoryIndex(dimension)
     await fill(exact, library)
     const [approximate, truth] = [await ask(hnsw, queries), await ask(exact, queries)]
     return {
-      data,
-      vectors,
       buildPerSecond: vectors / buildSeconds,
       snapshotSeconds,
       loadSeconds,
@@ -132,6 +135,14 @@ function quantiles(times: readonly number[]): Quantiles {
 
 const show = ({ median, p95 }: Quantiles): string => `${median.toFixed(2)} ms (p95 ${p95.toFixed(2)})`
 
-// `node dist/bench/gallery.js 300000 1000000` measures other sizes.
-const [, script = '', ...sizes] = process.argv
-if (import.meta.url === pathToFileURL(script).href) await benchGallery(sizes.length > 0 ? sizes.map(Number) : undefined)
+// `node dist/bench/gallery.js 300000 1000000 --dimension 64 --data clusters` measures other libraries.
+const [, script = '', ...args] = process.argv
+if (import.meta.url === pathToFileURL(script).href) {
+  const options = { dimension: { type: 'string' }, data: { type: 'string' } } as const
+  const { positionals, values } = parseArgs({ args, options, allowPositionals: true })
+  await benchGallery({
+    sizes: positionals.length > 0 ? positionals.map(Number) : STANDARD.sizes,
+    dimension: Number(values.dimension ?? STANDARD.dimension),
+    data: LAYOUTS.filter((layout) => layout === (values.data ?? layout)),
+  })
+}

@@ -1,84 +1,113 @@
-import { execFile } from 'node:child_process'
+/** What ingestion adds to its stages, on the same files in one run: `node dist/bench/ingest.js <folder of clips>`. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { pathToFileURL } from 'node:url'
 import { type App, openApp } from '../src/app.js'
 import { readConfig } from '../src/config.js'
-import type { MediaSegment } from '../src/domain.js'
-import { inParallel } from '../src/ingest/in-parallel.js'
+import type { MediaSegment, SegmentFormat } from '../src/domain.js'
+import { Encoder } from '../src/encoder/encoder.js'
+import type { IngestParts } from '../src/ingest/ingest-file.js'
 import { FILES_PER_THREAD, ingestPaths } from '../src/ingest/ingest-paths.js'
+import { scan } from '../src/ingest/scan.js'
 import { openMedia } from '../src/media/media.js'
+import { CORES, onCores } from './cores.js'
+import { nullEncoder } from './null-encoder.js'
+import { type Rate, rate, rateOf, share, show } from './rate.js'
+import { rawCommand, runRaw } from './raw-ffmpeg.js'
 
-/**
- * Clips a second on the same files in one run: of a bare ffmpeg that decodes every frame and keeps none, of decoding
- * alone (ingestion whose encoder costs nothing), of encoding alone, and of the whole of ingestion.
- */
 export async function benchIngest(files: readonly string[]): Promise<void> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
+  const place = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
+  const open = (name: string) => openApp(readConfig({ ...process.env, EARSHOT_DATA: join(place, name) }))
   try {
-    await using app = await openApp(readConfig({ ...process.env, EARSHOT_DATA: dataDir }))
-    const concurrency = app.config.threads * FILES_PER_THREAD
-    const clips: MediaSegment[][] = []
-
-    const bare = await rate(files, concurrency, decodeBare)
-    const decoding = await rate(files, concurrency, async (file) => void clips.push(await decode(file, app)))
-    const encoding = await rate(clips, concurrency, (segments) => encode(segments, app))
-    const report = await ingestPaths(files, app, { concurrency, onWarning: console.error, onProgress: () => {} })
-
-    const seconds = clips.flat().reduce((sum, { start, end }) => sum + end - start, 0)
-    print({ bare, decoding, encoding, ingest: report.indexed / report.seconds, seconds: seconds / files.length })
+    await using app = await open('whole')
+    await using bare = await open('bare')
+    const encoder = nullEncoder(bare.encoder.bundle)
+    const raw = await rateOfRaw(files, app)
+    const stages = await rateOfStages(files, app)
+    print(
+      raw,
+      stages,
+      await rateOfIngestion(files, { encoder, gallery: bare.gallery }, bare),
+      await rateOfIngestion(files, app, app),
+    )
   } finally {
-    await rm(dataDir, { recursive: true })
+    await rm(place, { recursive: true })
   }
 }
 
-interface Rates {
-  readonly bare: number // clips a second
-  readonly decoding: number
-  readonly encoding: number
-  readonly ingest: number
-  readonly seconds: number // of a clip
+interface Stages {
+  readonly decoding: Rate
+  readonly encoding: Rate
 }
 
-function print({ bare, decoding, encoding, ingest, seconds }: Rates): void {
-  const oneAfterOther = 1 / (1 / decoding + 1 / encoding) // where both want every core, this is the most there is
-  console.log(`bare ffmpeg ${bare.toFixed(1)} clips/s`)
-  console.log(
-    `decode alone ${decoding.toFixed(1)} clips/s, ${(decoding * seconds).toFixed(0)} x realtime: ${share(decoding, bare)} of bare ffmpeg`,
-  )
-  console.log(`encode alone ${encoding.toFixed(1)} clips/s`)
-  console.log(
-    `ingest ${ingest.toFixed(1)} clips/s: ${share(ingest, Math.min(decoding, encoding))} of min(decode alone, encode alone), ${share(ingest, oneAfterOther)} of both one after the other`,
-  )
+function print(raw: Rate, { whole, shares }: { whole: Stages; shares: Stages | null }, bare: Rate, ingest: Rate): void {
+  const [decode, encode] = [whole.decoding, whole.encoding]
+  const inRow = 1 / (1 / decode.clips + 1 / encode.clips)
+  console.log(`raw ffmpeg, the same sound and frames thrown away: ${show(raw)}`)
+  console.log(`ingest, with an encoder that answers at once: ${show(bare)}`)
+  console.log(`  ${share(bare.clips, raw.clips)} of raw ffmpeg; by CPU time ${share(raw.cpuMs, bare.cpuMs)}`)
+  console.log(`decode alone: ${show(decode)}`)
+  console.log(`encode alone: ${show(encode)}`)
+  console.log(`ingest: ${show(ingest)}`)
+  console.log(`  ${share(ingest.clips, inRow)} of one stage after the other, each with all cores`)
+  console.log(`  by CPU time ${share(decode.cpuMs + encode.cpuMs, ingest.cpuMs)}`)
+  console.log(`  ${share(ingest.clips, Math.min(decode.clips, encode.clips))} of the slower stage with all cores`)
+  if (!shares) return
+  console.log(`decode alone, on the cores that the encoder leaves: ${show(shares.decoding)}`)
+  console.log(`encode alone, on its own cores: ${show(shares.encoding)}`)
+  const slower = Math.min(shares.decoding.clips, shares.encoding.clips)
+  console.log(`  ingest is ${share(ingest.clips, slower)} of the slower stage on its share of the cores`)
 }
 
-async function rate<T>(items: readonly T[], concurrency: number, work: (item: T) => Promise<void>): Promise<number> {
-  const started = performance.now()
-  await inParallel(items, concurrency, work)
-  return (items.length * 1000) / (performance.now() - started)
+async function rateOfRaw(files: readonly string[], { encoder }: App): Promise<Rate> {
+  const commands = await Promise.all(files.map((file) => rawCommand(file, encoder.bundle.format)))
+  return await rate(commands, CORES, runRaw)
 }
 
-async function decodeBare(file: string): Promise<void> {
-  const args = ['-v', 'error', '-nostdin', '-i', `file:${file}`, '-map', '0:v?', '-map', '0:a?', '-f', 'null', '-']
-  await promisify(execFile)('ffmpeg', args)
+/** Each with all cores; and, where there are several, each with those that it has beside the other. */
+async function rateOfStages(files: readonly string[], app: App): Promise<{ whole: Stages; shares: Stages | null }> {
+  const clips: MediaSegment[][] = []
+  const decodeAll = () =>
+    rate(files, filesAtOnce(app), async (file) => void clips.push(await decode(file, app.encoder.bundle.format)))
+  await decodeAll() // the first clips are slower: code is compiled
+  clips.length = 0
+  const whole = { decoding: await decodeAll(), encoding: await rateOfEncoding(clips, app, CORES) }
+  const { threads } = app.config
+  if (threads >= CORES) return { whole, shares: null }
+  const encoding = await onCores(CORES - threads, CORES, () => rateOfEncoding(clips, app, threads))
+  const decoding = await onCores(0, CORES - threads, decodeAll)
+  return { whole, shares: encoding && decoding && { encoding, decoding } }
 }
 
-async function decode(file: string, { encoder }: App): Promise<MediaSegment[]> {
+const filesAtOnce = ({ config }: App) => config.threads * FILES_PER_THREAD
+
+async function decode(file: string, format: SegmentFormat): Promise<MediaSegment[]> {
   const segments = []
-  const media = await openMedia(file, encoder.bundle.format)
+  const media = await openMedia(file, format)
   for await (const segment of media.segments()) segments.push(segment)
   return segments
 }
 
-async function encode(segments: readonly MediaSegment[], { encoder }: App): Promise<void> {
-  const options = { priority: 'ingest' } as const
-  for (const { samples, frames } of segments) {
-    await Promise.all([
-      samples && encoder.encodeSound(samples, options),
-      ...frames.map((frame) => encoder.encodeFrame(frame, options)),
-    ])
-  }
+async function rateOfEncoding(clips: readonly MediaSegment[][], app: App, threads: number): Promise<Rate> {
+  await using encoder = await Encoder.open(app.encoder.bundle, { providers: app.config.providers, threads })
+  return await rate(clips, filesAtOnce(app), async (segments) => {
+    for (const segment of segments) await encoder.encodeSegment(segment, { priority: 'ingest', tags: true })
+  })
 }
 
-const share = (part: number, whole: number) => `${((100 * part) / whole).toFixed(0)} %`
+async function rateOfIngestion(files: readonly string[], { encoder, gallery }: IngestParts, app: App): Promise<Rate> {
+  const options = { concurrency: filesAtOnce(app), onWarning: console.error, onProgress: () => {} }
+  return await rateOf(files.length, async () => {
+    const { failed } = await ingestPaths(files, { encoder, gallery }, options)
+    if (failed.length > 0) console.error(`${failed.length} of ${files.length} files failed`)
+  })
+}
+
+// By itself, on the folders named.
+const [, script = '', ...folders] = process.argv
+if (import.meta.url === pathToFileURL(script).href) {
+  const files: string[] = []
+  for await (const { path } of scan(folders, { onWarning: console.error })) files.push(path)
+  await benchIngest(files)
+}

@@ -1,9 +1,13 @@
+import { setFlagsFromString } from 'node:v8'
 import { type Access, currentPlace, openServing, type Serving } from './app/serving.js'
 import { Turnover } from './app/turnover.js'
 import type { Config } from './config.js'
 import type { Encoder } from './encoder/encoder.js'
 import { AppError } from './errors.js'
 import type { Gallery } from './gallery/gallery.js'
+
+// Samples and frames lie beside V8's heap and count towards its next collection: by default that is one for every clip.
+setFlagsFromString('--heap-growing-percent=900')
 
 const LOCK_WAIT_MS = 30_000 // until the process that made a change of model has closed what it made
 

@@ -40,7 +40,12 @@ const Environment = z.object({
     .default('tensorrt,cuda,cpu')
     .transform(list(','))
     .pipe(z.array(z.enum(PROVIDERS)).min(1)),
-  EARSHOT_THREADS: z.coerce.number().int().min(1).max(256).default(availableParallelism()),
+  EARSHOT_THREADS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .default(Math.ceil(availableParallelism() / 2)),
   EARSHOT_HOST: z.string().min(1).default('127.0.0.1'),
   EARSHOT_PORT: z.coerce.number().int().min(0).max(65535).default(7411),
   EARSHOT_ROOTS: z.string().default('').transform(list(delimiter)),

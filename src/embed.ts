@@ -22,6 +22,8 @@ export interface EmbedOptions {
   readonly timings?: EmbedTimings // added to as time is spent
 }
 
+type SegmentEncoder = Pick<Encoder, 'encodeSegment'>
+
 /** Time spent waiting for ffmpeg and for the encoder; the two run side by side, so each counts what it alone cost. */
 export interface EmbedTimings {
   decodeMs: number
@@ -34,7 +36,11 @@ export const noTimings = (): EmbedTimings => ({ decodeMs: 0, encodeMs: 0 })
 const SEGMENTS_AHEAD = 4
 
 /** The road that every file takes, in ingestion and in queries: decode, then encode. In order of time. */
-export async function* embed(media: Media, encoder: Encoder, options: EmbedOptions): AsyncGenerator<EmbeddedSegment> {
+export async function* embed(
+  media: Media,
+  encoder: SegmentEncoder,
+  options: EmbedOptions,
+): AsyncGenerator<EmbeddedSegment> {
   const { timings = noTimings() } = options
   const ahead: Promise<EmbeddedSegment>[] = []
   for await (const segment of timed(media.segments(), timings, 'decodeMs')) {
@@ -58,7 +64,11 @@ async function* timed<T>(
   }
 }
 
-async function embedSegment(segment: MediaSegment, encoder: Encoder, options: EmbedOptions): Promise<EmbeddedSegment> {
+async function embedSegment(
+  segment: MediaSegment,
+  encoder: SegmentEncoder,
+  options: EmbedOptions,
+): Promise<EmbeddedSegment> {
   const { start, end } = segment
   const { audio, frames, joint } = await encoder.encodeSegment(segment, options)
   return { start, end, audio: audio && mean([audio]), visual: mean(frames), joint: meanProbabilities(joint) }

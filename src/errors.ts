@@ -48,6 +48,7 @@ export const ERROR_TITLES = {
   ROUTE_NOT_FOUND: 'No such route',
   CONFIG_INVALID: 'The configuration is wrong',
   USAGE: 'The command line is wrong',
+  SYSTEM_BUSY: 'The system has no more open files or processes to give',
   SHUTTING_DOWN: 'The server is shutting down',
   INTERNAL: 'Something failed inside Earshot',
 } as const
@@ -70,6 +71,7 @@ export class AppError extends Error {
 /** What the system says of a file that cannot be opened, as FILE_NOT_FOUND or FILE_UNREADABLE. */
 export function fileError(path: string, cause: unknown): AppError {
   if (isNotFound(cause)) return new AppError('FILE_NOT_FOUND', `No file at ${path}`, { cause })
+  if (isBusy(cause)) return toAppError(cause)
   const reason = (cause as NodeJS.ErrnoException).code ?? String(cause)
   return new AppError('FILE_UNREADABLE', `${path} cannot be read (${reason})`, { cause })
 }
@@ -82,11 +84,25 @@ export const isNotFound = (error: unknown): boolean =>
 export const isDiskFull = (error: unknown): boolean =>
   ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE'].includes((error as NodeJS.ErrnoException).code ?? '')
 
-/** Any thrown value as an AppError; what is neither one already nor a full disk is ours to answer for: INTERNAL. */
+/** Whether the system refuses for want of open files, processes or memory, which says nothing of what was asked. */
+export const isBusy = (error: unknown): boolean =>
+  ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+/** Any thrown value as an AppError; what is not one already, and no want of the system's, is ours to answer for: INTERNAL. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
   const detail = error instanceof Error ? error.message : String(error)
-  if (!isDiskFull(error)) return new AppError('INTERNAL', detail, { cause: error })
-  const what = `There is no room left on the disk (${detail}). What was acknowledged is kept: make room, start again.`
-  return new AppError('DISK_FULL', what, { cause: error })
+  return isDiskFull(error) ? diskFull(detail, error) : isBusy(error) ? busy(detail, error) : internal(detail, error)
 }
+
+function diskFull(detail: string, cause: unknown): AppError {
+  const what = `There is no room left on the disk (${detail}). What was acknowledged is kept: make room, start again.`
+  return new AppError('DISK_FULL', what, { cause })
+}
+
+function busy(detail: string, cause: unknown): AppError {
+  const what = `The system has no more to give (${detail}): raise its limits (ulimit -n, ulimit -u), or lower --concurrency.`
+  return new AppError('SYSTEM_BUSY', what, { cause })
+}
+
+const internal = (detail: string, cause: unknown): AppError => new AppError('INTERNAL', detail, { cause })

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,9 @@ import { type Config, PACKAGE_DIR, readConfig } from '../src/config.js'
 
 export const FIXTURES = join(PACKAGE_DIR, 'test', 'fixtures')
 export const fixture = (name: string) => join(FIXTURES, name)
+
+/** Every bundle that ships, by name: each kind of encoder is served by the same product. */
+export const SHIPPED = readdirSync(join(PACKAGE_DIR, 'models'))
 
 /** A folder of the test's own, gone when the test ends. */
 export async function temporaryDir(test: Pick<TestContext, 'after'>): Promise<string> {

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
-import { AppError, ERROR_TITLES, type ErrorCode, isDiskFull, toAppError } from '../errors.js'
+import { AppError, ERROR_TITLES, type ErrorCode, isBusy, isDiskFull, toAppError } from '../errors.js'
 
 /** The status of each code: 4xx where the caller can act on it, 5xx only for us. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -49,6 +49,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   ROUTE_NOT_FOUND: 404,
   CONFIG_INVALID: 500,
   USAGE: 400,
+  SYSTEM_BUSY: 503,
   SHUTTING_DOWN: 503,
   INTERNAL: 500,
 }
@@ -98,7 +99,7 @@ function translate(error: FastifyError | Error): AppError {
   if (statusCode === 404) return as('ROUTE_NOT_FOUND')
   if (statusCode === 503) return as('SHUTTING_DOWN')
   if (statusCode >= 400 && statusCode < 500) return as('REQUEST_INVALID')
-  if (isDiskFull(error)) return toAppError(error)
+  if (isDiskFull(error) || isBusy(error)) return toAppError(error)
   return as('INTERNAL', 'Something failed inside Earshot; the log has it under the request id.')
 }
 

@@ -101,7 +101,7 @@ async function carry(clip: Clip, parts: CarryParts): Promise<Carried> {
     const hash = clip.hash !== '' && isSame(clip, facts) ? clip.hash : await contentHash(path, parts.signal)
     using _turn = await parts.turns.take(hash)
     if (await isCopied({ ...clip, ...facts, hash }, catalogue)) return 'copied'
-    const { segments, seconds, notes } = await encode(path, parts)
+    const { segments, seconds, notes } = await encode({ path, ...facts }, parts)
     await catalogue.adopt({ ...clip, ...facts, hash, seconds, notes }, segments)
     return notes.includes('DAMAGED') ? 'partial' : 'encoded'
   } catch (error) {

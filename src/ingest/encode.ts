@@ -2,11 +2,14 @@ import type { EncodedSegment, Note } from '../domain.js'
 import { type EmbeddedSegment, type EmbedTimings, embed } from '../embed.js'
 import type { Bundle } from '../encoder/bundle.js'
 import type { Encoder } from '../encoder/encoder.js'
+import { AppError } from '../errors.js'
+import type { FileFacts } from '../gallery/catalogue.js'
 import { openMedia } from '../media/media.js'
 import { segmentLabels } from '../tagging/labels.js'
+import { fileFacts, isSame } from './file-facts.js'
 
 export interface EncodeParts {
-  readonly encoder: Encoder
+  readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment'>
   readonly signal?: AbortSignal | undefined
 }
 
@@ -17,9 +20,12 @@ export interface EncodedFile {
   readonly notes: readonly Note[]
 }
 
-/** Sends a file down the road of ingestion. */
+/**
+ * Sends a file down the road of ingestion. FILE_UNREADABLE where it is no longer as the facts say when that is done: what
+ * was made of it may be of two contents.
+ */
 export async function encode(
-  path: string,
+  { path, ...facts }: FileFacts & { readonly path: string },
   { encoder, signal }: EncodeParts,
   timings?: EmbedTimings,
 ): Promise<EncodedFile> {
@@ -28,6 +34,9 @@ export async function encode(
   const options = { priority: 'ingest', tags: true, signal, ...(timings && { timings }) } as const
   for await (const segment of embed(media, encoder, options)) {
     segments.push(toSegment(segment, encoder.bundle))
+  }
+  if (!isSame(facts, await fileFacts(path))) {
+    throw new AppError('FILE_UNREADABLE', `${path} has changed while it was being indexed: index it when it is whole`)
   }
   const { seconds, notes } = media.outcome
   return { segments, seconds, notes }

@@ -11,7 +11,7 @@ import { contentHash, fileFacts, glance, isGone, isSame } from './file-facts.js'
 import type { Turns } from './turns.js'
 
 export interface IngestParts {
-  readonly encoder: Encoder
+  readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'alive'>
   readonly gallery: Gallery
   readonly signal?: AbortSignal | undefined
   readonly turns?: Turns // so that of equal files on their way at once one is encoded
@@ -117,7 +117,7 @@ async function fromTwin(
 }
 
 async function encodeFile(file: HashedFile, parts: IngestParts, item: ItemClock): Promise<Ingested> {
-  const { segments, seconds, notes } = await encode(file.path, parts, item.timings)
+  const { segments, seconds, notes } = await encode(file, parts, item.timings)
   const outcome = notes.includes('DAMAGED') ? 'partial' : 'indexed'
   const clip = await parts.gallery.catalogue.put({ ...file, seconds, notes }, segments, item.end(outcome, seconds))
   return { outcome, clip }

@@ -7,8 +7,8 @@ import { jobRequest } from './job-request.js'
 import { type EndedItem, JobRunner } from './job-runner.js'
 import { takeUp } from './take-up.js'
 
-/** More files at once than cores: while one waits for its last batch, others decode. */
-export const FILES_PER_THREAD = 2
+/** Of the encoder, which has half of the cores: so that while a file waits for its last batch, others keep the rest busy. */
+export const FILES_PER_THREAD = 4
 
 export interface IngestFailure {
   readonly path: string

@@ -10,6 +10,7 @@ import {
   type Outcome,
   type Reason,
 } from '../gallery/jobs.js'
+import { sweepLinks } from '../media/source.js'
 import { Alarm } from './alarm.js'
 import { isLost } from './file-facts.js'
 import { type IngestParts, ingestFile } from './ingest-file.js'
@@ -60,6 +61,7 @@ export class JobRunner {
     const ring = () => this.#alarm.ring()
     this.#parts.signal?.addEventListener('abort', ring)
     try {
+      await sweepLinks()
       await releaseDead(this.#queue)
       while (!(await this.#isOver())) {
         await this.#pulse().catch((error) => this.#stopJobs(error))

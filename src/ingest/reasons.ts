@@ -6,6 +6,7 @@ const SOON: ReadonlySet<string> = new Set<ErrorCode>([
   'MEDIA_STALLED',
   'ENCODER_FAILED',
   'ITEM_INTERRUPTED',
+  'SYSTEM_BUSY',
   'INTERNAL',
 ])
 

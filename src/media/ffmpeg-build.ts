@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { LIMITS } from '../config.js'
+import { isBusy, toAppError } from '../errors.js'
 import { ffmpegMissing, findFfmpeg, findFfprobe } from './executables.js'
 
 /** What the ffmpeg in use says of itself. */
@@ -32,6 +33,6 @@ async function banner(path: string): Promise<string> {
     const options = { timeout: LIMITS.probeMs, killSignal: 'SIGKILL' } as const
     return (await promisify(execFile)(path, ['-version'], options)).stdout
   } catch (cause) {
-    throw ffmpegMissing(path, cause)
+    throw isBusy(cause) ? toAppError(cause) : ffmpegMissing(path, cause)
   }
 }

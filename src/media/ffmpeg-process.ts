@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { AppError } from '../errors.js'
+import { AppError, isBusy, toAppError } from '../errors.js'
 import { ffmpegMissing } from './executables.js'
 import { ReadAhead } from './read-ahead.js'
 
@@ -36,6 +36,7 @@ export class FfmpegProcess implements AsyncDisposable {
   ) {
     // Detached: a group of its own, which can be killed whole where `program` is a wrapper.
     this.#child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true, windowsHide: true })
+    if (!this.#child.stderr) throw notStarted(this.#child)
     const output = (fd: number) => new ReadAhead(this.#child.stdio[fd] as Readable, this.#showLife)
     this.outputs = [output(OUTPUT_FDS[0]), output(OUTPUT_FDS[1])]
     this.ended = this.#end()
@@ -87,7 +88,7 @@ export class FfmpegProcess implements AsyncDisposable {
       const [[code]] = await Promise.all([once(this.#child, 'exit'), once(this.#child.stderr as Readable, 'close')])
       return code
     } catch (cause) {
-      this.#failure = ffmpegMissing(this.program, cause) // installed, and broken
+      this.#failure = isBusy(cause) ? toAppError(cause) : ffmpegMissing(this.program, cause) // installed, and broken
       this.#interrupt(this.#failure)
       return null
     } finally {
@@ -114,6 +115,12 @@ export class FfmpegProcess implements AsyncDisposable {
     this.#kill()
     this.#interrupt(this.options.signal?.reason)
   }
+}
+
+/** Where there are no descriptors left for its pipes, Node starts nothing, and says so later. */
+function notStarted(child: ChildProcess): AppError {
+  child.once('error', () => {})
+  return toAppError(Object.assign(new Error(`${basename(child.spawnfile)} cannot be started`), { code: 'EMFILE' }))
 }
 
 function signalGroup(pid: number): void {

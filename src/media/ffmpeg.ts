@@ -6,13 +6,11 @@ import { INPUT_GUARDS } from './formats.js'
 import type { Report } from './report.js'
 import type { Source } from './source.js'
 
-/** Of each decoder: more files are decoded at once than the machine has cores. */
-const THREADS = ['-threads', '2', '-filter_threads', '1']
-
 /** One output of an ffmpeg, and what reading it takes. */
 export interface Job {
   readonly input: readonly string[]
   readonly output: readonly string[]
+  readonly threads?: number // of its decoder
   readonly alsoRead?: number | undefined // a stream that is read and thrown away, for the sake of its clock
   readonly largestAllocation: number // bytes, for one block of memory inside ffmpeg
   readonly stallMs?: number
@@ -51,10 +49,19 @@ export async function start(
   return new FfmpegProcess(program, argumentsOf(source, jobs), { stallMs, hear: (line) => report.hear(line), signal })
 }
 
-function argumentsOf(source: Source, jobs: readonly Job[]): readonly string[] {
+/** The command line, without the program. */
+export function argumentsOf({ url }: Pick<Source, 'url'>, jobs: readonly Job[]): readonly string[] {
   const largest = Math.min(...jobs.map((job) => job.largestAllocation))
-  const command = ffmpeg(source.url).inputOptions('-nostdin', '-v', 'error', '-max_alloc', String(largest))
-  command.inputOptions(...THREADS, ...INPUT_GUARDS, ...jobs.flatMap((job) => job.input))
+  const command = ffmpeg(url).inputOptions('-nostdin', '-v', 'error', '-max_alloc', String(largest))
+  const threads = Math.max(...jobs.map((job) => job.threads ?? 1))
+  command.inputOptions(
+    '-threads',
+    String(threads),
+    '-filter_threads',
+    '1',
+    ...INPUT_GUARDS,
+    ...jobs.flatMap((job) => job.input),
+  )
   for (const [i, job] of jobs.entries()) {
     command.output(`pipe:${OUTPUT_FDS[i]}`).outputOptions('-sn', '-dn', ...job.output)
     if (job.alsoRead === undefined) continue

@@ -28,7 +28,7 @@ export function openHalves(wanted: Wanted): Omit<Halves, 'stop'> {
   const { picture, sounds } = header
   const voices = voicesOf(sounds, format)
   const [voice] = voices
-  const chunks = openChunks(voice, wanted)
+  const chunks = openChunks(wanted)
   const open = (voice: Voice, chunks = run(source, soundJob(voice, format, window), reports.sound, signal)) =>
     soundParts(chunks, voice, format, window)
   return {
@@ -37,10 +37,18 @@ export function openHalves(wanted: Wanted): Omit<Halves, 'stop'> {
   }
 }
 
-function openChunks(voice: Voice | undefined, wanted: Wanted): Record<Half, AsyncGenerator<Buffer, void> | null> {
-  const { source, header, format, window, reports, signal } = wanted
-  const sound = voice ? soundJob(voice, format, window) : null
-  const picture = header.picture && gridJob(header.picture, format, { window, alsoRead: clockOf(header) })
+/** What ffmpeg is to do for each half that there is; of the sound, for the first of its voices. */
+export function jobsOf({ header, format, window }: Pick<Wanted, 'header' | 'format' | 'window'>) {
+  const [voice] = voicesOf(header.sounds, format)
+  return {
+    sound: voice ? soundJob(voice, format, window) : null,
+    picture: header.picture && gridJob(header.picture, format, { window, alsoRead: clockOf(header) }),
+  }
+}
+
+function openChunks(wanted: Wanted): Record<Half, AsyncGenerator<Buffer, void> | null> {
+  const { source, header, window, reports, signal } = wanted
+  const { sound, picture } = jobsOf(wanted)
   const canShare = window.start === 0 && !isHuge(header.picture) // a seek is not the same for sound and picture
   if (sound && picture && canShare) return together(source, { sound, picture }, reports, signal)
   return {

@@ -6,8 +6,8 @@ import type { Source } from './source.js'
 const LOOK_SECONDS = 4
 const LEAST_GAPS = 3
 const A_FRAME = 0.05 // seconds, at 20 a second
-/** What is smaller is decoded whole in less time than another ffprobe takes: ten seconds of 1280 × 720. */
-const WORTH_PIXEL_SECONDS = 1280 * 720 * 10
+/** What is smaller is decoded whole in less time than another process takes: ten seconds of 1280 × 720. */
+const LARGE_PIXEL_SECONDS = 1280 * 720 * 10
 
 const Answer = z.object({
   packets: z.array(z.object({ pts_time: z.coerce.number(), flags: z.string() }).catch({ pts_time: NaN, flags: '' })),
@@ -19,8 +19,8 @@ type Packet = z.infer<typeof Answer>['packets'][number]
  * where they do not, and where the picture is too short or too small for it to matter.
  */
 export async function keyGap(source: Source, track: PictureTrack, signal?: AbortSignal): Promise<number | null> {
-  const { index, width, height, startsAt, seconds } = track
-  if (seconds === null || width * height * seconds < WORTH_PIXEL_SECONDS) return null
+  const { index, startsAt, seconds } = track
+  if (seconds === null || !isLarge(track)) return null
   let longest = 0
   for (const from of [startsAt, startsAt + seconds / 2]) {
     const gap = steadyGap(await packetsFrom(from, index, source, signal))
@@ -28,6 +28,11 @@ export async function keyGap(source: Source, track: PictureTrack, signal?: Abort
     longest = Math.max(longest, gap)
   }
   return longest
+}
+
+/** Whether decoding it is worth effort: a further process, or a further thread. */
+export function isLarge({ width, height, seconds }: PictureTrack): boolean {
+  return seconds === null || width * height * seconds >= LARGE_PIXEL_SECONDS
 }
 
 /** None where ffprobe has no answer, or not in time: every frame can be decoded all the same. */

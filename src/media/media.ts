@@ -3,15 +3,17 @@ import { LIMITS } from '../config.js'
 import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
 import { pathBytes } from '../path-text.js'
+import { asApng } from './animation.js'
 import { tooLong, type Window } from './audio.js'
 import { openHalves } from './halves.js'
+import { readHeader } from './header.js'
 import { join } from './join.js'
 import { keyGap } from './key-gap.js'
 import { conclude, type DecodeOutcome, noContent } from './outcome.js'
-import { type PictureTrack, type Probe, probe } from './probe.js'
+import type { PictureTrack, Probe } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
-import { openSource, type Source } from './source.js'
+import { nameOf, openSource, type Source } from './source.js'
 import { decodeStill } from './still.js'
 
 export type { DecodeOutcome } from './outcome.js'
@@ -39,28 +41,23 @@ export interface Media {
 /** Recognises a file by its content and refuses what is no media, or none that Earshot opens. */
 export async function openMedia(path: string, format: SegmentFormat, options: MediaOptions = {}): Promise<Media> {
   await sniff(path)
-  await using source = await openSource(path)
-  const header = await probe(source, options.signal)
-  const picture = largeEnough(header, source)
-  refuseUnserved({ ...header, picture }, source, format)
+  const header = await readHeader(path, options.signal)
+  const picture = largeEnough(header, nameOf(path))
+  refuseUnserved({ ...header, picture }, nameOf(path), format)
   if (options.range === undefined) await refuseTooLong(path, header)
   return new MediaFile(path, format, { ...header, picture }, options)
 }
 
-function largeEnough({ format, picture, sounds }: Probe, source: Source): PictureTrack | null {
-  if (picture === null && sounds.length === 0) throw noContent(source)
-  if (picture?.width === 0 && format === 'webp_pipe') {
-    const detail = `${source.name} is an animated WebP, which this ffmpeg cannot decode: convert it to GIF or MP4`
-    throw new AppError('MEDIA_FORMAT_REFUSED', detail)
-  }
+function largeEnough({ picture, sounds }: Probe, name: string): PictureTrack | null {
+  if (picture === null && sounds.length === 0) throw noContent(name)
   const side = picture === null || picture.width === 0 ? Infinity : Math.min(picture.width, picture.height)
   if (side >= LIMITS.pictureSidePixels) return picture
   if (sounds.length > 0) return null
-  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${side}: ${source.name}`
+  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${side}: ${name}`
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }
 
-function refuseUnserved({ picture, sounds }: Probe, { name }: Source, { modalities }: SegmentFormat): void {
+function refuseUnserved({ picture, sounds }: Probe, name: string, { modalities }: SegmentFormat): void {
   const has = { audio: sounds.length > 0, visual: picture !== null }
   if (modalities.some((modality) => has[modality])) return
   const detail = `Expected a file with ${modalities.join(' or ')} content, all that the bundle in use takes: ${name}`
@@ -103,13 +100,15 @@ class MediaFile implements Media {
     this.#outcome = yield* this.#decode(source)
   }
 
-  async *#decode(source: Source): AsyncGenerator<MediaSegment, DecodeOutcome> {
+  async *#decode(file: Source): AsyncGenerator<MediaSegment, DecodeOutcome> {
     const { range, only, signal: outer } = this.options
     const stop = new AbortController()
     const signal = outer ? AbortSignal.any([outer, stop.signal]) : stop.signal
     const window: Window = range ?? { start: 0, end: Infinity }
-    const reports = { sound: new Report(source), picture: new Report(source) }
+    const reports = { sound: new Report(file), picture: new Report(file) }
 
+    const { animation } = this.header
+    const source = animation ? await asApng(file, animation, { report: reports.picture, signal }) : file
     const header = await this.#wanted(source, signal)
     if (header.picture !== null && header.isStill) {
       return yield* decodeStill(source, header.picture, this.format, { report: reports.picture, signal })

@@ -38,7 +38,7 @@ export function conclude(decoding: Decoding): DecodeOutcome {
   const isHalfLost = soundIsLost || pictureIsLost
   const isWhole = window.end === Infinity && !isHalf
   if (!hasSound && !picture.decoded && (isHalfLost || isWhole)) throw damaged(source, Object.values(reports))
-  if (!sound.audible && !picture.visible && !isHalf) throw noContent(source)
+  if (!sound.audible && !picture.visible && !isHalf) throw noContent(source.name)
 
   const seconds = toMs(Math.min(Math.max(sound.seconds, picture.seconds), window.end - window.start))
   const notes: Note[] = []
@@ -55,6 +55,7 @@ export function conclude(decoding: Decoding): DecodeOutcome {
 
 /** A cut last packet, or a tag behind it, is no damage; many complaints are, or any where much is missing. */
 function isDamaged(seconds: number, { header, reports, window }: Decoding): boolean {
+  if (reports.picture.isCut) return true
   if (window.start > 0) return false // to begin midway is to miss what frames refer to
   const isShort = window.end === Infinity && seconds < (header.seconds ?? 0) - 1
   return reports.sound.complaints + reports.picture.complaints > (isShort ? 0 : TOLERATED_COMPLAINTS)
@@ -66,6 +67,6 @@ export function damaged({ name }: Source, reports: readonly Report[]): AppError 
   return new AppError('MEDIA_DAMAGED', `Nothing of ${name} can be decoded${said}`)
 }
 
-export function noContent({ name }: Source): AppError {
+export function noContent(name: string): AppError {
   return new AppError('MEDIA_NO_CONTENT', `Nothing can be heard or seen in ${name}: it is silent, blank or empty`)
 }

@@ -3,10 +3,13 @@ import { LEAST_TAIL_SECONDS, type Window } from './audio.js'
 import type { Job } from './ffmpeg.js'
 import { CANDIDATES } from './frame.js'
 import { toneMap } from './hdr.js'
+import { isLarge } from './key-gap.js'
 import type { PictureTrack } from './probe.js'
 
 export const LARGEST_PICTURE_ALLOCATION = 768 * 1024 ** 2
 const BEAT_SECONDS = 0.1
+/** More than one costs a sixth more CPU time; two are enough, since more files than cores are decoded at once. */
+const THREADS_OF_LARGE = 2
 /** Key frames at most this far apart leave none of the tails without one; it is a second of NTSC and a little. */
 const KEY_GAP_SECONDS = LEAST_TAIL_SECONDS + 0.02
 
@@ -42,7 +45,8 @@ export function gridJob(
   // The decoder says where it is: a proof of life where frames are rare, and the length where the header lies.
   const beat = `select='1+0*if(gte(t,ld(0)),print(t,16)+st(0,t+${BEAT_SECONDS}))'`
   const chain = `${beat},fps=${rate}:start_time=0:eof_action=pass,${filters(track, format)}`
-  return { ...pictureJob(track, [...seek, ...skip], ['-vf', chain]), alsoRead }
+  const threads = isLarge(track) ? THREADS_OF_LARGE : 1
+  return { ...pictureJob(track, [...seek, ...skip], ['-vf', chain]), threads, alsoRead }
 }
 
 /** The first frame that can be decoded. */

@@ -5,9 +5,11 @@ import { ffprobe } from './ffprobe.js'
 import { HDR_TRANSFERS, type HdrTransfer } from './hdr.js'
 import { readable } from './report.js'
 import type { Source } from './source.js'
+import { readWebpAnimation, type WebpAnimation } from './webp-animation.js'
 
 /** Below it ffmpeg is guessing: noise is taken for mp3 with a score of 1 to 12. */
 const LEAST_SCORE = 25
+const LARGEST_ANIMATION_PIXELS = 4096 * 4096 // each frame of which is held in memory
 
 export interface Track {
   readonly index: number
@@ -35,6 +37,7 @@ export interface Probe {
   readonly cover: PictureTrack | null
   readonly sounds: readonly SoundTrack[] // the default ones first
   readonly isStill: boolean // one picture and nothing else
+  readonly animation: WebpAnimation | null // where ffmpeg cannot decode it as it is
 }
 
 const number = z.coerce.number().optional().catch(undefined)
@@ -91,6 +94,8 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
   const moving = pictures.find((stream) => !isCover(stream))
   const cover = pictures.find((stream) => stream.disposition.attached_pic > 0)
   const sounds = ofType('audio')
+  const animation = moving?.width === 0 ? await readWebpAnimation(source.path) : null
+  if (animation) return animatedProbe(animation, source)
   return {
     format: format.format_name,
     seconds: format.duration ?? null,
@@ -98,7 +103,21 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
     cover: cover ? await asPicture(cover, asTrack(cover)) : null,
     sounds: sounds.map((stream) => ({ ...asTrack(stream), channels: stream.channels ?? 1 })),
     isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || moving?.nb_read_packets === 1),
+    animation: null,
   }
+}
+
+/** What the header of an animated WebP claims, of which ffprobe says nothing. */
+function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
+  const { width, height, frames } = animation
+  if (width * height > LARGEST_ANIMATION_PIXELS) {
+    const detail = `Expected an animated WebP of at most ${LARGEST_ANIMATION_PIXELS} pixels, got ${width} × ${height}: ${name}`
+    throw new AppError('MEDIA_FORMAT_REFUSED', detail)
+  }
+  if (frames.length === 0) throw new AppError('MEDIA_DAMAGED', `${name} is an animated WebP without one whole frame`)
+  const seconds = frames.reduce((sum, { ms }) => sum + ms, 0) / 1000
+  const picture = { index: 0, startsAt: 0, seconds, width, height, hdr: null, canToneMap: false, keyGap: null }
+  return { format: 'webp', seconds, picture, cover: null, sounds: [], isStill: frames.length === 1, animation }
 }
 
 async function asPicture({ width = 0, height = 0, color_transfer }: Stream, track: Track): Promise<PictureTrack> {

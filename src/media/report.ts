@@ -15,6 +15,7 @@ export class Report {
   complaints = 0
   beat: number | null = null // seconds into the output where the decoder was last seen
   failed = false // ffmpeg ended by itself, with an error
+  isCut = false // frames are missing of which ffmpeg was not told
 
   constructor(private readonly source: Source) {}
 

@@ -14,7 +14,7 @@ export async function* decodeStill(
 ): AsyncGenerator<MediaSegment, DecodeOutcome> {
   const frame = await stillFrame(source, track, format, options)
   if (frame === null) throw damaged(source, [options.report])
-  if (isBlank(frame)) throw noContent(source)
+  if (isBlank(frame)) throw noContent(source.name)
   yield { start: 0, end: 0, samples: null, frames: [frame] }
   const notes = options.report.complaints > 0 ? (['DAMAGED'] as const) : []
   return { seconds: 0, notes, audible: false, visible: true }

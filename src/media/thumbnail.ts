@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { AppError } from '../errors.js'
+import { asApng } from './animation.js'
 import { run } from './ffmpeg.js'
 import { toneMap } from './hdr.js'
+import { readHeader } from './header.js'
 import { LARGEST_PICTURE_ALLOCATION } from './picture-job.js'
-import { type PictureTrack, probe } from './probe.js'
+import type { PictureTrack } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
 import { openSource, type Source } from './source.js'
@@ -21,12 +23,13 @@ export interface ThumbnailOptions {
 /** Writes a JPEG of about the moment `at`, upright, to `target`: whole or not at all. */
 export async function thumbnail(path: string, { at, target, signal }: ThumbnailOptions): Promise<void> {
   await sniff(path)
-  await using source = await openSource(path)
-  const { picture, cover, isStill } = await probe(source, signal)
+  const { picture, cover, isStill, animation } = await readHeader(path, signal)
+  await using file = await openSource(path)
   const track = picture ?? cover
-  if (track === null) throw new AppError('CLIP_HAS_NO_PICTURE', `${source.name} has no picture to make a thumbnail of`)
+  if (track === null) throw new AppError('CLIP_HAS_NO_PICTURE', `${file.name} has no picture to make a thumbnail of`)
 
-  const report = new Report(source)
+  const report = new Report(file)
+  const source = animation ? await asApng(file, animation, { report, signal }) : file
   const seek = isStill || track === cover ? 0 : at
   let jpeg = await frameAt(seek, source, track, report, signal)
   if (jpeg.length === 0 && seek > 0) jpeg = await frameAt(0, source, track, report, signal)

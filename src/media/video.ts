@@ -45,7 +45,7 @@ export async function* pictureParts(
   const lead = track.startsAt - window.start
   const part = new Part(format)
   let cells = 0
-  for await (const frame of chosenFrames(frames(chunks, format), format)) {
+  for await (const frame of chosenFrames(chunks, format)) {
     const middle = (cells++ + 0.5) * cell
     if (middle >= window.end - window.start) break
     if (window.start + middle > LIMITS.clipSeconds) throw tooLong()

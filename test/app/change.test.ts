@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, rename } from 'node:fs/promises'
+import { copyFile, cp, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { openChange, previousBundle, pruneGalleries } from '../../src/app/change.js'
 import { readPlaces, writePlaces } from '../../src/app/places.js'
 import { type App, openApp } from '../../src/app.js'
-import type { Config } from '../../src/config.js'
+import { type Config, PACKAGE_DIR } from '../../src/config.js'
 import { hasEnded } from '../../src/gallery/job-state.js'
 import { type CarryOverReport, carryOver } from '../../src/ingest/carry-over.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
@@ -273,6 +273,12 @@ it('refuses what would change nothing', async (test) => {
   await assert.rejects(openChange(testConfig(dir), 'starter'), { code: 'USAGE', message: /no library/ })
   const { config } = await library(test, ['photo_dog.webp'])
 
-  await assert.rejects(openChange(config, 'starter'), { code: 'USAGE', message: /already/ })
+  const renamed = join(dir, 'renamed')
+  await cp(join(PACKAGE_DIR, 'models', 'starter'), renamed, { recursive: true })
+  const manifest = await readFile(join(renamed, 'bundle.json'), 'utf8')
+  await writeFile(join(renamed, 'bundle.json'), JSON.stringify({ ...JSON.parse(manifest), name: 'renamed' }))
+  for (const bundle of ['starter', renamed]) {
+    await assert.rejects(openChange(config, bundle), { code: 'USAGE', message: /already/ })
+  }
   assert.throws(() => previousBundle(config), { code: 'USAGE' })
 })

@@ -5,103 +5,106 @@ import { PACKAGE_DIR } from '../../src/config.js'
 import { type Bundle, loadBundle } from '../../src/encoder/bundle.js'
 import { Encoder } from '../../src/encoder/encoder.js'
 import { goldenFrame, goldenSamples } from '../../src/encoder/golden.js'
+import { SHIPPED } from '../workplace.js'
 
 const QUERY = { priority: 'query' } as const
 const TAGS = { ...QUERY, tags: true } as const
 const cosine = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0)
 
-describe('the encoder on the starter bundle', () => {
-  let bundle: Bundle
-  let encoder: Encoder
+for (const name of SHIPPED)
+  describe(`the encoder on the bundle ${name}`, () => {
+    let bundle: Bundle
+    let encoder: Encoder
 
-  before(async () => {
-    bundle = await loadBundle(join(PACKAGE_DIR, 'models', 'starter'))
-    encoder = await Encoder.open(bundle, { providers: ['cpu'], threads: 2 })
-  })
-  after(() => encoder[Symbol.asyncDispose]())
+    before(async () => {
+      bundle = await loadBundle(join(PACKAGE_DIR, 'models', name))
+      encoder = await Encoder.open(bundle, { providers: ['cpu'], threads: 2 })
+    })
+    after(() => encoder[Symbol.asyncDispose]())
 
-  it('answers embeddings of length 1 and a logit for each class', async () => {
-    const sound = await encoder.encodeSound(goldenSamples(48_000, bundle.format), TAGS)
-    const frame = await encoder.encodeFrame(goldenFrame(bundle.format), TAGS)
+    it('answers embeddings of length 1, and a logit for each class where it tags', async () => {
+      const sound = await encoder.encodeSound(goldenSamples(48_000, bundle.format), TAGS)
+      const frame = await encoder.encodeFrame(goldenFrame(bundle.format), TAGS)
 
-    for (const { embedding, logits } of [sound, frame]) {
+      for (const { embedding, logits } of [sound, frame]) {
+        assert.equal(embedding.length, bundle.dimension)
+        assert.ok(Math.abs(Math.hypot(...embedding) - 1) < 1e-4)
+        assert.equal(logits?.length ?? 0, bundle.classes.length)
+      }
+    })
+
+    it('answers no logits where none are asked for', async () => {
+      const { logits } = await encoder.encodeFrame(goldenFrame(bundle.format), QUERY)
+
+      assert.equal(logits, null)
+    })
+
+    it('answers the same whoever shares the batch', async () => {
+      const sounds = [0.01, 0.2, 1].map((share) => goldenSamples(share * bundle.format.audio.samples, bundle.format))
+
+      const alone = []
+      for (const sound of sounds) alone.push(await encoder.encodeSound(sound, QUERY))
+      const together = await Promise.all(sounds.map((sound) => encoder.encodeSound(sound, QUERY)))
+
+      alone.forEach(({ embedding }, i) => {
+        assert.ok(cosine(embedding, together[i]?.embedding ?? embedding.map(() => 0)) > 0.99999)
+      })
+    })
+
+    it('reports the provider in use, and why another was not', async () => {
+      await using second = await Encoder.open(bundle, { providers: ['cuda', 'cpu'], threads: 1 })
+
+      assert.equal(second.providers.inUse === 'cuda' || second.providers.refused[0]?.provider === 'cuda', true)
+    })
+
+    it('drops what is aborted while it waits', async () => {
+      const abort = new AbortController()
+      const whole = goldenSamples(bundle.format.audio.samples, bundle.format)
+      const running = encoder.encodeSound(whole, QUERY)
+      const waiting = encoder.encodeSound(whole, { ...QUERY, signal: abort.signal })
+      abort.abort(new Error('nobody waits'))
+
+      await assert.rejects(waiting, /nobody waits/)
+      await running
+    })
+
+    it('refuses input of the wrong size', async () => {
+      await assert.rejects(encoder.encodeSound(new Float32Array(0), QUERY), RangeError)
+      await assert.rejects(encoder.encodeFrame(new Uint8Array(5), QUERY), RangeError)
+    })
+
+    it('refuses a sound that is not numbers, and goes on', async () => {
+      await assert.rejects(encoder.encodeSound(new Float32Array(16_000).fill(NaN), QUERY), { code: 'ENCODER_FAILED' })
+
+      const { embedding } = await encoder.encodeSound(goldenSamples(16_000, bundle.format), QUERY)
       assert.equal(embedding.length, bundle.dimension)
-      assert.ok(Math.abs(Math.hypot(...embedding) - 1) < 1e-4)
-      assert.equal(logits?.length, bundle.classes.length)
-    }
-  })
+    })
 
-  it('answers no logits where none are asked for', async () => {
-    const { logits } = await encoder.encodeFrame(goldenFrame(bundle.format), QUERY)
+    it('refuses a bundle whose golden numbers it does not reproduce', async () => {
+      const { audio, visual } = bundle.golden
+      assert.ok(audio && visual)
+      const off = (numbers: readonly number[]) => numbers.map((value, i) => (i === 7 ? value + 0.1 : value))
+      const wrongs = [
+        { audio: { ...audio, embedding: off(audio.embedding) } },
+        ...(visual.logits ? [{ visual: { ...visual, logits: off(visual.logits) } }] : []),
+        { visual: { ...visual, embedding: visual.embedding.slice(1) } },
+      ]
 
-    assert.equal(logits, null)
-  })
+      for (const wrong of wrongs) {
+        const golden = { ...bundle.golden, ...wrong }
+        const opening = Encoder.open({ ...bundle, golden }, { providers: ['cpu'], threads: 1 })
+        await assert.rejects(opening, { code: 'BUNDLE_INVALID' })
+      }
+    })
 
-  it('answers the same whoever shares the batch', async () => {
-    const sounds = [3_200, 64_000, 320_000].map((length) => goldenSamples(length, bundle.format))
+    it('rejects what waits when it is closed', async () => {
+      const closing = await Encoder.open(bundle, { providers: ['cpu'], threads: 1 })
+      const waiting = Array.from({ length: 20 }, () => closing.encodeFrame(goldenFrame(bundle.format), QUERY))
+      const outcome = Promise.allSettled(waiting)
+      await closing[Symbol.asyncDispose]()
 
-    const alone = []
-    for (const sound of sounds) alone.push(await encoder.encodeSound(sound, QUERY))
-    const together = await Promise.all(sounds.map((sound) => encoder.encodeSound(sound, QUERY)))
-
-    alone.forEach(({ embedding }, i) => {
-      assert.ok(cosine(embedding, together[i]?.embedding ?? embedding.map(() => 0)) > 0.99999)
+      assert.ok((await outcome).some(({ status }) => status === 'rejected'))
+      assert.equal(closing.alive, false)
+      await assert.rejects(closing.encodeFrame(goldenFrame(bundle.format), QUERY), { code: 'ENCODER_FAILED' })
     })
   })
-
-  it('reports the provider in use, and why another was not', async () => {
-    await using second = await Encoder.open(bundle, { providers: ['cuda', 'cpu'], threads: 1 })
-
-    assert.equal(second.providers.inUse === 'cuda' || second.providers.refused[0]?.provider === 'cuda', true)
-  })
-
-  it('drops what is aborted while it waits', async () => {
-    const abort = new AbortController()
-    const running = encoder.encodeSound(goldenSamples(320_000, bundle.format), QUERY)
-    const waiting = encoder.encodeSound(goldenSamples(320_000, bundle.format), { ...QUERY, signal: abort.signal })
-    abort.abort(new Error('nobody waits'))
-
-    await assert.rejects(waiting, /nobody waits/)
-    await running
-  })
-
-  it('refuses input of the wrong size', async () => {
-    await assert.rejects(encoder.encodeSound(new Float32Array(0), QUERY), RangeError)
-    await assert.rejects(encoder.encodeFrame(new Uint8Array(5), QUERY), RangeError)
-  })
-
-  it('refuses a sound that is not numbers, and goes on', async () => {
-    await assert.rejects(encoder.encodeSound(new Float32Array(16_000).fill(NaN), QUERY), { code: 'ENCODER_FAILED' })
-
-    const { embedding } = await encoder.encodeSound(goldenSamples(16_000, bundle.format), QUERY)
-    assert.equal(embedding.length, bundle.dimension)
-  })
-
-  it('refuses a bundle whose golden numbers it does not reproduce', async () => {
-    const { audio, visual } = bundle.golden
-    assert.ok(audio && visual)
-    const off = (numbers: readonly number[]) => numbers.map((value, i) => (i === 7 ? value + 0.1 : value))
-    const wrongs = [
-      { audio: { ...audio, embedding: off(audio.embedding) } },
-      { visual: { ...visual, logits: off(visual.logits ?? []) } },
-      { visual: { ...visual, embedding: visual.embedding.slice(1) } },
-    ]
-
-    for (const wrong of wrongs) {
-      const golden = { ...bundle.golden, ...wrong }
-      const opening = Encoder.open({ ...bundle, golden }, { providers: ['cpu'], threads: 1 })
-      await assert.rejects(opening, { code: 'BUNDLE_INVALID' })
-    }
-  })
-
-  it('rejects what waits when it is closed', async () => {
-    const closing = await Encoder.open(bundle, { providers: ['cpu'], threads: 1 })
-    const waiting = Array.from({ length: 20 }, () => closing.encodeFrame(goldenFrame(bundle.format), QUERY))
-    const outcome = Promise.allSettled(waiting)
-    await closing[Symbol.asyncDispose]()
-
-    assert.ok((await outcome).some(({ status }) => status === 'rejected'))
-    assert.equal(closing.alive, false)
-    await assert.rejects(closing.encodeFrame(goldenFrame(bundle.format), QUERY), { code: 'ENCODER_FAILED' })
-  })
-})

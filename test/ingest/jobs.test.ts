@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { App } from '../../src/app.js'
+import { Encoder } from '../../src/encoder/encoder.js'
+import { cosine } from '../../src/gallery/embedding.js'
 import type { Job, JobId, JobRequest } from '../../src/gallery/jobs.js'
+import { contentHash } from '../../src/ingest/file-facts.js'
 import { ingestPaths } from '../../src/ingest/ingest-paths.js'
 import { jobRequest } from '../../src/ingest/job-request.js'
 import { JobRunner } from '../../src/ingest/job-runner.js'
 import { prune } from '../../src/ingest/prune.js'
 import { survey } from '../../src/ingest/survey.js'
+import { make } from '../media/made.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 
 const SOUNDS = ['sound_perc_bell.opus', 'sound_misc_crow.opus', 'sound_perc_door.opus']
@@ -49,6 +53,21 @@ it('pauses by itself where every file would fail, and goes on when that is mende
   await app.gallery.catalogue.jobs.resume(paused.id)
   const done = await continued(app, paused.id)
   assert.deepEqual([done.state, done.counts.indexed], ['succeeded', 3])
+})
+
+it('pauses where the encoder has died, and blames no file for it', async (test) => {
+  const { app, dir } = await library(test)
+  const encoder = await Encoder.open(app.encoder.bundle, { providers: ['cpu'], threads: 1 })
+  await encoder[Symbol.asyncDispose]()
+  const { jobs } = app.gallery.catalogue
+  const { job } = await jobs.create(jobRequest([dir]))
+
+  await new JobRunner({ encoder, gallery: app.gallery }, { concurrency: 2, except: [], job: job.id }).run()
+
+  const { state, stop, counts } = await jobs.job(job.id)
+  assert.deepEqual([state, stop?.code, counts.failed], ['paused', 'ENCODER_FAILED', 0])
+  await jobs.resume(job.id)
+  assert.equal((await continued(app, job.id)).counts.indexed, 3)
 })
 
 it('pauses where a source goes away in the middle', async (test) => {
@@ -250,4 +269,78 @@ it('runs the jobs of a queue until it is told to stop', async (test) => {
   stop.abort()
 
   await running
+})
+
+it('indexes a file that changes while it is being indexed as it is in the end', async (test) => {
+  const { app, dir } = await library(test, ['sound_perc_bell.opus'])
+  const file = join(dir, 'sound_perc_bell.opus')
+  const { encodeSegment } = app.encoder
+  const encoding = test.mock.method(
+    app.encoder,
+    'encodeSegment',
+    async (...asked: Parameters<typeof encodeSegment>) => {
+      if (encoding.mock.callCount() === 0) await copyFile(fixture('sound_misc_crow.opus'), file)
+      return encodeSegment.apply(app.encoder, asked)
+    },
+  )
+
+  const { id, state } = await run(app, [dir])
+
+  const [item] = await app.gallery.catalogue.jobs.items(id, { limit: 9 })
+  assert.deepEqual([state, item?.state, item?.attempts], ['succeeded', 'indexed', 1])
+  assert.equal((await app.gallery.catalogue.clipAt(file))?.hash, await contentHash(fixture('sound_misc_crow.opus')))
+  assert.equal((await app.gallery.check()).whole, true)
+})
+
+it('says of a file that went away since it was found that it is not there, and indexes the rest', async (test) => {
+  const { app, dir } = await library(test)
+  const { jobs } = app.gallery.catalogue
+  const { job } = await jobs.create(jobRequest([dir]))
+  const [bell = '', crow = '', door = ''] = [...SOUNDS].sort()
+  const onItem = async () => rm(join(dir, door), { force: true })
+  await new JobRunner(app, { concurrency: 1, except: [], job: job.id, onItem }).run()
+
+  const items = await jobs.items(job.id, { limit: 9 })
+  assert.deepEqual(
+    items.map(({ path, state, reason }) => [basename(path), state, reason?.code]),
+    [
+      [bell, 'indexed', undefined],
+      [crow, 'indexed', undefined],
+      [door, 'failed', 'FILE_NOT_FOUND'],
+    ],
+  )
+})
+
+it('takes two videos that begin with the same black frames for two', async (test) => {
+  const { app, dir } = await library(test, [])
+  const fade = (source: string) => [`${source}=s=128x128:r=10,trim=duration=4,fade=in:d=2`]
+  for (const [name, source] of Object.entries({ 'a.mp4': 'testsrc2', 'b.mp4': 'mandelbrot' })) {
+    await make(join(dir, name), fade(source), ['-c:v', 'libx264', '-preset', 'ultrafast'])
+  }
+
+  const { counts } = await run(app, [dir])
+
+  const { catalogue } = app.gallery
+  const clips = await catalogue.clips({ limit: 9 })
+  const [one, two] = await Promise.all(clips.map(async ({ id }) => (await catalogue.embeddings(id, 'visual'))[0]))
+  assert.deepEqual([counts.indexed, counts.copied], [2, 0])
+  assert.ok(one && two && cosine(one, two) < 0.8, `cosine ${one && two && cosine(one, two)}`)
+})
+
+it('clears away what killed processes have left, and nothing that may be in use', async (test) => {
+  const { app } = await library(test, [])
+  const before = process.env.TMPDIR
+  process.env.TMPDIR = await temporaryDir(test)
+  test.after(() => {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
+  })
+  for (const name of ['earshot-media-old', 'earshot-media-young', 'another']) {
+    await mkdir(join(process.env.TMPDIR, name))
+    if (name !== 'earshot-media-young') await utimes(join(process.env.TMPDIR, name), new Date(0), new Date(0))
+  }
+
+  await run(app, [])
+
+  assert.deepEqual((await readdir(process.env.TMPDIR)).sort(), ['another', 'earshot-media-young'])
 })

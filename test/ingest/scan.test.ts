@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { appendFile, chmod, mkdir, symlink } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { type ScannedFile, type ScanOptions, scan } from '../../src/ingest/scan.js'
@@ -108,14 +110,38 @@ it('finds names of any kind, those that are no UTF-8 too', async (test) => {
   assert.deepEqual((await scanned(dir, {}, [join(dir, '\\xff\\xfe')])).names, ['\\xff\\xfe/in.wav'])
 })
 
-it('warns of a folder that it may not read, and goes on', {
-  skip: process.getuid?.() === 0 && 'root may read everything',
-}, async (test) => {
-  const dir = await tree(test, 'secret/a.wav', 'z.wav')
-  await chmod(join(dir, 'secret'), 0)
+it('takes no pipe, socket or folder that is called as media is, and waits for none', async (test) => {
+  const dir = await tree(test, 'a.wav', 'folder.mp4/b.wav')
+  execFileSync('mkfifo', [join(dir, 'pipe.wav')])
+  await symlink(join(dir, 'pipe.wav'), join(dir, 'link-to-pipe.wav'))
+  const server = createServer().listen(join(dir, 'socket.wav'))
+  test.after(() => server.close())
 
   const { names, warnings } = await scanned(dir)
+
+  assert.deepEqual(names, ['a.wav', 'folder.mp4/b.wav'])
+  assert.deepEqual(warnings, [])
+})
+
+it('warns of a folder that it may not read, and goes on', async (test) => {
+  const dir = await tree(test, 'secret/a.wav', 'z.wav')
+  await chmod(dir, 0o755)
+  await chmod(join(dir, 'secret'), 0)
+
+  const { names, warnings } = await asOrdinaryUser(() => scanned(dir))
 
   assert.deepEqual(names, ['z.wav'])
   assert.match(warnings.join(), /secret/)
 })
+
+/** Root may read everything, so it becomes nobody for a while. */
+async function asOrdinaryUser<T>(work: () => Promise<T>): Promise<T> {
+  const { seteuid } = process
+  if (process.geteuid?.() !== 0 || !seteuid) return work()
+  seteuid('nobody')
+  try {
+    return await work()
+  } finally {
+    seteuid(0)
+  }
+}

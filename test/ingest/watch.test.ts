@@ -54,3 +54,20 @@ for (const [how, pollMs] of [
     assert.deepEqual(ends, ['indexed new/growing.wav', 'indexed there.wav', 'moved moved.wav'])
   })
 }
+
+it('finds by its scans what no event told of', async (test) => {
+  const app = await temporaryApp(test)
+  const { catalogue } = app.gallery
+  const dir = await temporaryDir(test)
+  const stop = new AbortController()
+  const never = { settleMs: 1000, pollMs: 3_600_000 }
+  const options = { concurrency: 1, rescanMs: 1000, except: [], onWarning: assert.fail, ...never }
+  const running = keep(jobRequest([dir]), { ...app, signal: stop.signal }, options)
+
+  while ((await catalogue.jobs.jobs({ limit: 9 })).every(({ state }) => state !== 'succeeded')) await setTimeout(50)
+  await writeFile(join(dir, 'untold.wav'), tone(440))
+  while (!(await catalogue.clipAt(join(dir, 'untold.wav')))) await setTimeout(50)
+  stop.abort()
+
+  await running
+})

@@ -1,3 +1,7 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import { seeded } from '../contract/vectors.js'
+
 /** How a file is broken: bytes flipped, its end lost, or its head that of another file. */
 export const MUTATIONS = ['flipped', 'truncated', 'headed'] as const
 export type Mutation = (typeof MUTATIONS)[number]
@@ -20,4 +24,15 @@ export function mutated(bytes: Buffer, mutation: Mutation, another: Buffer, rand
     copy[at] = (copy[at] as number) ^ (1 << upTo(8))
   }
   return copy
+}
+
+/** Writes so many broken copies of files into a folder; which of them, and how, is decided by the seed. */
+export async function writeMutated(files: readonly string[], folder: string, count: number, seed = 1): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const random = seeded(1000 * seed + i)
+    const pick = () => files[Math.floor(random() * files.length)] as string
+    const [file, another, mutation] = [pick(), await readFile(pick()), MUTATIONS[i % MUTATIONS.length] as Mutation]
+    const broken = mutated(await readFile(file), mutation, another, random)
+    await writeFile(join(folder, `${String(i).padStart(4, '0')}-${mutation}${extname(file)}`), broken)
+  }
 }

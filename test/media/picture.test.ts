@@ -221,10 +221,77 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.deepEqual([segments[0]?.start, segments[0]?.end, segments[0]?.frames.length], [0, 0, 1])
   })
 
-  it('refuses an animated WebP by name where ffmpeg cannot decode it', async () => {
-    const path = await make(join(folder, 'animated.webp'), ['testsrc=s=64x64:r=5:d=1'], ['-c:v', 'libwebp_anim'])
+  it('takes an animated WebP for the video that it was made of', async () => {
+    const source = ['testsrc2=s=64x64:r=5:d=3']
+    const lossless = ['-c:v', 'libwebp_anim', '-lossless', '1', '-pix_fmt', 'bgra']
+    const video = await decode(await make(join(folder, 'model.mkv'), source, ['-c:v', 'ffv1', '-pix_fmt', 'bgra']))
 
-    await assert.rejects(decode(path), { code: 'MEDIA_FORMAT_REFUSED', message: /animated WebP/ })
+    const path = await make(join(folder, 'animated.webp'), source, lossless)
+    const { segments, outcome } = await decode(path)
+
+    assert.deepEqual([outcome.seconds, outcome.notes], [3, []])
+    assert.equal(segments[0]?.frames.length, FORMAT.visual.framesPerSegment)
+    const [frames, expected] = [segments, video.segments].map((all) => Buffer.concat(all[0]?.frames ?? []))
+    const worst = frames?.reduce((most, value, i) => Math.max(most, Math.abs(value - (expected?.[i] ?? NaN))), 0)
+    assert.ok(worst !== undefined && worst <= 2, `${worst} of 255`)
+    const target = join(folder, 'animated.jpg')
+    await thumbnail(path, { at: 1, target })
+    assert.deepEqual(await sizeOf(target), [480, 480])
+  })
+
+  it('puts the frames of an animated WebP where, when and how they come', async () => {
+    const still = async (colour: string, size: string) => {
+      const path = join(folder, `${colour.replace('@', '-')}-${size}.webp`)
+      const lossless = ['-c:v', 'libwebp', '-lossless', '1', '-pix_fmt', 'bgra', '-frames:v', '1', '-f', 'webp']
+      return readFile(await make(path, [`color=${colour}:s=${size},format=bgra`], lossless))
+    }
+    const path = join(folder, 'hand-made.webp')
+    const frame = { x: 0, y: 0, width: 32, height: 32, ms: 1000, blends: true, clears: false }
+    const corner = { ...frame, x: 32, y: 32 }
+    const animation = animatedWebp(64, [
+      { ...frame, still: await still('red', '32x32'), clears: true },
+      { ...frame, still: await still('lime', '64x48'), width: 64, height: 48 },
+      { ...corner, still: await still('blue', '32x32') },
+      { ...corner, still: await still('red@0', '32x32') },
+      { ...corner, still: await still('red@0', '32x32'), blends: false, clears: true },
+    ])
+    await writeFile(path, animation)
+
+    const { segments, outcome } = await decode(path)
+
+    const isLit = (value: number) => (value > 128 ? 1 : 0)
+    const seen = (second: number, at: number) =>
+      colourOf(segments[0]?.frames[2 * second] as Uint8Array, FORMAT, at, at).map(isLit) // of ten in five seconds
+    const [black, red, lime, blue] = [
+      [0, 0, 0],
+      [1, 0, 0],
+      [0, 1, 0],
+      [0, 0, 1],
+    ]
+    assert.equal(outcome.seconds, 5)
+    assert.deepEqual(
+      [0, 1, 2, 3].map((second) => [seen(second, 0.2), seen(second, 0.6)]),
+      [
+        [red, black],
+        [lime, lime],
+        [lime, blue],
+        [lime, blue],
+      ],
+    )
+    assert.notDeepEqual(seen(4, 0.6), blue, 'what does not blend takes away what it covers')
+  })
+
+  it('takes an animated WebP that was cut up to its last whole frame', async () => {
+    const path = await make(join(folder, 'cut.webp'), ['testsrc2=s=64x64:r=5:d=3'], ['-c:v', 'libwebp_anim'])
+    const bytes = await readFile(path)
+    await writeFile(path, bytes.subarray(0, bytes.length * 0.7))
+
+    const { segments, outcome } = await decode(path)
+
+    assert.ok(outcome.seconds > 1 && outcome.seconds < 3, `${outcome.seconds} s`)
+    assert.deepEqual([segments.length, outcome.notes], [1, ['DAMAGED']])
+    await writeFile(path, bytes.subarray(0, 60))
+    await assert.rejects(decode(path), { code: 'MEDIA_DAMAGED' })
   })
 
   it('makes upright thumbnails of at most 480 pixels a side', async () => {
@@ -279,4 +346,36 @@ async function sizeOf(path: string): Promise<readonly number[]> {
   const bytes = await readFile(path)
   const at = bytes.indexOf(Buffer.from([0xff, 0xc0]))
   return [bytes.readUInt16BE(at + 7), bytes.readUInt16BE(at + 5)]
+}
+
+interface WebpFrame {
+  readonly still: Buffer
+  readonly width: number
+  readonly height: number
+  readonly x: number
+  readonly y: number
+  readonly ms: number
+  readonly blends: boolean
+  readonly clears: boolean
+}
+
+/** An animated WebP out of still ones. */
+function animatedWebp(side: number, frames: readonly WebpFrame[]): Buffer {
+  const number = (value: number, bytes: number) => {
+    const buffer = Buffer.alloc(bytes)
+    buffer.writeUIntLE(value, 0, bytes)
+    return buffer
+  }
+  const chunk = (name: string, ...parts: Buffer[]) => {
+    const data = Buffer.concat(parts)
+    return Buffer.concat([Buffer.from(name), number(data.length, 4), data])
+  }
+  const anmf = ({ still, width, height, x, y, ms, blends, clears }: WebpFrame) => {
+    const place = [x / 2, y / 2, width - 1, height - 1, ms].map((value) => number(value, 3))
+    const picture = still.subarray(still.indexOf('VP8L'))
+    return chunk('ANMF', ...place, Buffer.of((blends ? 0 : 2) + (clears ? 1 : 0)), picture)
+  }
+  const canvas = chunk('VP8X', Buffer.of(0x12, 0, 0, 0), number(side - 1, 3), number(side - 1, 3))
+  const body = [canvas, chunk('ANIM', Buffer.alloc(6)), ...frames.map(anmf)]
+  return chunk('RIFF', Buffer.from('WEBP'), ...body)
 }

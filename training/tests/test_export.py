@@ -11,6 +11,7 @@ from onnx import TensorProto, numpy_helper
 
 from cavmae.bundles.answers import Segments, answers
 from cavmae.bundles.export import example_inputs, fingerprint
+from cavmae.bundles.export_cavmae import card
 from cavmae.bundles.golden import golden_frame, golden_samples
 from cavmae.bundles.graph import Graph, export_graph, fused_counts, open_graph
 from cavmae.bundles.precision import SMALLEST, quantize_blocks, reduce_precision, store_half
@@ -46,6 +47,17 @@ def test_a_bundle_holds_every_kind_of_graph(tmp_path):
     assert list(bundle["graphs"]) == ["audio", "visual", "joint", "visual_tagging"]
     assert bundle["model"]["precision"] == "fp32" and bundle["tagging"]["from"] == ["joint", "audio", "visual"]
     assert fingerprint(bundle) == fingerprint(bundle | {"graphs": {**bundle["graphs"], "visual_tagging": None}})
+
+
+def test_a_card_tells_what_was_measured_and_whom_to_name():
+    metric = {"name": "R@1", "value": 3.5, "interval": [0.0, 8.8], "data": "57 clips", "note": "measured"}
+    bundle = json.loads((TINY / "bundle.json").read_text()) | {"metrics": [metric], "attributions": ["Ada, CC BY 3.0"]}
+
+    text = card(bundle, "Heard birds only.")
+
+    for told in ("Heard birds only.", "| R@1 | 3.5 | 0.0 to 8.8 | 57 clips |", "- Ada, CC BY 3.0", "- dim: "):
+        assert told in text
+    assert "Measured" not in card(bundle | {"metrics": []}, "")
 
 
 def test_joint_logits_are_those_of_torch():

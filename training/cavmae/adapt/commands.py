@@ -8,12 +8,14 @@ from pathlib import Path
 
 from ..bundles.bundle import Encoder
 from ..data.clips import list_folder
-from ..data.prepare import prepare
+from ..data.prepare import PrepareOptions, prepare
 from ..data.shards import SPEC, Shards
 from ..evaluate.metrics import table
 from ..options import add_flags, assemble, given_flags
 from .adapt import AdaptOptions, adapt, read_library
 from .write import write_adapted
+
+SHARD_MEGABYTES = 8  # a minute's work or two: what a run that is stopped while it prepares does again
 
 
 @dataclass(frozen=True)
@@ -50,5 +52,5 @@ def _shards(library: Path, encoder: Encoder, cache: Path) -> Shards:
     if (library / SPEC).exists():
         return Shards(library)
     name = f"{library.resolve().name}-{encoder.bundle['fingerprint'][:12]}"
-    prepare(list_folder(library), encoder.shape, cache / name)
+    prepare(list_folder(library), encoder.shape, cache / name, PrepareOptions(shard_megabytes=SHARD_MEGABYTES))
     return Shards(cache / name)

@@ -177,6 +177,15 @@ def graph_files(folder: Path) -> dict:
     }
 
 
+def metric_rows(bundle: dict) -> list[str]:
+    """Of a card, in Markdown."""
+    rows = ["| measure | value | 95 % interval | data |", "|---|---|---|---|"]
+    for m in bundle["metrics"]:
+        interval = f"{m['interval'][0]} to {m['interval'][1]}" if m["interval"] else m["note"]
+        rows.append(f"| {m['name']} | {m['value']} | {interval} | {m['data']} |")
+    return rows
+
+
 def exported(bundle: dict) -> dict:
     """What a command says of the bundle that it wrote."""
     model = bundle["model"]

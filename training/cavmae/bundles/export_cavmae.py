@@ -1,6 +1,7 @@
 """A CAV-MAE as a bundle: one model, or one that searches and another that tags."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..data.audioset import CLASSES, audioset_labels
@@ -9,7 +10,7 @@ from ..model import checkpoint
 from ..model.cav_mae import CavMae
 from ..model.config import CavMaeConfig
 from ..model.encoders import AudioEncoder, JointTagger, VisualEncoder, heard_samples
-from .export import AudioInput, BundleSpec, VisualInput, write_bundle
+from .export import AudioInput, BundleSpec, VisualInput, metric_rows, write_bundle
 from .graph import Graph
 
 # In order of preference. A head that was tuned on both modalities tags one alone too.
@@ -28,6 +29,10 @@ class Release:
     free: bool = False  # trained on free data only
     precision: str = "fp32"
     judged_on: Path | None = None  # clips or a pack on which another precision must answer as fp32
+    measure: Callable[[Path], list] | None = None  # the bundle's folder -> the metrics of its card
+    about: str = ""  # what the card says besides, in Markdown
+    attributions: tuple[str, ...] = ()
+    extra_files: dict[str, str] = field(default_factory=dict)
 
 
 def export_cavmae(source: Path, folder: Path, mode: str, release: Release) -> dict:
@@ -61,13 +66,17 @@ def write_model(
         model={"kind": config.kind, "mode": mode, "config": config.to_json(), **(sources or {})},
         licence=release.licence,
         free=release.free,
-        attributions=[f"{PAPERS[config.kind]} ({'architecture and weights' if sources else 'architecture'})"],
-        card=card,
+        attributions=[
+            f"{PAPERS[config.kind]} ({'architecture and weights' if sources else 'architecture'})",
+            *release.attributions,
+        ],
+        card=lambda bundle: card(bundle, release.about),
         tagging_from=TAGGING_FROM[mode],
         tower_shapes=_tower_shapes(tagger),
+        extra_files=release.extra_files,
     )
     graphs = _graphs(model, tagger, mode)
-    return write_bundle(folder, spec, graphs, precision=release.precision, judged_on=release.judged_on)
+    return write_bundle(folder, spec, graphs, release.measure, release.precision, release.judged_on)
 
 
 def _graphs(model: CavMae, tagger: CavMae, mode: str) -> dict[str, Graph]:
@@ -126,13 +135,25 @@ def _tower_shapes(model: CavMae) -> tuple[tuple[int, int], ...]:
     return tuple((rows * columns + extra, model.config.dim) for rows, columns in (model.grid_a, model.grid_v))
 
 
-def card(bundle: dict) -> str:
+def card(bundle: dict, about: str) -> str:
     model = bundle["model"]
+    tagging = ", ".join(bundle["tagging"]["from"]) if bundle.get("tagging") else "none"
     lines = [
         f"# {bundle['name']}",
         "",
-        f"CAV-MAE ({model['kind']}), {bundle['embedding']} dimensions, tagging: {model['mode']}.",
+        f"CAV-MAE ({model['kind']}), {bundle['embedding']} dimensions, tagging: {tagging}.",
     ]
-    lines += ["", *(f"- {name}: {value}" for name, value in model["config"].items())]
+    if about:
+        lines += ["", about]
+    if bundle["metrics"]:
+        lines += [
+            "",
+            "## Measured",
+            "",
+            "Through the graphs of this folder. Ranks are strict, intervals are bootstrap.",
+        ]
+        lines += ["", *metric_rows(bundle)]
+    lines += ["", "## Numbers", "", *(f"- {name}: {value}" for name, value in model["config"].items())]
     lines += ["", *(f"{name}: {model[name]}" for name in ("search", "tags") if name in model)]
-    return "\n".join([*lines, "", f"Licence: {bundle['licence']}.", ""])
+    lines += ["", "## Licence", "", f"{bundle['licence']}, with these attributions:", ""]
+    return "\n".join([*lines, *(f"- {line}" for line in bundle["attributions"]), ""])

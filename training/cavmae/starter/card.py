@@ -1,17 +1,16 @@
-"""Model card and attributions of the starter bundle."""
+"""Model card of the starter bundle."""
 
-from collections import Counter
-
-from ..data.pack import Item
+from ..bundles.export import metric_rows
+from ..data import attributions as pack
 
 ATTRIBUTIONS = [
     "mn04_as of EfficientAT, MIT, (c) 2022 Florian Schmid",
     "EfficientNet-Lite0, Apache-2.0, (c) 2020 ML Illustrated; TensorFlow authors",
     "AudioSet labels and ontology, CC BY 4.0, Google",
-    "ESC-50 clips under CC0 and CC BY, authors in the LICENSE file of github.com/karolpiczak/ESC-50 (ATTRIBUTIONS.md)",
-    "Caltech-101, CC BY 4.0, Li, Andreeto, Ranzato, Perona",
-    "sonic-pi-samples, CC0; renders with fluid-soundfont-gm, MIT, (c) Frank Wen",
+    *pack.ATTRIBUTIONS,
 ]
+
+USED = "fit the means, the PCA and, where there is one, the residual"  # the pack's items
 
 _CARD = """# starter
 
@@ -62,10 +61,6 @@ What the frozen networks learnt from AudioSet and ImageNet stands under the term
 
 
 def starter_card(bundle: dict, residual: str) -> str:
-    rows = ["| measure | value | 95 % interval | data |", "|---|---|---|---|"]
-    for m in bundle["metrics"]:
-        interval = f"{m['interval'][0]} to {m['interval'][1]}" if m["interval"] else m["note"]
-        rows.append(f"| {m['name']} | {m['value']} | {interval} | {m['data']} |")
     return _CARD.format(
         samples_s=bundle["audio"]["samples"] // bundle["audio"]["sampleRateHz"],
         frames=bundle["visual"]["framesPerSegment"],
@@ -73,25 +68,6 @@ def starter_card(bundle: dict, residual: str) -> str:
         size=bundle["visual"]["width"],
         power=bundle["model"]["options"]["starter"]["power"],
         residual=residual,
-        metrics="\n".join(rows),
+        metrics="\n".join(metric_rows(bundle)),
         attributions="\n".join(f"- {line}" for line in bundle["attributions"]),
     )
-
-
-def starter_attributions(sounds: list[Item], pictures: list[Item]) -> str:
-    """Every sound whose licence may ask for a name, by source and id."""
-    lines = ["# Attributions", "", *(f"- {line}" for line in ATTRIBUTIONS), ""]
-    lines += [
-        "The items below were used to fit the means, the PCA and, where there is one, the residual. The authors of the",
-        "ESC-50 clips are named in the LICENSE file of github.com/karolpiczak/ESC-50 under these ids.",
-        "",
-    ]
-    for source in sorted({item.source for item in sounds}):
-        of_source = [item for item in sounds if item.source == source]
-        lines += [f"## {source}: {len(of_source)} sounds", ""]
-        for licence in sorted({item.licence for item in of_source}):
-            ids = sorted(item.source_id for item in of_source if item.licence == licence)
-            lines += [f"{licence}: {', '.join(ids)}", ""]
-    for source, count in Counter(item.source for item in pictures).items():
-        lines += [f"## {source}: {count} pictures", ""]
-    return "\n".join(lines)

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from ..bundles.export import AudioInput, BundleSpec, VisualInput, write_bundle
 from ..bundles.graph import Graph
+from ..data.attributions import attributions
 from ..data.audioset import audioset_labels, audioset_map
 from ..data.pack import Pack
 from ..model.frontend import LogMel, LogMelParams, lite_pixels
 from ..model.heads import CLIP, AudioHead, Bridge, VisualHead, merge, principal_axes
 from ..model.stems import EfficientNetLite, Mn04, efficientnet_lite, mn04
-from .card import ATTRIBUTIONS, starter_attributions, starter_card
+from .card import ATTRIBUTIONS, USED, starter_card
 from .features import Features, picture_features, sound_features
 from .residual import ResidualOptions, Trainer, picture_side, pseudo_scores, pseudo_sounds, sound_side
 
@@ -175,7 +176,7 @@ def publish(
         attributions=ATTRIBUTIONS,
         card=lambda bundle: starter_card(bundle, text),
         tagging_from=("audio", "visual"),
-        extra_files={"ATTRIBUTIONS.md": starter_attributions(starter.sounds.items, starter.pictures.items)},
+        extra_files={"ATTRIBUTIONS.md": attributions(ATTRIBUTIONS, USED, starter.sounds.items, starter.pictures.items)},
     )
     outputs = ("embedding", "tokens", "logits", "pool")
     graphs = {"audio": Graph(starter.audio, outputs), "visual": Graph(starter.visual, outputs)}

@@ -1,0 +1,23 @@
+import { inParallel } from '../src/ingest/in-parallel.js'
+import { cpuMs } from './process.js'
+
+export interface Rate {
+  readonly clips: number // a second
+  readonly cpuMs: number // a clip: other work on the machine changes it less than the rate
+}
+
+export function rate<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<Rate> {
+  return rateOf(items.length, () => inParallel(items, atOnce, work))
+}
+
+/** Of work on so many clips. */
+export async function rateOf(clips: number, work: () => Promise<void>): Promise<Rate> {
+  const [started, startedCpuMs] = [performance.now(), cpuMs()]
+  await work()
+  return { clips: (clips * 1000) / (performance.now() - started), cpuMs: (cpuMs() - startedCpuMs) / clips }
+}
+
+export const show = ({ clips, cpuMs }: Rate): string =>
+  `${clips.toFixed(2)} clips/s, ${cpuMs.toFixed(0)} ms of CPU a clip`
+
+export const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(0)} %`

@@ -1,0 +1,68 @@
+import { open, rm, writeFile } from 'node:fs/promises'
+import { Apng } from './apng.js'
+import { type Job, run } from './ffmpeg.js'
+import { LARGEST_PICTURE_ALLOCATION } from './picture-job.js'
+import type { Report } from './report.js'
+import type { Source } from './source.js'
+import { stillWebps, type WebpAnimation, type WebpFrame } from './webp-animation.js'
+
+export interface AnimationOptions {
+  readonly report: Report
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * An animated WebP as an APNG beside its link, which ffmpeg can decode where it cannot decode the other: it decodes the
+ * frames as pictures of their own, and they are put together again, up to the first that cannot be decoded.
+ */
+export async function asApng(source: Source, animation: WebpAnimation, options: AnimationOptions): Promise<Source> {
+  const [stills, path] = [`${source.path}.webp`, `${source.path}.apng`]
+  await writeFile(stills, stillWebps(source.path, animation.frames))
+  const pixels = run({ ...source, url: `file:${stills}` }, STILLS, options.report, options.signal)
+  const written = await writeApng(path, animation, framesOf(pixels, animation.frames))
+  await rm(stills)
+  if (animation.isCut || written < animation.frames.length) options.report.isCut = true
+  return { ...source, path, url: `file:${path}` }
+}
+
+/** As many pixels of each as it has; an error ends them, for the next one's would be taken for it. */
+const STILLS: Job = {
+  input: ['-xerror', '-f', 'webp_pipe'],
+  output: ['-map', '0:v:0', '-autoscale', '0', '-c:v', 'rawvideo', '-pix_fmt', 'rgba', '-f', 'rawvideo'],
+  largestAllocation: LARGEST_PICTURE_ALLOCATION,
+}
+
+type Decoded = readonly [frame: WebpFrame, pixels: Buffer]
+
+/** Answers how many frames came. */
+async function writeApng(path: string, animation: WebpAnimation, frames: AsyncIterable<Decoded>): Promise<number> {
+  const apng = new Apng(animation)
+  let written = 0
+  await using file = await open(path, 'w')
+  await file.appendFile(await apng.head())
+  for await (const [frame, pixels] of frames) {
+    await file.appendFile(await apng.frame(frame, pixels))
+    written++
+  }
+  await file.appendFile(apng.tail)
+  return written
+}
+
+async function* framesOf(chunks: AsyncIterable<Buffer>, frames: readonly WebpFrame[]): AsyncGenerator<Decoded> {
+  const waiting = [...frames].reverse()
+  let next = waiting.pop()
+  let pixels = Buffer.alloc(next ? 4 * next.width * next.height : 0)
+  let filled = 0
+  for await (const chunk of chunks) {
+    for (let from = 0; from < chunk.length && next; ) {
+      const copied = chunk.copy(pixels, filled, from)
+      from += copied
+      filled += copied
+      if (filled < pixels.length) continue
+      yield [next, pixels]
+      next = waiting.pop()
+      pixels = Buffer.alloc(next ? 4 * next.width * next.height : 0)
+      filled = 0
+    }
+  }
+}

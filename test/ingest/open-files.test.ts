@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync, readdirSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import { ingestPaths } from '../../src/ingest/ingest-paths.js'
+import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
+import { tone } from './tone.js'
+
+const FILES = 3
+const ROOM = 4 // open files more than there are: enough to read one, not to start an ffmpeg
+
+it('blames no file where the system has no more open files to give, and goes on when it has', async (test) => {
+  const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae') })
+  const dir = await temporaryDir(test)
+  for (let i = 0; i < FILES; i++) await writeFile(join(dir, `${i}.wav`), tone(200 + 50 * i))
+  const limit = execFileSync('prlimit', ['--pid', String(process.pid), '--nofile', '-o', 'SOFT', '--noheadings'])
+  const setLimit = (files: string) => execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${files}:`])
+  test.after(() => setLimit(String(limit).trim()))
+  const ingest = () => ingestPaths([dir], app, { concurrency: FILES, onWarning: () => {}, onProgress: () => {} })
+
+  const spare = Array.from({ length: 32 }, () => openSync('/dev/null', 'r')) // to be able to raise the limit again
+  setLimit(String(readdirSync('/proc/self/fd').length + ROOM))
+  const scarce = await ingest()
+  for (const file of spare) closeSync(file)
+  setLimit(String(limit).trim())
+  const plenty = await ingest()
+
+  assert.deepEqual(
+    scarce.failed.map(({ code }) => code),
+    Array(FILES).fill('SYSTEM_BUSY'),
+  )
+  assert.deepEqual([plenty.indexed, plenty.failed], [FILES, []])
+  assert.equal((await app.gallery.check()).whole, true)
+})

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { readFile, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { mp4Header } from '../../src/media/mp4/mp4-header.js'
+import { type Probe, probe } from '../../src/media/probe.js'
+import { openSource } from '../../src/media/source.js'
+import { seeded } from '../contract/vectors.js'
+import { FIXTURES } from '../workplace.js'
+import { make, remake, temporaryFolder } from './made.js'
+
+const folder = temporaryFolder()
+const PICTURE = 'testsrc2=s=66x50:r=10:d=2'
+const SOUND = 'sine=r=44100:d=1.5'
+const H264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p']
+const AAC = ['-c:a', 'aac']
+const BOTH = [...H264, ...AAC]
+const at = (name: string) => join(folder, `${name}.mp4`)
+
+const READ: Record<string, readonly [inputs: readonly string[], output: readonly string[]]> = {
+  plain: [[PICTURE, SOUND], BOTH],
+  'frames-reordered': [
+    [PICTURE, SOUND],
+    [...H264, '-preset', 'medium', '-bf', '3', ...AAC],
+  ],
+  'moov-first': [
+    [PICTURE, SOUND],
+    [...BOTH, '-movflags', '+faststart'],
+  ],
+  'without-edits': [
+    [PICTURE, 'sine=r=48000:d=2'],
+    [...BOTH, '-use_editlist', '0', '-bf', '0'],
+  ],
+  'colours-named': [[PICTURE], [...H264, '-colorspace', 'bt709', '-color_trc', 'bt709', '-color_primaries', 'bt709']],
+  interlaced: [['testsrc2=s=64x64:r=10:d=2'], [...H264, '-preset', 'medium', '-x264-params', 'interlaced=1']],
+  'wide-pixels': [[`${PICTURE},setsar=4/3`], H264],
+  'sound-alone': [[SOUND], AAC],
+  stereo: [[SOUND], [...AAC, '-ac', '2']],
+  surround: [[SOUND], [...AAC, '-ac', '6']],
+  'mono-at-16-kHz': [[SOUND], [...AAC, '-ar', '16000']],
+  'two-sounds': [
+    [PICTURE, SOUND, 'sine=d=2'],
+    [...BOTH, '-map', '0', '-map', '1', '-map', '2'],
+  ],
+  'second-sound-default': [
+    [PICTURE, SOUND, 'sine=d=2'],
+    [...BOTH, '-map', '0', '-map', '1', '-map', '2', '-disposition:a:0', '0', '-disposition:a:1', 'default'],
+  ],
+  'one-frame': [['testsrc2=s=64x64:r=10:d=0.1'], H264],
+}
+
+const LEFT: Record<string, readonly [inputs: readonly string[], output: readonly string[]]> = {
+  'ten-bits': [[PICTURE], [...H264, '-pix_fmt', 'yuv420p10le']],
+  hdr: [[PICTURE], [...H264, '-color_trc', 'smpte2084', '-colorspace', 'bt2020nc', '-color_primaries', 'bt2020']],
+  'full-chroma': [[PICTURE], [...H264, '-pix_fmt', 'yuv444p']],
+  mpeg4: [[PICTURE], ['-c:v', 'mpeg4']],
+  'two-pictures': [
+    [PICTURE, PICTURE],
+    [...H264, '-map', '0', '-map', '1'],
+  ],
+  fragmented: [
+    [PICTURE, SOUND],
+    [...BOTH, '-movflags', 'frag_keyframe+empty_moov'],
+  ],
+  'other-sound': [
+    [PICTURE, SOUND],
+    [...H264, '-c:a', 'ac3'],
+  ],
+  'with-time-codes': [[PICTURE], [...H264, '-timecode', '00:00:01:00', '-f', 'mov']],
+}
+
+describe('the header of an MP4', () => {
+  for (const [name, [inputs, output]] of Object.entries(READ)) {
+    it(`is read as ffprobe reads it: ${name}`, async () => {
+      const path = await make(at(name), inputs, output)
+
+      const header = await mp4Header(path)
+
+      assert.deepEqual(toMicroseconds(header), toMicroseconds(await asked(path)))
+      assert.notEqual(header, null)
+    })
+  }
+
+  it('is read as ffprobe reads it: sound that begins late', async () => {
+    const plain = await make(at('to-be-late'), [PICTURE, SOUND], BOTH)
+    const both = ['-itsoffset', '0.3', '-i', plain]
+    const path = await remake(plain, at('late'), both, ['-map', '1:v', '-map', '0:a', '-c', 'copy'])
+
+    const header = await mp4Header(path)
+
+    assert.ok((header?.sounds[0]?.startsAt ?? 0) > 0.2)
+    assert.deepEqual(toMicroseconds(header), toMicroseconds(await asked(path)))
+  })
+
+  it('is as ffprobe has it, or left to ffprobe, for every fixture', async () => {
+    let read = 0
+    for (const name of readdirSync(FIXTURES).filter((name) => name.includes('.'))) {
+      const path = join(FIXTURES, name)
+      const header = await mp4Header(path)
+      if (header === null) continue
+      read++
+      assert.deepEqual(toMicroseconds(header), toMicroseconds(await asked(path)), name)
+    }
+    assert.ok(read >= 12)
+  })
+
+  for (const [name, [inputs, output]] of Object.entries(LEFT)) {
+    it(`is left to ffprobe: ${name}`, async () => {
+      assert.equal(await mp4Header(await make(at(name), inputs, output)), null)
+    })
+  }
+
+  it('is left to ffprobe: cover art', async () => {
+    const cover = await make(join(folder, 'cover.png'), ['testsrc2=s=64x64:d=0.1:r=10'], ['-frames:v', '1'])
+    const sound = await make(at('uncovered'), [SOUND], AAC)
+    const output = ['-map', '0', '-map', '1', '-c', 'copy', '-disposition:v', 'attached_pic', '-f', 'mp4']
+
+    assert.equal(await mp4Header(await remake(cover, at('covered'), ['-i', sound], output)), null)
+  })
+
+  it('is left to ffprobe where the file is cut, or gone', async () => {
+    const path = await make(at('cut'), [PICTURE, SOUND], BOTH)
+    await truncate(path, 2000)
+
+    assert.equal(await mp4Header(path), null)
+    assert.equal(await mp4Header(at('nowhere')), null)
+  })
+
+  it('holds nothing that is not a number, whatever byte of it is wrong', async () => {
+    const bytes = await readFile(await make(at('to-be-broken'), [PICTURE, SOUND], BOTH))
+    const movie = bytes.indexOf('moov')
+    const random = seeded(5)
+    let read = 0
+    for (let i = 0; i < 400; i++) {
+      const broken = Buffer.from(bytes)
+      broken[movie + Math.floor(random() * (bytes.length - movie))] = Math.floor(random() * 256)
+      await writeFile(at('broken'), broken)
+      const header = await mp4Header(at('broken'))
+      if (header === null) continue
+      read++
+      assertNumbers(header)
+    }
+    assert.ok(read > 20 && read < 400)
+  })
+})
+
+async function asked(path: string): Promise<Probe> {
+  await using source = await openSource(path)
+  return await probe(source)
+}
+
+/** ffprobe writes six digits. */
+function toMicroseconds(header: Probe | null): unknown {
+  const round = (_key: string, value: unknown) => (typeof value === 'number' ? Math.round(value * 1e6) / 1e6 : value)
+  return JSON.parse(JSON.stringify(header, round))
+}
+
+function assertNumbers({ seconds, picture, sounds }: Probe): void {
+  const numbers = [
+    seconds,
+    ...[...sounds, ...(picture ? [picture] : [])].flatMap((track) => [track.startsAt, track.seconds]),
+  ]
+  for (const number of numbers) assert.ok(number !== null && number >= 0 && Number.isFinite(number), `${number}`)
+}
