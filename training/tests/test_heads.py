@@ -2,7 +2,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cavmae.model.heads import AudioHead, Bridge, Dual, Pool, Residual, VisualHead, merge, principal_axes
+from cavmae.model.heads import AudioHead, Bridge, Dual, Pool, Reach, Residual, VisualHead, merge, principal_axes
 
 
 def axes(width: int) -> torch.Tensor:
@@ -75,3 +75,28 @@ def test_principal_axes_are_orthonormal_and_hold_most_of_the_variation():
 
     assert torch.allclose(found @ found.T, torch.eye(2), atol=1e-5)
     assert found[:, [0, 2]].square().sum() > 1.99
+
+
+def test_reach_is_one_among_the_pools_and_nothing_far_from_them():
+    pools = torch.randn(400, 6) * torch.tensor([5.0, 0.1, 3.0, 1.0, 1.0, 1.0])
+    reach = Reach.of(pools, 4, 0.9)
+
+    within = (reach(pools) > 0.5).float().mean()
+
+    assert abs(within - 0.9) < 0.01
+    assert reach(pools.mean(0)) > 0.99
+    assert reach(pools.mean(0) + torch.tensor([0.0, 0.0, 30.0, 0.0, 0.0, 0.0])) < 1e-3
+
+
+def test_out_of_reach_a_head_is_its_bridge():
+    for head, width in heads():
+        tokens = torch.randn(3, 5, width)
+        near, far = Reach(torch.zeros(width), torch.eye(width), 1e3), Reach(torch.zeros(width), torch.eye(width), -1e3)
+        whole = head(tokens)[1]
+
+        head.reach = near
+        assert torch.allclose(head(tokens)[1], whole, atol=1e-5)
+        head.reach = far
+        beyond = head(tokens)
+        head.residual = None
+        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(beyond, head(tokens), strict=True))

@@ -79,7 +79,7 @@ class Pool:
         return Pool((self.value - mean) * scale, self.coordinates, self.axes * scale)
 
     def linear(self, layer: nn.Linear) -> Dual:
-        return Dual(layer(self.value), F.linear(self.coordinates, layer.weight @ self.axes.T))
+        return Dual(layer(self.value), self.coordinates @ (self.axes @ layer.weight.T))
 
 
 def principal_axes(pool: Tensor, count: int) -> Tensor:
@@ -150,12 +150,50 @@ def merge(residuals: list[Residual], share: float = 1.0) -> Residual:
     return merged
 
 
-class Head(nn.Module):
-    """Tokens of a stem -> embedding, tokens, class logits, pool; `scores` is what the two modalities differ in."""
+class Reach(nn.Module):
+    """How far what was learnt from some pools holds for another: 1 in their midst, 0 far from all of them.
 
-    def __init__(self, classifier: nn.Module, bridge: Bridge, residual: Residual | None, axes: Tensor):
+    A step down at `limit`, of the mean square of the pool's coordinates in units of their deviation.
+    """
+
+    def __init__(self, mean: Tensor, axes: Tensor, limit: float, width: float = 0.3):
         super().__init__()
-        self.classifier, self.bridge, self.residual = classifier, bridge, residual
+        self.register_buffer("mean", mean)  # [C]
+        self.register_buffer("axes", axes)  # [K, C], a deviation of the pools each
+        self.limit, self.width = limit, width
+
+    @classmethod
+    def of(cls, pool: Tensor, count: int, quantile: float) -> "Reach":
+        """Within it lies `quantile` of the pools [n, C], by their `count` principal axes."""
+        mean, axes = pool.mean(0), principal_axes(pool, count)
+        axes = axes / ((pool - mean) @ axes.T).std(0)[:, None]
+        reach = cls(mean, axes, 0.0)
+        reach.limit = torch.quantile(reach.distance(pool), quantile).item()
+        return reach
+
+    def distance(self, pool: Tensor) -> Tensor:
+        return ((pool - self.mean) @ self.axes.T).square().mean(dim=-1, keepdim=True)
+
+    def forward(self, pool: Tensor) -> Tensor:  # [..., C] -> [..., 1]
+        return torch.sigmoid((self.limit - self.distance(pool)) / self.width)
+
+
+class Head(nn.Module):
+    """Tokens of a stem -> embedding, tokens, class logits, pool; `scores` is what the two modalities differ in.
+
+    Within a segment the residual's reach is taken as it is for the whole.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        bridge: Bridge,
+        residual: Residual | None,
+        axes: Tensor,
+        reach: Reach | None = None,
+    ):
+        super().__init__()
+        self.classifier, self.bridge, self.residual, self.reach = classifier, bridge, residual, reach
         self.register_buffer("axes", axes)  # [K, C]
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # [B, N, C]
@@ -164,7 +202,8 @@ class Head(nn.Module):
         scores, logits = self.scores(pool)
         out = self.bridge(scores)
         if self.residual is not None:
-            out = out.plus(self.residual(pool))
+            step = self.residual(pool)
+            out = out.plus(step if self.reach is None else step.scale(self.reach(mean)))
         embedding = F.normalize(out.value[:, 0], dim=-1)  # [B, D]
         return embedding, out.value + out.tangent, logits[:, 0], mean[:, 0]  # [B, N, D], [B, 527], [B, C]
 

@@ -1,8 +1,10 @@
 """Residuals of the starter: small networks beside the bridge, trained on cached features, both stems and bridge frozen.
 
-Four losses. *label*: a sound (a picture) lies where the bridge would put its true labels. *named*: a sound and the
-pictures that the map of names gives its labels. *concept*: weak pairs. *keep*: pseudo-features of every class stay
-where the bridge puts them, so that what has no free sample is left alone.
+Five losses. *label*: a sound (a picture) lies where the bridge would put its true labels. *named*: a sound and the
+pictures that the map of names gives its labels. *concept*: weak pairs. *prototype*: pseudo-features of each class, so
+that what has no free sample keeps its place. *keep*: nothing strays far from the bridge.
+
+The audio residual acts as far as its reach: a sound unlike all that it learnt from is left to the bridge.
 """
 
 import math
@@ -15,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data.pack import Item, WeakPairs, label_vector
-from ..model.heads import Bridge, Residual
+from ..model.heads import Bridge, Reach, Residual
 from ..model.stems import EfficientNetLite, Mn04
 from ..schedule import warm_cosine
 from .features import Features
@@ -39,8 +41,11 @@ class ResidualOptions:
     label_visual: float = 0.3
     named: float = 0.5
     concept: float = 0.5
-    keep_audio: float = 3.0
+    prototype: float = 0.3
+    keep_audio: float = 1.0
     keep_visual: float = 2.0
+    reach: float = 0.95  # share of the sounds learnt from that are within
+    reach_axes: int = 128
     audio_share: float = 1.3  # of the residual that ships: free sounds cover most concepts, free pictures few,
     visual_share: float = 0.4  # and all of the visual one costs real videos more than it gives
     pseudo_sounds: int = 4  # for each AudioSet class
@@ -53,9 +58,10 @@ class Points:
 
     pool: Tensor  # [n, C]
     z: Tensor  # [n, D]
+    reach: Tensor  # [n, 1]
 
     def at(self, rows: Tensor) -> "Points":
-        return Points(self.pool[rows], self.z[rows])
+        return Points(self.pool[rows], self.z[rows], self.reach[rows])
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,12 @@ class Side:
         return Residual(mean, std, options.hidden, self.real.z.shape[1], options.dropout)
 
 
-def sound_side(sounds: Features, pool: Tensor, net: Mn04, bridge: Bridge, options: ResidualOptions) -> Side:
+def sound_side(
+    sounds: Features, pool: Tensor, net: Mn04, bridge: Bridge, reach: Reach, options: ResidualOptions
+) -> Side:
     """`pool`: of pseudo_sounds."""
-    pseudo = Points(pool, bridge.project(pseudo_scores(pool, net)))
-    real = Points(sounds.pool, bridge.project(sounds.logits.sigmoid()))
+    pseudo = Points(pool, bridge.project(pseudo_scores(pool, net)), reach(pool))
+    real = Points(sounds.pool, bridge.project(sounds.logits.sigmoid()), reach(sounds.pool))
     return _side(sounds, real, pseudo, torch.arange(527).repeat(options.pseudo_sounds), bridge, options)
 
 
@@ -94,9 +102,13 @@ def picture_side(
     classes = torch.arange(1000).repeat(options.pseudo_pictures)
     pool = pseudo_pictures(pictures, net, classes, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        pseudo = Points(pool, bridge.project(net.classifier(pool).softmax(-1) @ table))
-    real = Points(pictures.pool, bridge.project(pictures.logits.softmax(-1) @ table))
+        pseudo = _everywhere(pool, bridge.project(net.classifier(pool).softmax(-1) @ table))
+    real = _everywhere(pictures.pool, bridge.project(pictures.logits.softmax(-1) @ table))
     return _side(pictures, real, pseudo, classes, bridge, options)
+
+
+def _everywhere(pool: Tensor, z: Tensor) -> Points:
+    return Points(pool, z, torch.ones(len(pool), 1))
 
 
 def _side(features: Features, real: Points, pseudo: Points, classes: Tensor, bridge: Bridge, options) -> Side:
@@ -113,7 +125,6 @@ class Trainer:
         self.labelled = torch.nonzero(visual.labels.sum(1) > 0)[:, 0]
         # What a sound may be named by: every pseudo-picture, and the labelled real ones.
         self.bank = _joined(visual.pseudo, visual.real.at(self.labelled))
-        self.all_seen = _joined(visual.pseudo, visual.real)
         named = torch.cat([self.strong[visual.pseudo_class], visual.labels[self.labelled]])
         rarity = 1 / (1 + (self.strong > 0).sum(0)).sqrt()  # [527]
         self.relevance = (audio.labels * rarity) @ named.T  # [n sounds, bank]
@@ -148,14 +159,15 @@ class Trainer:
         sounds = torch.multinomial(self.draw_sound, count, replacement=True)
         heard, real = embed(audio, self.audio.real.at(sounds)), self.visual.real
         labelled = self.labelled[torch.randint(len(self.labelled), (count,))]
-        any_sound, any_picture = _drawn(self.audio.pseudo, count), _drawn(self.all_seen, count)
+        any_picture = torch.randint(len(real.z), (count,))
         return {
             "label_audio": _apart(heard, self.audio.named_at[sounds]),
             "label_visual": _apart(embed(visual, real.at(labelled)), self.visual.named_at[labelled]),
             "named": self.named(visual, heard, sounds, scale),
             "concept": self.concept(audio, visual, scale, pairs),
-            "keep_audio": _apart(embed(audio, any_sound), any_sound.z),
-            "keep_visual": _apart(embed(visual, any_picture), any_picture.z),
+            "prototype": self.prototype(audio, visual, scale),
+            "keep_audio": _apart(heard, self.audio.real.z[sounds]),
+            "keep_visual": _apart(embed(visual, real.at(any_picture)), real.z[any_picture]),
         }
 
     def named(self, visual: Residual, heard: Tensor, sounds: Tensor, scale: Tensor) -> Tensor:
@@ -170,9 +182,21 @@ class Trainer:
         same = _same(torch.tensor(concepts))
         return soft_contrast(heard, seen, scale, same, same)
 
+    def prototype(self, audio: Residual, visual: Residual, scale: Tensor) -> Tensor:
+        """Pseudo-sounds and pseudo-pictures by class; targets half the class, half what the bridge says."""
+        classes = torch.nonzero(self.strong.sum(0) > 0)[:, 0]
+        classes = classes[torch.randint(len(classes), (self.options.items,))]
+        sounds = classes + 527 * torch.randint(self.options.pseudo_sounds, (len(classes),))
+        seen = torch.multinomial(self.strong[:, classes].T, 1)[:, 0]
+        pictures = seen + 1000 * torch.randint(self.options.pseudo_pictures, (len(classes),))
+        heard, pictured = self.audio.pseudo.at(sounds), self.visual.pseudo.at(pictures)
+        near, same = heard.z @ pictured.z.T / 0.1, _same(classes)
+        target, back = 0.5 * same + 0.5 * near.softmax(-1), 0.5 * same + 0.5 * near.T.softmax(-1)
+        return soft_contrast(embed(audio, heard), embed(visual, pictured), scale, target, back)
+
 
 def embed(residual: Residual, points: Points) -> Tensor:
-    return F.normalize(points.z + residual.plain(points.pool), dim=-1)
+    return F.normalize(points.z + points.reach * residual.plain(points.pool), dim=-1)
 
 
 def soft_contrast(e_a: Tensor, e_v: Tensor, scale: Tensor, target: Tensor, back: Tensor) -> Tensor:
@@ -185,10 +209,6 @@ def _apart(embedding: Tensor, target: Tensor) -> Tensor:
     return (1 - (embedding * target).sum(1)).mean()
 
 
-def _drawn(points: Points, count: int) -> Points:
-    return points.at(torch.randint(len(points.z), (count,)))
-
-
 def _shares(relevant: Tensor) -> Tensor:
     return relevant / relevant.sum(1, keepdim=True).clamp_min(1e-6)
 
@@ -198,7 +218,8 @@ def _same(groups: Tensor) -> Tensor:
 
 
 def _joined(first: Points, second: Points) -> Points:
-    return Points(torch.cat([first.pool, second.pool]), torch.cat([first.z, second.z]))
+    parts = zip((first.pool, first.z, first.reach), (second.pool, second.z, second.reach), strict=True)
+    return Points(*(torch.cat(pair) for pair in parts))
 
 
 def _evenly(items: list[Item]) -> Tensor:

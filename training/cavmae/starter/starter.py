@@ -4,7 +4,7 @@ Trained on the free part of the pack only, because the result is published.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from ..data.attributions import attributions
 from ..data.audioset import audioset_labels, audioset_map
 from ..data.pack import Pack
 from ..model.frontend import LogMel, LogMelParams, lite_pixels
-from ..model.heads import CLIP, AudioHead, Bridge, VisualHead, merge, principal_axes
+from ..model.heads import CLIP, AudioHead, Bridge, Reach, VisualHead, merge, principal_axes
 from ..model.stems import EfficientNetLite, Mn04, efficientnet_lite, mn04
 from .card import ATTRIBUTIONS, USED, starter_card
 from .features import Features, picture_features, sound_features
@@ -27,8 +27,7 @@ from .residual import ResidualOptions, Trainer, picture_side, pseudo_scores, pse
 @dataclass(frozen=True)
 class StarterOptions:
     dim: int = 256
-    size: int = 160  # pixels a side; ends beyond 4:3 are cut off, the rest is squashed
-    sharpness: float = 0.8  # of the picture net's logits: so small a picture leaves it surer than it should be
+    size: int = 224  # pixels a side; ends beyond 4:3 are cut off, the rest is squashed
     axes: int = 128  # directions of the pool in which tokens differ
     power: float = 0.6  # of the class scores
     whiten: float = 0.4  # a class is divided by this power of how much it varies
@@ -56,7 +55,7 @@ class AudioEncoder(nn.Module):
 
 
 class VisualEncoder(nn.Module):
-    """frames uint8 [B, 160, 160, 3] -> embedding [B, D], tokens [B, 25, D], logits [B, 527], pool [B, 1280]."""
+    """frames uint8 [B, 224, 224, 3] -> embedding [B, D], tokens [B, 49, D], logits [B, 527], pool [B, 1280]."""
 
     def __init__(self, net: EfficientNetLite, head: VisualHead):
         super().__init__()
@@ -85,29 +84,21 @@ def build(pack: Pack, teacher: Path, cache: Path, run: StarterRun = StarterRun()
     ]
     sounds = sound_features(pack, chosen[0], sound_net, cache)
     pictures = picture_features(pack, chosen[1], picture_net, options.size, cache)
-    pictures = _softened(picture_net, pictures, options.sharpness)
     table = torch.from_numpy(audioset_map())
     pseudo = pseudo_sounds(sounds, sound_net, learning.pseudo_sounds)
     audio_bridge, visual_bridge = bridges(sounds, pictures, pseudo_scores(pseudo, sound_net), table, options)
-    audio_side = sound_side(sounds, pseudo, sound_net, audio_bridge, learning)
+    reach = Reach.of(sounds.pool, learning.reach_axes, learning.reach)
+    audio_side = sound_side(sounds, pseudo, sound_net, audio_bridge, reach, learning)
     visual_side = picture_side(pictures, picture_net, visual_bridge, table, learning)
     trainer = Trainer(audio_side, visual_side, table, learning)
     runs = [trainer.run(seed) for seed in range(learning.seeds)]
     audio_residual = merge([run[0] for run in runs], learning.audio_share).eval() if runs else None
     visual_residual = merge([run[1] for run in runs], learning.visual_share).eval() if runs else None
     axes = principal_axes(sounds.pool, options.axes), principal_axes(pictures.pool, options.axes)
-    audio_head = AudioHead(sound_net.classifier, audio_bridge, audio_residual, axes[0])
+    audio_head = AudioHead(sound_net.classifier, audio_bridge, audio_residual, axes[0], reach)
     visual_head = VisualHead(picture_net.classifier, visual_bridge, visual_residual, axes[1], table)
     audio, visual = AudioEncoder(sound_net, audio_head), VisualEncoder(picture_net, visual_head)
     return Starter(audio.eval(), visual.eval(), sounds, pictures, [run[2] for run in runs])
-
-
-def _softened(net: EfficientNetLite, pictures: Features, sharpness: float) -> Features:
-    """The classifier in place, and what it said."""
-    with torch.no_grad():
-        net.classifier.weight.mul_(sharpness)
-        net.classifier.bias.mul_(sharpness)
-    return replace(pictures, logits=sharpness * pictures.logits)
 
 
 def bridges(
@@ -137,7 +128,8 @@ def _weight(std: Tensor, options: StarterOptions) -> Tensor:
 _RESIDUAL = """\
 - **Residual**: {seeds} small networks a modality, merged into one, trained for {steps} steps on the free part of the
   pack: its labels, weak pairs (a sound and a picture of one concept) and pseudo-features of each class, added to the
-  bridge's direction ({audio_share} of the audio one, {visual_share} of the visual one).
+  bridge's direction ({audio_share} of the audio one, {visual_share} of the visual one). A sound unlike all that the
+  audio one learnt from is left to the bridge.
 """
 
 
@@ -162,7 +154,7 @@ def publish(
         model={
             "kind": "bridge" if residual is None else "bridge+residual",
             "audio": {"stem": "mn04_as", "grid": [4, 16], "shortSounds": "repeated"},
-            "visual": {"stem": "efficientnet-lite0", "grid": [5, 5]},
+            "visual": {"stem": "efficientnet-lite0", "grid": [7, 7]},
             "options": asdict(run),
             "fittedOn": {
                 "sounds": len(starter.sounds.items),
