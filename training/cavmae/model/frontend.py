@@ -94,7 +94,7 @@ class KaldiFbank(nn.Module):
         super().__init__()
         self.params = params
         self.spectrum = Spectrum(params, radix=16)
-        self.register_buffer("mel", self.spectrum.mel(), persistent=False)  # [M, bins, 1]
+        self.mel = MelBands(params, self.spectrum.bins)
         constant = torch.full((1, params.window), params.preemphasis - 1.0)  # a mean of 1, emphasised and taken away
         self.register_buffer("mean_real", self.spectrum.parts(constant)[0], persistent=False)  # [1, bins, 1]
         self.register_buffer("mean_imaginary", self.spectrum.parts(constant)[1], persistent=False)
@@ -113,7 +113,7 @@ class KaldiFbank(nn.Module):
         real, imaginary = self.spectrum.parts(signal - p.preemphasis * F.pad(signal, (1, -1)))
         mean = F.avg_pool1d(signal[:, None], p.window, p.hop)  # [B, 1, frames]
         real, imaginary = real + mean * self.mean_real, imaginary + mean * self.mean_imaginary
-        energy = F.conv1d(real * real + imaginary * imaginary, self.mel)  # [B, M, frames]
+        energy = self.mel(real * real + imaginary * imaginary)  # [B, M, frames]
         return energy.clamp_min(p.floor).log().transpose(1, 2)
 
 
@@ -126,7 +126,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.params = params
         self.spectrum = Spectrum(params, radix=32)
-        self.register_buffer("mel", self.spectrum.mel(), persistent=False)  # [M, bins, 1]
+        self.mel = MelBands(params, self.spectrum.bins)
 
     def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
         """Network input, (log-mel + 4.5) / 5.                                             [B, 1, 128, 1000]"""
@@ -143,7 +143,7 @@ class LogMel(nn.Module):
 
     def log_mel(self, signal: Tensor) -> Tensor:
         real, imaginary = self.spectrum.parts(signal)
-        energy = F.conv1d(real * real + imaginary * imaginary, self.mel)  # [B, M, frames]
+        energy = self.mel(real * real + imaginary * imaginary)  # [B, M, frames]
         return (torch.log(energy + self.params.offset) + 4.5) / 5.0
 
 
@@ -151,7 +151,8 @@ class Spectrum(nn.Module):
     """The DFT of windowed frames, split as N = R x r (Cooley-Tukey): sample r a + b, bin c + R d.
 
     Both stages are grouped convolutions, many times less work than one dense kernel. Bins above the DFT's symmetry
-    axis serve as their mirror images, so c runs to R / 2 only; bins above the highest mel edge are left out.
+    axis serve as their mirror images, so c runs to R / 2 only; bins above the highest mel edge are left out. A d stands
+    beside the one whose bins mirror the same stretch, so that frequency grows along d.
     """
 
     def __init__(self, params: FbankParams | LogMelParams, radix: int):
@@ -160,9 +161,9 @@ class Spectrum(nn.Module):
         if p.window % radix or p.hop % radix or large * radix != p.fft:
             raise ValueError(f"Expected window, hop and DFT in multiples of {radix}, got {p}")
         top = math.ceil(p.high_hz * p.fft / p.sample_rate / large)  # bins c + R d below the highest mel edge
-        c, d = np.arange(large // 2 + 1), np.union1d(np.arange(top), np.arange(radix - top, radix))  # half of d mirrors
+        c, d = np.arange(large // 2 + 1), np.array([[j, radix - 1 - j] for j in range(top)]).reshape(-1)
         self.params, self.radix, self.half = p, radix, len(c)
-        self.bins = _true_bins(c, d, p.fft)
+        self.bins = _true_bins(c, d, p.fft)  # [c, d]
         real, imaginary = _stage2(c, d, radix, p.fft)
         for name, kernel in (("stage1", _stage1(c, radix, p)), ("real", real), ("imaginary", imaginary)):
             self.register_buffer(name, torch.from_numpy(kernel).float(), persistent=False)
@@ -176,11 +177,32 @@ class Spectrum(nn.Module):
         x = x.unflatten(1, (r, self.half, 2)).transpose(1, 2).flatten(1, 3)  # [B, c * b * 2, frames]
         return F.conv1d(x, self.real, groups=self.half), F.conv1d(x, self.imaginary, groups=self.half)
 
-    def mel(self) -> Tensor:
-        """Mel weights in the order of `bins`, as a kernel.                                [M, bins, 1]"""
-        nyquist = self.params.fft // 2
-        weights = mel_weights(self.params)[:, self.bins % nyquist] * (self.bins < nyquist)
-        return torch.from_numpy(weights).float()[:, :, None]
+
+class MelBands(nn.Module):
+    """Mel energies from powers in the order of `bins` [c, d]. Mel bins are taken by groups, which reach few d."""
+
+    AT_ONCE = 32
+
+    def __init__(self, params: FbankParams | LogMelParams, bins: np.ndarray):
+        super().__init__()
+        nyquist = params.fft // 2
+        weights = mel_weights(params)[:, bins % nyquist] * (bins < nyquist)  # [M, c, d]
+        self.shape, self.reach = bins.shape, []
+        for first in range(0, params.mel_bins, self.AT_ONCE):
+            kernel = weights[first : first + self.AT_ONCE]
+            used = np.flatnonzero(kernel.any(axis=(0, 1)))
+            start, end = int(used[0]), int(used[-1]) + 1
+            self.register_buffer(f"from_{first}", torch.from_numpy(kernel[:, :, start:end]).float(), persistent=False)
+            self.reach.append((start, end))
+
+    def forward(self, power: Tensor) -> Tensor:  # [B, c * d, frames]
+        power = power.unflatten(1, self.shape)
+        parts = zip(self.reach, self.buffers(), strict=True)
+        energies = [
+            F.conv1d(power[:, :, start:end].flatten(1, 2), kernel.flatten(1)[:, :, None])
+            for (start, end), kernel in parts
+        ]
+        return torch.cat(energies, dim=1)  # [B, M, frames]
 
 
 def _stage1(c: np.ndarray, radix: int, p: FbankParams | LogMelParams) -> np.ndarray:
@@ -200,11 +222,11 @@ def _stage2(c: np.ndarray, d: np.ndarray, radix: int, fft: int) -> tuple[np.ndar
 
 
 def _true_bins(c: np.ndarray, d: np.ndarray, fft: int) -> np.ndarray:
-    """Of each output of stage 2; what has no mel weight counts as the Nyquist bin.        [c * d]"""
+    """Of each output of stage 2; what has no mel weight counts as the Nyquist bin.        [c, d]"""
     large = 2 * (len(c) - 1)
-    bins = (c[:, None] + large * d[None]).reshape(-1)
+    bins = c[:, None] + large * d[None]
     # c = 0 and c = R / 2 reach each bin twice: count it once.
-    twice = np.repeat(np.isin(c, (0, large // 2)), len(d)) & (bins > fft // 2)
+    twice = np.isin(c, (0, large // 2))[:, None] & (bins > fft // 2)
     return np.where(twice, fft // 2, np.minimum(bins, fft - bins))
 
 

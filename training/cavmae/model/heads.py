@@ -1,7 +1,8 @@
 """Heads of the starter: a bridge of class names, plus a small learned residual, from pooled features.
 
 The head is not linear, so a token's share is first order: tokens = head(mean) + J(mean) (x_i - mean). Their mean is
-the un-normalised embedding exactly. J is applied by carrying a tangent beside each value (forward mode).
+the un-normalised embedding exactly. J is applied by carrying a tangent beside each value (forward mode). What the x_i
+differ in is taken within the pool's principal directions: J then costs a fraction, and the mean stays exact.
 """
 
 from dataclasses import dataclass
@@ -66,6 +67,27 @@ class Dual:
         return Dual(clipped**exponent, slope * self.tangent)
 
 
+@dataclass(frozen=True)
+class Pool:
+    """The mean token [B, 1, C], and what each token differs in: coordinates [B, N, K] along axes [K, C]."""
+
+    value: Tensor
+    coordinates: Tensor
+    axes: Tensor
+
+    def standardize(self, mean: Tensor, scale: Tensor) -> "Pool":
+        return Pool((self.value - mean) * scale, self.coordinates, self.axes * scale)
+
+    def linear(self, layer: nn.Linear) -> Dual:
+        return Dual(layer(self.value), self.coordinates @ (self.axes @ layer.weight.T))
+
+
+def principal_axes(pool: Tensor, count: int) -> Tensor:
+    """Directions in which pooled features vary most.                                     [n, C] -> [count, C]"""
+    centred = (pool - pool.mean(0)).double()
+    return torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -count:].T.float()
+
+
 class Bridge(nn.Module):
     """Scores of 527 classes -> a direction in 256.
 
@@ -106,8 +128,8 @@ class Residual(nn.Module):
         nn.init.zeros_(self.fc2.weight)
         return self
 
-    def forward(self, pool: Dual) -> Dual:
-        return pool.shift(-self.mean).scale(self.scale).linear(self.fc1).gelu().linear(self.fc2)
+    def forward(self, pool: Pool) -> Dual:
+        return pool.standardize(self.mean, self.scale).linear(self.fc1).gelu().linear(self.fc2)
 
     def plain(self, pool: Tensor) -> Tensor:
         """The same without tangents; with dropout in training.                           [B, D]"""
@@ -128,31 +150,71 @@ def merge(residuals: list[Residual], share: float = 1.0) -> Residual:
     return merged
 
 
-class Head(nn.Module):
-    """Tokens of a stem -> embedding, tokens, class logits, pool; `scores` is what the two modalities differ in."""
+class Reach(nn.Module):
+    """How far what was learnt from some pools holds for another: 1 in their midst, 0 far from all of them.
 
-    def __init__(self, classifier: nn.Module, bridge: Bridge, residual: Residual | None):
+    A step down at `limit`, of the mean square of the pool's coordinates in units of their deviation.
+    """
+
+    def __init__(self, mean: Tensor, axes: Tensor, limit: float, width: float = 0.3):
         super().__init__()
-        self.classifier, self.bridge, self.residual = classifier, bridge, residual
+        self.register_buffer("mean", mean)  # [C]
+        self.register_buffer("axes", axes)  # [K, C], a deviation of the pools each
+        self.limit, self.width = limit, width
+
+    @classmethod
+    def of(cls, pool: Tensor, count: int, quantile: float) -> "Reach":
+        """Within it lies `quantile` of the pools [n, C], by their `count` principal axes."""
+        mean, axes = pool.mean(0), principal_axes(pool, count)
+        axes = axes / ((pool - mean) @ axes.T).std(0)[:, None]
+        reach = cls(mean, axes, 0.0)
+        reach.limit = torch.quantile(reach.distance(pool), quantile).item()
+        return reach
+
+    def distance(self, pool: Tensor) -> Tensor:
+        return ((pool - self.mean) @ self.axes.T).square().mean(dim=-1, keepdim=True)
+
+    def forward(self, pool: Tensor) -> Tensor:  # [..., C] -> [..., 1]
+        return torch.sigmoid((self.limit - self.distance(pool)) / self.width)
+
+
+class Head(nn.Module):
+    """Tokens of a stem -> embedding, tokens, class logits, pool; `scores` is what the two modalities differ in.
+
+    Within a segment the residual's reach is taken as it is for the whole.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        bridge: Bridge,
+        residual: Residual | None,
+        axes: Tensor,
+        reach: Reach | None = None,
+    ):
+        super().__init__()
+        self.classifier, self.bridge, self.residual, self.reach = classifier, bridge, residual, reach
+        self.register_buffer("axes", axes)  # [K, C]
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # [B, N, C]
         mean = tokens.mean(dim=1, keepdim=True)
-        pool = Dual(mean, tokens - mean)
+        pool = Pool(mean, (tokens - mean) @ self.axes.T, self.axes)
         scores, logits = self.scores(pool)
         out = self.bridge(scores)
         if self.residual is not None:
-            out = out.plus(self.residual(pool))
+            step = self.residual(pool)
+            out = out.plus(step if self.reach is None else step.scale(self.reach(mean)))
         embedding = F.normalize(out.value[:, 0], dim=-1)  # [B, D]
         return embedding, out.value + out.tangent, logits[:, 0], mean[:, 0]  # [B, N, D], [B, 527], [B, C]
 
-    def scores(self, pool: Dual) -> tuple[Dual, Tensor]:
+    def scores(self, pool: Pool) -> tuple[Dual, Tensor]:
         raise NotImplementedError
 
 
 class AudioHead(Head):
     """Class scores: the tagger's own posteriors."""
 
-    def scores(self, pool: Dual) -> tuple[Dual, Tensor]:
+    def scores(self, pool: Pool) -> tuple[Dual, Tensor]:
         logits = pool.linear(self.classifier[0]).hardswish().linear(self.classifier[2])
         return logits.sigmoid(), logits.value
 
@@ -160,10 +222,10 @@ class AudioHead(Head):
 class VisualHead(Head):
     """Class scores: ImageNet posteriors through the map of names; logits are the logit of the clipped scores."""
 
-    def __init__(self, classifier: nn.Linear, bridge: Bridge, residual: Residual | None, table: Tensor):
-        super().__init__(classifier, bridge, residual)
+    def __init__(self, classifier: nn.Linear, bridge: Bridge, residual: Residual | None, axes: Tensor, table: Tensor):
+        super().__init__(classifier, bridge, residual, axes)
         self.register_buffer("table", table)  # [1000, 527]
 
-    def scores(self, pool: Dual) -> tuple[Dual, Tensor]:
+    def scores(self, pool: Pool) -> tuple[Dual, Tensor]:
         scores = pool.linear(self.classifier).softmax().matmul(self.table)
         return scores, torch.logit(scores.value.clamp(CLIP, 1 - CLIP))

@@ -30,13 +30,19 @@ class ConvNorm(nn.Sequential):
 
 
 class SqueezeExcite(nn.Module):
+    """In convolutions of one pixel, so that onnxruntime keeps its blocked layout throughout."""
+
     def __init__(self, channels: int, squeezed: int):
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(channels, squeezed), nn.Linear(squeezed, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = torch.sigmoid(self.fc2(F.relu(self.fc1(x.mean(dim=(2, 3))))))  # [B, C]
-        return x * gate[:, :, None, None]
+        pooled = F.adaptive_avg_pool2d(x, 1)  # [B, C, 1, 1]
+        return x * torch.sigmoid(_per_pixel(self.fc2, F.relu(_per_pixel(self.fc1, pooled))))
+
+
+def _per_pixel(layer: nn.Linear, x: Tensor) -> Tensor:
+    return F.conv2d(x, layer.weight[:, :, None, None], layer.bias)
 
 
 class InvertedResidual(nn.Module):

@@ -22,12 +22,13 @@ Small enough for one CPU core.
 - **Audio**: {samples_s} s at 32 kHz, log-mel in the graph, MobileNetV3 `mn04_as` (frozen), 527 AudioSet scores.
   A shorter sound is repeated to fill the {samples_s} s; under 1 s the answer is weak (64 ESC-50 sounds cut to their
   loudest part, cosine to the whole sound's embedding: 0.1 s .10, 0.3 s .29, 1 s .76, 2 s .90, 5 s .99).
-- **Visual**: one frame squashed to 224 x 224, EfficientNet-Lite0 (frozen), 1000 ImageNet scores, times a hand-made
-  map of names to 527 AudioSet classes. A video segment is the mean of {frames} frames.
+- **Visual**: one frame, its ends beyond 4:3 cut off, the rest squashed to {size} x {size}, EfficientNet-Lite0 (frozen),
+  1000 ImageNet scores, times a hand-made map of names to 527 AudioSet classes. A video segment is the mean of {frames}
+  frames.
 - **Bridge**: the 527 scores to the power of {power}, minus a fixed mean, weighed, unit length, fixed PCA to {dim}
   dimensions, unit length. Nothing in it is trained on pairs; its means, weights and PCA come from the free part of the
   training pack.
-{residual}- **Explanations**: `tokens` are first-order shares: the mean of the 128 (4 bands x 32 times) or 49 (7 x 7)
+{residual}- **Explanations**: `tokens` are first-order shares: the mean of the 64 (4 bands x 16 times) or 49 (7 x 7)
   tokens is the embedding before its norm, exactly.
 
 ## Measured
@@ -64,6 +65,7 @@ def starter_card(bundle: dict, residual: str) -> str:
         samples_s=bundle["audio"]["samples"] // bundle["audio"]["sampleRateHz"],
         frames=bundle["visual"]["framesPerSegment"],
         dim=bundle["embedding"],
+        size=bundle["visual"]["width"],
         power=bundle["model"]["options"]["starter"]["power"],
         residual=residual,
         metrics="\n".join(metric_rows(bundle)),

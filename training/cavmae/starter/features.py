@@ -72,7 +72,7 @@ def picture_features(pack: Pack, items: list[Item], net: EfficientNetLite, size:
     example = {"frames": torch.zeros(2, size, size, 3, dtype=torch.uint8)}
 
     def load(item: Item) -> np.ndarray:
-        return decode_picture(pack.read(item), (size, size))
+        return decode_picture(pack.read(item), (size, size), "trim")
 
     def feed(batch: list[np.ndarray]) -> dict[str, np.ndarray]:
         return {"frames": np.stack(batch)}

@@ -3,6 +3,8 @@
 Five losses. *label*: a sound (a picture) lies where the bridge would put its true labels. *named*: a sound and the
 pictures that the map of names gives its labels. *concept*: weak pairs. *prototype*: pseudo-features of each class, so
 that what has no free sample keeps its place. *keep*: nothing strays far from the bridge.
+
+The audio residual acts as far as its reach: a sound unlike all that it learnt from is left to the bridge.
 """
 
 import math
@@ -15,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data.pack import Item, WeakPairs, label_vector
-from ..model.heads import Bridge, Residual
+from ..model.heads import Bridge, Reach, Residual
 from ..model.stems import EfficientNetLite, Mn04
 from ..schedule import warm_cosine
 from .features import Features
@@ -42,6 +44,8 @@ class ResidualOptions:
     prototype: float = 0.3
     keep_audio: float = 1.0
     keep_visual: float = 2.0
+    reach: float = 0.95  # share of the sounds learnt from that are within
+    reach_axes: int = 128
     audio_share: float = 1.3  # of the residual that ships: free sounds cover most concepts, free pictures few,
     visual_share: float = 0.4  # and all of the visual one costs real videos more than it gives
     pseudo_sounds: int = 4  # for each AudioSet class
@@ -54,9 +58,10 @@ class Points:
 
     pool: Tensor  # [n, C]
     z: Tensor  # [n, D]
+    reach: Tensor  # [n, 1]
 
     def at(self, rows: Tensor) -> "Points":
-        return Points(self.pool[rows], self.z[rows])
+        return Points(self.pool[rows], self.z[rows], self.reach[rows])
 
 
 @dataclass(frozen=True)
@@ -82,10 +87,12 @@ class Side:
         return Residual(mean, std, options.hidden, self.real.z.shape[1], options.dropout)
 
 
-def sound_side(sounds: Features, pool: Tensor, net: Mn04, bridge: Bridge, options: ResidualOptions) -> Side:
+def sound_side(
+    sounds: Features, pool: Tensor, net: Mn04, bridge: Bridge, reach: Reach, options: ResidualOptions
+) -> Side:
     """`pool`: of pseudo_sounds."""
-    pseudo = Points(pool, bridge.project(pseudo_scores(pool, net)))
-    real = Points(sounds.pool, bridge.project(sounds.logits.sigmoid()))
+    pseudo = Points(pool, bridge.project(pseudo_scores(pool, net)), reach(pool))
+    real = Points(sounds.pool, bridge.project(sounds.logits.sigmoid()), reach(sounds.pool))
     return _side(sounds, real, pseudo, torch.arange(527).repeat(options.pseudo_sounds), bridge, options)
 
 
@@ -95,9 +102,13 @@ def picture_side(
     classes = torch.arange(1000).repeat(options.pseudo_pictures)
     pool = pseudo_pictures(pictures, net, classes, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        pseudo = Points(pool, bridge.project(net.classifier(pool).softmax(-1) @ table))
-    real = Points(pictures.pool, bridge.project(pictures.logits.softmax(-1) @ table))
+        pseudo = _everywhere(pool, bridge.project(net.classifier(pool).softmax(-1) @ table))
+    real = _everywhere(pictures.pool, bridge.project(pictures.logits.softmax(-1) @ table))
     return _side(pictures, real, pseudo, classes, bridge, options)
+
+
+def _everywhere(pool: Tensor, z: Tensor) -> Points:
+    return Points(pool, z, torch.ones(len(pool), 1))
 
 
 def _side(features: Features, real: Points, pseudo: Points, classes: Tensor, bridge: Bridge, options) -> Side:
@@ -185,7 +196,7 @@ class Trainer:
 
 
 def embed(residual: Residual, points: Points) -> Tensor:
-    return F.normalize(points.z + residual.plain(points.pool), dim=-1)
+    return F.normalize(points.z + points.reach * residual.plain(points.pool), dim=-1)
 
 
 def soft_contrast(e_a: Tensor, e_v: Tensor, scale: Tensor, target: Tensor, back: Tensor) -> Tensor:
@@ -207,7 +218,8 @@ def _same(groups: Tensor) -> Tensor:
 
 
 def _joined(first: Points, second: Points) -> Points:
-    return Points(torch.cat([first.pool, second.pool]), torch.cat([first.z, second.z]))
+    parts = zip((first.pool, first.z, first.reach), (second.pool, second.z, second.reach), strict=True)
+    return Points(*(torch.cat(pair) for pair in parts))
 
 
 def _evenly(items: list[Item]) -> Tensor:

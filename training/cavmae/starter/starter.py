@@ -17,7 +17,7 @@ from ..data.attributions import attributions
 from ..data.audioset import audioset_labels, audioset_map
 from ..data.pack import Pack
 from ..model.frontend import LogMel, LogMelParams, lite_pixels
-from ..model.heads import CLIP, AudioHead, Bridge, VisualHead, merge
+from ..model.heads import CLIP, AudioHead, Bridge, Reach, VisualHead, merge, principal_axes
 from ..model.stems import EfficientNetLite, Mn04, efficientnet_lite, mn04
 from .card import ATTRIBUTIONS, USED, starter_card
 from .features import Features, picture_features, sound_features
@@ -27,7 +27,8 @@ from .residual import ResidualOptions, Trainer, picture_side, pseudo_scores, pse
 @dataclass(frozen=True)
 class StarterOptions:
     dim: int = 256
-    size: int = 224  # pixels, the whole frame squashed
+    size: int = 224  # pixels a side; ends beyond 4:3 are cut off, the rest is squashed
+    axes: int = 128  # directions of the pool in which tokens differ
     power: float = 0.6  # of the class scores
     whiten: float = 0.4  # a class is divided by this power of how much it varies
     shrink: float = 0.3  # towards the mean variation
@@ -41,15 +42,16 @@ class StarterRun:
 
 
 class AudioEncoder(nn.Module):
-    """samples [B, T] float32 at 32 kHz, lengths [B] -> embedding [B, D], tokens [B, 128, D],
-    logits [B, 527], pool [B, 384]."""
+    """samples [B, T] float32 at 32 kHz, lengths [B] -> embedding [B, D], tokens [B, 64, D],
+    logits [B, 527], pool [B, 384]. A token is a quarter of the mel axis by a 16th of the time."""
 
     def __init__(self, net: Mn04, head: AudioHead):
         super().__init__()
         self.frontend, self.features, self.head = LogMel(), net.features, head
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        return self.head(self.features(self.frontend(samples, lengths)).flatten(2).transpose(1, 2))
+        cells = F.avg_pool2d(self.features(self.frontend(samples, lengths)), (1, 2))  # [B, 384, 4, 16]
+        return self.head(cells.flatten(2).transpose(1, 2))
 
 
 class VisualEncoder(nn.Module):
@@ -85,14 +87,17 @@ def build(pack: Pack, teacher: Path, cache: Path, run: StarterRun = StarterRun()
     table = torch.from_numpy(audioset_map())
     pseudo = pseudo_sounds(sounds, sound_net, learning.pseudo_sounds)
     audio_bridge, visual_bridge = bridges(sounds, pictures, pseudo_scores(pseudo, sound_net), table, options)
-    audio_side = sound_side(sounds, pseudo, sound_net, audio_bridge, learning)
+    reach = Reach.of(sounds.pool, learning.reach_axes, learning.reach)
+    audio_side = sound_side(sounds, pseudo, sound_net, audio_bridge, reach, learning)
     visual_side = picture_side(pictures, picture_net, visual_bridge, table, learning)
     trainer = Trainer(audio_side, visual_side, table, learning)
     runs = [trainer.run(seed) for seed in range(learning.seeds)]
     audio_residual = merge([run[0] for run in runs], learning.audio_share).eval() if runs else None
     visual_residual = merge([run[1] for run in runs], learning.visual_share).eval() if runs else None
-    audio = AudioEncoder(sound_net, AudioHead(sound_net.classifier, audio_bridge, audio_residual))
-    visual = VisualEncoder(picture_net, VisualHead(picture_net.classifier, visual_bridge, visual_residual, table))
+    axes = principal_axes(sounds.pool, options.axes), principal_axes(pictures.pool, options.axes)
+    audio_head = AudioHead(sound_net.classifier, audio_bridge, audio_residual, axes[0], reach)
+    visual_head = VisualHead(picture_net.classifier, visual_bridge, visual_residual, axes[1], table)
+    audio, visual = AudioEncoder(sound_net, audio_head), VisualEncoder(picture_net, visual_head)
     return Starter(audio.eval(), visual.eval(), sounds, pictures, [run[2] for run in runs])
 
 
@@ -123,7 +128,8 @@ def _weight(std: Tensor, options: StarterOptions) -> Tensor:
 _RESIDUAL = """\
 - **Residual**: {seeds} small networks a modality, merged into one, trained for {steps} steps on the free part of the
   pack: its labels, weak pairs (a sound and a picture of one concept) and pseudo-features of each class, added to the
-  bridge's direction ({audio_share} of the audio one, {visual_share} of the visual one).
+  bridge's direction ({audio_share} of the audio one, {visual_share} of the visual one). A sound unlike all that the
+  audio one learnt from is left to the bridge.
 """
 
 
@@ -143,11 +149,11 @@ def publish(
         name="starter",
         embedding=options.dim,
         audio=AudioInput(LogMelParams().sample_rate, LogMelParams().samples, "mean"),
-        visual=VisualInput(options.size, options.size, "squash", 8),
+        visual=VisualInput(options.size, options.size, "trim", 8),
         labels=audioset_labels(),
         model={
             "kind": "bridge" if residual is None else "bridge+residual",
-            "audio": {"stem": "mn04_as", "grid": [4, 32], "shortSounds": "repeated"},
+            "audio": {"stem": "mn04_as", "grid": [4, 16], "shortSounds": "repeated"},
             "visual": {"stem": "efficientnet-lite0", "grid": [7, 7]},
             "options": asdict(run),
             "fittedOn": {
