@@ -19,10 +19,13 @@ process.on('message', (request: Request) => {
   requests.set(request.id, request)
   begin(request.id)
 })
-process.on('disconnect', () => {
+process.on('disconnect', leave)
+if (!process.connected) leave() // who asks has gone before it could be heard
+
+function leave(): never {
   for (const { pid } of running) if (pid !== undefined) killGroup(pid)
   process.exit()
-})
+}
 
 /** A connection's one line says whose output it is. */
 async function take(socket: Socket): Promise<void> {

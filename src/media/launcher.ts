@@ -51,8 +51,8 @@ export class Launcher {
   static async start(onGone: () => void): Promise<Launcher> {
     const name = `earshot-${randomUUID()}`
     const main = fileURLToPath(new URL('launcher-main.js', import.meta.url))
-    // Detached: a Ctrl-C is for us, and it ends when we do.
-    const child = fork(main, [name], { execArgv: [], detached: true, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    // Detached: a Ctrl-C is for us, and it ends when we do. It holds none of our streams, whose readers wait for their end.
+    const child = fork(main, [name], { execArgv: [], detached: true, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
     await Promise.race([once(child, 'message'), once(child, 'exit').then(() => Promise.reject(lost()))])
     child.unref()
     child.channel?.unref()

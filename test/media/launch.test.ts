@@ -60,6 +60,17 @@ describe('a program that is launched', () => {
     assert.equal(await runs('sleep 71235'), false)
   })
 
+  it('is not waited for by what starts programs, where who asked goes before it is heard', onLinux, async () => {
+    const module = new URL('../../src/media/launch.js', import.meta.url)
+    for (const ms of [0, 20, 40, 60]) {
+      const script = `import { launch } from '${module}'; void launch('/bin/sleep', ['1']); setTimeout(process.exit, ${ms})`
+      await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+    }
+
+    for (let tries = 0; (await orphans()) > 0 && tries < 100; tries++) await setTimeout(50)
+    assert.equal(await orphans(), 0)
+  })
+
   it(
     'counts as killed where the process that starts programs is killed, and the next finds another',
     onLinux,
@@ -80,4 +91,10 @@ describe('a program that is launched', () => {
 async function runs(command: string): Promise<boolean> {
   const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'args='])
   return stdout.split('\n').some((line) => line.endsWith(command))
+}
+
+/** Processes that start programs, and whose own has gone. */
+async function orphans(): Promise<number> {
+  const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'ppid=,args='])
+  return stdout.split('\n').filter((line) => /^\s*1 .*launcher-main/.test(line)).length
 }
