@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
+import { running } from './process.js'
 
 export const CORES = availableParallelism()
 
-/** Runs work with this process and what it starts held to some of the cores; null where there is no taskset. */
+/** Runs work with this process and what it has started and starts held to some of the cores; null where there is no taskset. */
 export async function onCores<T>(from: number, to: number, work: () => Promise<T>): Promise<T | null> {
   if (!(await hold(from, to))) return null
   try {
@@ -15,7 +16,8 @@ export async function onCores<T>(from: number, to: number, work: () => Promise<T
 }
 
 async function hold(from: number, to: number): Promise<boolean> {
-  return promisify(execFile)('taskset', ['-acp', `${from}-${to - 1}`, String(process.pid)]).then(
+  const taskset = (pid: string) => promisify(execFile)('taskset', ['-acp', `${from}-${to - 1}`, pid])
+  return Promise.all([String(process.pid), ...running()].map(taskset)).then(
     () => true,
     () => false,
   )

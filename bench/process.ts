@@ -16,6 +16,12 @@ const times = (pid: string): readonly number[] =>
     .slice(11, 15)
     .map((ticks) => Number(ticks) * TICK_MS)
 
+/** What runs because of a process: ffmpegs are children of the one that starts them. */
+export function running(pid = String(process.pid)): string[] {
+  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean)
+  return children.flatMap((child) => [child, ...running(child)])
+}
+
 /** MiB in memory of this process, and of the processes that it has running (on Linux). */
 export function memoryMiB(): { readonly own: number; readonly children: number } {
   const toMiB = (bytes: number) => bytes / 1024 ** 2
@@ -37,12 +43,6 @@ export class PeakMemory implements Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#clock)
   }
-}
-
-/** What runs because of a process: ffmpegs are children of the one that starts them. */
-function running(pid = String(process.pid)): string[] {
-  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean)
-  return children.flatMap((child) => [child, ...running(child)])
 }
 
 const PAGE_BYTES = 4096
