@@ -13,7 +13,7 @@ import { start } from '../cli/earshot.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { tone } from './tone.js'
 
-const CRASHES = Number(process.env.EARSHOT_CRASHES ?? 30)
+const CRASHES = Number(process.env.EARSHOT_CRASHES ?? 100)
 const FILES = 16 // at first
 const FILES_A_CRASH = 5 // come before each start, so that there is always something to do
 const QUICK = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }

@@ -168,6 +168,16 @@ def test_trimming_cuts_what_is_longer_than_4_to_3_off_films_and_pictures_alike(t
     assert decode_picture(tmp_path / "wide.png", (32, 32), "squash")[16, 2, 0] > 200
 
 
+def test_a_small_picture_is_scaled_as_ffmpeg_scales_frames(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "small.png")
+
+    picture = decode_picture(tmp_path / "small.png", (56, 56), "trim")
+    frame = decode_frames(tmp_path / "small.png", 1, 1.0, (56, 56), "trim")[0]
+
+    assert np.abs(picture.astype(int) - frame).max() <= 2
+
+
 def test_segments_hold_the_whole_sound_and_frames_from_the_middles_of_equal_parts(tmp_path):
     path = make(tmp_path / "a.mkv", brightening(5), noise(5), options=("-c:v", "ffv1", "-c:a", "flac"))
 

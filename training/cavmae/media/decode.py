@@ -38,7 +38,7 @@ def decode_frames(path: Path, count: int, seconds: float, size: tuple[int, int],
 
 
 def decode_picture(source: bytes | Path, size: tuple[int, int], resize: str = "squash") -> np.ndarray:
-    """uint8 [H, W, 3]"""
+    """Scaled as ffmpeg scales frames.                                                     uint8 [H, W, 3]"""
     try:
         opened = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
         picture = ImageOps.exif_transpose(opened).convert("RGB")
@@ -46,7 +46,7 @@ def decode_picture(source: bytes | Path, size: tuple[int, int], resize: str = "s
         raise BadSample(f"unreadable picture {name_of(source)}") from cause
     height, width = size
     kept = _kept(picture.size, *kept_shapes(resize, width, height))
-    return np.asarray(picture.resize((width, height), Image.BICUBIC, kept))
+    return np.asarray(picture.resize((width, height), Image.BILINEAR, kept))
 
 
 def _kept(size: tuple[int, int], tallest: float, widest: float) -> tuple[float, float, float, float]:

@@ -130,16 +130,22 @@ class LogMel(nn.Module):
 
     def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
         """Network input, (log-mel + 4.5) / 5.                                             [B, 1, 128, 1000]"""
-        p = self.params
-        samples = fill(samples, lengths)
-        signal = samples[:, 1:] - p.preemphasis * samples[:, :-1]  # [B, T - 1]
-        frames = 1 + signal.shape[1] // p.hop
-        right = (frames - 1) * p.hop + p.window // 2 - signal.shape[1]
-        signal = F.pad(signal[:, None], (p.window // 2, right), mode="reflect")[:, 0]
-        starts = range(0, frames * p.hop, self.BLOCK * p.hop)
+        p, samples = self.params, fill(samples, lengths)
+        first, frames = -p.window // 2, 1 + (samples.shape[1] - 1) // p.hop  # frame i begins at first + i * hop
         margin = p.window - p.hop  # of a block's last frame beyond its hop
-        blocks = [signal[:, start : start + self.BLOCK * p.hop + margin] for start in starts]
-        return torch.cat([self.log_mel(block) for block in blocks], dim=-1)[:, None]
+        blocks = []
+        for frame in range(0, frames, self.BLOCK):
+            start, end = (first + i * p.hop for i in (frame, min(frame + self.BLOCK, frames)))
+            blocks.append(self.log_mel(self.emphasised(samples, start, end + margin)))
+        return torch.cat(blocks, dim=-1)[:, None]
+
+    def emphasised(self, samples: Tensor, start: int, end: int) -> Tensor:
+        """A stretch after pre-emphasis, reflected at both ends of the whole.              [B, end - start]"""
+        first, last = max(start, 0), min(end, samples.shape[1] - 1)
+        signal = samples[:, first + 1 : last + 1] - self.params.preemphasis * samples[:, first:last]
+        if (start, end) == (first, last):
+            return signal
+        return F.pad(signal[:, None], (first - start, end - last), mode="reflect")[:, 0]
 
     def log_mel(self, signal: Tensor) -> Tensor:
         real, imaginary = self.spectrum.parts(signal)

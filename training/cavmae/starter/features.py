@@ -77,7 +77,7 @@ def picture_features(pack: Pack, items: list[Item], net: EfficientNetLite, size:
     def feed(batch: list[np.ndarray]) -> dict[str, np.ndarray]:
         return {"frames": np.stack(batch)}
 
-    return _cached(f"pictures-{size}", items, load, feed, PictureStem(net), example, cache)
+    return _cached(f"pictures-{size}-bilinear", items, load, feed, PictureStem(net), example, cache)
 
 
 def _cached(kind, items: list[Item], load: Callable, feed: Callable, stem: nn.Module, example: dict, cache: Path):
