@@ -13,24 +13,26 @@ import { scan } from '../src/ingest/scan.js'
 import { openMedia } from '../src/media/media.js'
 import { CORES, onCores } from './cores.js'
 import { nullEncoder } from './null-encoder.js'
-import { type Rate, rate, rateOf, share, show } from './rate.js'
+import { asShare, type Rate, rate, rateOf, show } from './rate.js'
 import { rawCommand, runRaw } from './raw-ffmpeg.js'
+import { median } from './statistics.js'
+
+/** A machine's neighbours come and go: a ratio is of what ran beside each other, in one round, and its median is told. */
+const ROUNDS = 3
 
 export async function benchIngest(files: readonly string[]): Promise<void> {
   const place = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
   const open = (name: string) => openApp(readConfig({ ...process.env, EARSHOT_DATA: join(place, name) }))
   try {
-    await using app = await open('whole')
-    await using bare = await open('bare')
-    const encoder = nullEncoder(bare.encoder.bundle)
-    const raw = await rateOfRaw(files, app)
-    const stages = await rateOfStages(files, app)
-    print(
-      raw,
-      stages,
-      await rateOfIngestion(files, { encoder, gallery: bare.gallery }, bare),
-      await rateOfIngestion(files, app, app),
-    )
+    await using first = await open('first')
+    await rateOfBare(files, first) // the first clips are slower: code is compiled
+    const rounds: Round[] = []
+    for (let round = 1; round <= ROUNDS; round++) {
+      await using app = await open(`whole-${round}`)
+      await using bare = await open(`bare-${round}`)
+      rounds.push(await measure(files, app, bare))
+    }
+    print(rounds)
   } finally {
     await rm(place, { recursive: true })
   }
@@ -41,24 +43,46 @@ interface Stages {
   readonly encoding: Rate
 }
 
-function print(raw: Rate, { whole, shares }: { whole: Stages; shares: Stages | null }, bare: Rate, ingest: Rate): void {
-  const [decode, encode] = [whole.decoding, whole.encoding]
-  const inRow = 1 / (1 / decode.clips + 1 / encode.clips)
-  console.log(`raw ffmpeg, the same sound and frames thrown away: ${show(raw)}`)
-  console.log(`ingest, with an encoder that answers at once: ${show(bare)}`)
-  console.log(`  ${share(bare.clips, raw.clips)} of raw ffmpeg; by CPU time ${share(raw.cpuMs, bare.cpuMs)}`)
-  console.log(`decode alone: ${show(decode)}`)
-  console.log(`encode alone: ${show(encode)}`)
-  console.log(`ingest: ${show(ingest)}`)
-  console.log(`  ${share(ingest.clips, inRow)} of one stage after the other, each with all cores`)
-  console.log(`  by CPU time ${share(decode.cpuMs + encode.cpuMs, ingest.cpuMs)}`)
-  console.log(`  ${share(ingest.clips, Math.min(decode.clips, encode.clips))} of the slower stage with all cores`)
-  if (!shares) return
-  console.log(`decode alone, on the cores that the encoder leaves: ${show(shares.decoding)}`)
-  console.log(`encode alone, on its own cores: ${show(shares.encoding)}`)
-  const slower = Math.min(shares.decoding.clips, shares.encoding.clips)
-  console.log(`  ingest is ${share(ingest.clips, slower)} of the slower stage on its share of the cores`)
+interface Round {
+  readonly raw: Rate
+  readonly bare: Rate
+  readonly whole: Stages
+  readonly shares: Stages | null
+  readonly ingest: Rate
 }
+
+async function measure(files: readonly string[], app: App, bare: App): Promise<Round> {
+  return {
+    raw: await rateOfRaw(files, app),
+    bare: await rateOfBare(files, bare),
+    ...(await rateOfStages(files, app)),
+    ingest: await rateOfIngestion(files, app, app),
+  }
+}
+
+function print(rounds: readonly Round[]): void {
+  const say = (what: string, figure: (round: Round) => string) =>
+    console.log(`${what}: ${rounds.map(figure).join(' | ')}`)
+  const ratio = (what: string, of: (round: Round) => number | null) => {
+    const ratios = rounds.map(of).filter((ratio) => ratio !== null)
+    if (ratios.length > 0) console.log(`  ${asShare(median(ratios))} of ${what} (${ratios.map(asShare).join(', ')})`)
+  }
+  say('raw ffmpeg, the same sound and frames thrown away', ({ raw }) => show(raw))
+  say('ingest, with an encoder that answers at once', ({ bare }) => show(bare))
+  ratio('raw ffmpeg', ({ raw, bare }) => bare.clips / raw.clips)
+  ratio('raw ffmpeg, by CPU time', ({ raw, bare }) => raw.cpuMs / bare.cpuMs)
+  say('decode alone', ({ whole }) => show(whole.decoding))
+  say('encode alone', ({ whole }) => show(whole.encoding))
+  say('ingest', ({ ingest }) => show(ingest))
+  ratio('one stage after the other, each with all cores', ({ ingest, whole }) => ingest.clips / inRow(whole))
+  ratio('the slower stage with all cores', ({ ingest, whole }) => ingest.clips / slower(whole))
+  say('decode alone, on the cores that the encoder leaves', ({ shares }) => (shares ? show(shares.decoding) : '-'))
+  say('encode alone, on its own cores', ({ shares }) => (shares ? show(shares.encoding) : '-'))
+  ratio('the slower stage on its share of the cores', ({ ingest, shares }) => shares && ingest.clips / slower(shares))
+}
+
+const inRow = ({ decoding, encoding }: Stages) => 1 / (1 / decoding.clips + 1 / encoding.clips)
+const slower = ({ decoding, encoding }: Stages) => Math.min(decoding.clips, encoding.clips)
 
 async function rateOfRaw(files: readonly string[], { encoder }: App): Promise<Rate> {
   const commands = await Promise.all(files.map((file) => rawCommand(file, encoder.bundle.format)))
@@ -70,8 +94,6 @@ async function rateOfStages(files: readonly string[], app: App): Promise<{ whole
   const clips: MediaSegment[][] = []
   const decodeAll = () =>
     rate(files, filesAtOnce(app), async (file) => void clips.push(await decode(file, app.encoder.bundle.format)))
-  await decodeAll() // the first clips are slower: code is compiled
-  clips.length = 0
   const whole = { decoding: await decodeAll(), encoding: await rateOfEncoding(clips, app, CORES) }
   const { threads } = app.config
   if (threads >= CORES) return { whole, shares: null }
@@ -95,6 +117,9 @@ async function rateOfEncoding(clips: readonly MediaSegment[][], app: App, thread
     for (const segment of segments) await encoder.encodeSegment(segment, { priority: 'ingest', tags: true })
   })
 }
+
+const rateOfBare = (files: readonly string[], app: App): Promise<Rate> =>
+  rateOfIngestion(files, { encoder: nullEncoder(app.encoder.bundle), gallery: app.gallery }, app)
 
 async function rateOfIngestion(files: readonly string[], { encoder, gallery }: IngestParts, app: App): Promise<Rate> {
   const options = { concurrency: filesAtOnce(app), onWarning: console.error, onProgress: () => {} }

@@ -20,4 +20,4 @@ export async function rateOf(clips: number, work: () => Promise<void>): Promise<
 export const show = ({ clips, cpuMs }: Rate): string =>
   `${clips.toFixed(2)} clips/s, ${cpuMs.toFixed(0)} ms of CPU a clip`
 
-export const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(0)} %`
+export const asShare = (ratio: number): string => `${(100 * ratio).toFixed(0)} %`

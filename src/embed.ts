@@ -37,7 +37,7 @@ const SEGMENTS_AHEAD = 4
 
 /** The road that every file takes, in ingestion and in queries: decode, then encode. In order of time. */
 export async function* embed(
-  media: Media,
+  media: Pick<Media, 'segments'>,
   encoder: SegmentEncoder,
   options: EmbedOptions,
 ): AsyncGenerator<EmbeddedSegment> {
@@ -94,9 +94,7 @@ const sigmoid = (logit: number) => 1 / (1 + Math.exp(-logit))
 
 function meanRow(rows: readonly Float32Array[]): Float32Array {
   const sum = new Float32Array(rows[0]?.length ?? 0)
-  for (const row of rows) {
-    for (const [i, value] of row.entries()) sum[i] = (sum[i] ?? 0) + value
-  }
+  for (const row of rows) for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (row[i] as number)
   return sum.map((value) => value / rows.length)
 }
 

@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
 
 const READ_BYTES = 2 ** 20
 
 /** SHA-256 of a file's bytes, hex; streamed, whatever the file's size. */
 export async function fileHash(path: string | Buffer, signal?: AbortSignal): Promise<string> {
+  await using file = await open(path)
   const hash = createHash('sha256')
-  await pipeline(createReadStream(path, { highWaterMark: READ_BYTES }), hash, { ...(signal && { signal }) })
-  return hash.digest('hex')
+  const piece = Buffer.allocUnsafeSlow(READ_BYTES)
+  for (;;) {
+    signal?.throwIfAborted()
+    const { bytesRead } = await file.read(piece, 0, READ_BYTES)
+    if (bytesRead === 0) return hash.digest('hex')
+    hash.update(piece.subarray(0, bytesRead))
+  }
 }
 
 const PIECE_BYTES = 2 ** 16

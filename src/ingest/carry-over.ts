@@ -4,10 +4,11 @@ import { AppError, type ErrorCode, toAppError } from '../errors.js'
 import type { Catalogue } from '../gallery/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
 import type { Succession } from '../gallery/succession.js'
-import { encode } from './encode.js'
+import { decoderSlots, encode } from './encode.js'
 import { contentHash, fileFacts, isSame } from './file-facts.js'
 import { inParallel } from './in-parallel.js'
 import { stopsJob } from './reasons.js'
+import type { Slots } from './slots.js'
 import { Turns } from './turns.js'
 
 const PAGE = 256 // clips
@@ -20,7 +21,10 @@ export interface CarryOverParts {
   readonly signal: AbortSignal
 }
 
-type CarryParts = CarryOverParts & { readonly turns: Turns } // so that of equal files on their way at once one is encoded
+type CarryParts = CarryOverParts & {
+  readonly turns: Turns // so that of equal files on their way at once one is encoded
+  readonly decoders: Slots
+}
 
 /** How a clip came into the new gallery: a clip that `waits` has its id and path, and its reason among the failures. */
 export type Carried =
@@ -58,7 +62,7 @@ export interface CarryOverOptions {
  */
 export async function carryOver(given: CarryOverParts, options: CarryOverOptions): Promise<CarryOverReport> {
   const started = performance.now()
-  const parts = { ...given, turns: new Turns() }
+  const parts = { ...given, turns: new Turns(), decoders: decoderSlots() }
   const { catalogue } = parts.gallery
   const carried = new Map<ClipId, Carried>()
   do {

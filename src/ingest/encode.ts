@@ -1,17 +1,23 @@
+import { availableParallelism } from 'node:os'
 import type { EncodedSegment, Note } from '../domain.js'
 import { type EmbeddedSegment, type EmbedTimings, embed } from '../embed.js'
 import type { Bundle } from '../encoder/bundle.js'
 import type { Encoder } from '../encoder/encoder.js'
 import { AppError } from '../errors.js'
 import type { FileFacts } from '../gallery/catalogue.js'
-import { openMedia } from '../media/media.js'
+import { type Media, openMedia } from '../media/media.js'
 import { segmentLabels } from '../tagging/labels.js'
 import { fileFacts, isSame } from './file-facts.js'
+import { Slots } from './slots.js'
 
 export interface EncodeParts {
   readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment'>
   readonly signal?: AbortSignal | undefined
+  readonly decoders?: Slots // shared by those who work side by side
 }
+
+/** One more than there are cores, since one or another waits for its file; each beyond that only takes from the others. */
+export const decoderSlots = (): Slots => new Slots(availableParallelism() + 1)
 
 /** A file as the catalogue takes it. */
 export interface EncodedFile {
@@ -26,13 +32,13 @@ export interface EncodedFile {
  */
 export async function encode(
   { path, ...facts }: FileFacts & { readonly path: string },
-  { encoder, signal }: EncodeParts,
+  { encoder, signal, decoders }: EncodeParts,
   timings?: EmbedTimings,
 ): Promise<EncodedFile> {
   const media = await openMedia(path, encoder.bundle.format, { signal })
   const segments: EncodedSegment[] = []
   const options = { priority: 'ingest', tags: true, signal, ...(timings && { timings }) } as const
-  for await (const segment of embed(media, encoder, options)) {
+  for await (const segment of embed(inTurn(media, decoders), encoder, options)) {
     segments.push(toSegment(segment, encoder.bundle))
   }
   if (!isSame(facts, await fileFacts(path))) {
@@ -40,6 +46,16 @@ export async function encode(
   }
   const { seconds, notes } = media.outcome
   return { segments, seconds, notes }
+}
+
+/** A slot is held while there is something to decode, and not while the last segments are encoded. */
+function inTurn(media: Media, decoders: Slots | undefined): Pick<Media, 'segments'> {
+  return {
+    async *segments() {
+      using _slot = await decoders?.take()
+      yield* media.segments()
+    },
+  }
 }
 
 function toSegment(segment: EmbeddedSegment, bundle: Bundle): EncodedSegment {

@@ -6,14 +6,13 @@ import type { Catalogue, FileFacts, HashedFile } from '../gallery/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
 import type { ItemEnd, Lease, Outcome } from '../gallery/jobs.js'
 import { plainPath } from '../path-text.js'
-import { encode } from './encode.js'
+import { type EncodeParts, encode } from './encode.js'
 import { contentHash, fileFacts, glance, isGone, isSame } from './file-facts.js'
 import type { Turns } from './turns.js'
 
-export interface IngestParts {
+export interface IngestParts extends EncodeParts {
   readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'alive'>
   readonly gallery: Gallery
-  readonly signal?: AbortSignal | undefined
   readonly turns?: Turns // so that of equal files on their way at once one is encoded
 }
 

@@ -7,8 +7,8 @@ import { jobRequest } from './job-request.js'
 import { type EndedItem, JobRunner } from './job-runner.js'
 import { takeUp } from './take-up.js'
 
-/** Of the encoder, which has half of the cores: so that while a file waits for its last batch, others keep the rest busy. */
-export const FILES_PER_THREAD = 4
+/** Of the encoder, which has half of the cores: so that files are decoded on the rest while others are hashed, encoded or written. */
+export const FILES_PER_THREAD = 6
 
 export interface IngestFailure {
   readonly path: string

@@ -12,6 +12,7 @@ import {
 } from '../gallery/jobs.js'
 import { sweepLinks } from '../media/source.js'
 import { Alarm } from './alarm.js'
+import { decoderSlots } from './encode.js'
 import { isLost } from './file-facts.js'
 import { type IngestParts, ingestFile } from './ingest-file.js'
 import { isInside } from './inside.js'
@@ -48,10 +49,11 @@ export class JobRunner {
   readonly #tasks = new Map<string, Task>()
   readonly #alarm = new Alarm()
   #extendedMs = 0
+  #lookedMs = -Infinity
   #broken: unknown = null
 
   constructor(parts: IngestParts, options: RunnerOptions) {
-    this.#parts = { ...parts, turns: new Turns() }
+    this.#parts = { ...parts, turns: new Turns(), decoders: decoderSlots() }
     this.#options = options
     this.#claimant = { owner: newOwner(), leaseMs: LEASE_MS, job: options.job }
   }
@@ -85,23 +87,42 @@ export class JobRunner {
   async #isOver(): Promise<boolean> {
     if (this.#parts.signal?.aborted) return true
     const { job } = this.#options
-    if (job === undefined) return false
+    if (job === undefined || !this.#isDue) return false
     const { state } = await this.#jobs.progress(job)
     return state !== 'queued' && state !== 'running'
   }
 
+  /** Whether it is time to look for more than the next item: that is asked for at each one's end. */
+  get #isDue(): boolean {
+    return performance.now() - this.#lookedMs >= PULSE_MS
+  }
+
   async #pulse(): Promise<void> {
-    await this.#extend()
-    await this.#dropLost()
-    const job = this.#has('scan') ? undefined : await this.#queue.start(this.#claimant)
-    if (job && !job.isScanned) this.#spawn('scan', job.id, (signal) => this.#scan(job, signal))
-    const free = this.#options.concurrency - this.#count('item')
-    for (const lease of free > 0 ? await this.#queue.claim(this.#claimant, free) : []) {
-      this.#spawn('item', lease.item, (signal) => this.#ingest(lease, signal))
+    const isDue = this.#isDue
+    if (isDue) {
+      this.#lookedMs = performance.now()
+      await this.#extend()
+      await this.#dropLost()
+      await this.#start()
     }
+    const hasIdleHands = await this.#claim()
+    if (!isDue && !hasIdleHands) return
     for (const id of await this.#queue.exhausted(this.#claimant)) {
       this.#spawn('finish', id, (signal) => this.#finish(id, signal))
     }
+  }
+
+  async #start(): Promise<void> {
+    const job = this.#has('scan') ? undefined : await this.#queue.start(this.#claimant)
+    if (job && !job.isScanned) this.#spawn('scan', job.id, (signal) => this.#scan(job, signal))
+  }
+
+  /** Whether there were fewer items than may be on their way. */
+  async #claim(): Promise<boolean> {
+    const free = this.#options.concurrency - this.#count('item')
+    const leases = free > 0 ? await this.#queue.claim(this.#claimant, free) : []
+    for (const lease of leases) this.#spawn('item', lease.item, (signal) => this.#ingest(lease, signal))
+    return leases.length < free
   }
 
   /** A third of the lease's time is left for a pulse that comes late. */
@@ -205,6 +226,7 @@ export class JobRunner {
       })
       .finally(() => {
         this.#tasks.delete(key)
+        if (kind !== 'item') this.#lookedMs = -Infinity
         this.#alarm.ring()
       })
     this.#tasks.set(key, { kind, id, abort, done })

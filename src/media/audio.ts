@@ -89,6 +89,7 @@ export function soundJob({ track, channels }: Voice, { audio }: SegmentFormat, {
     output: [
       ...['-map', `0:${track.index}`, '-af', `${mix}aresample=${audio.sampleRateHz}:async=1:rematrix_maxval=1`],
       ...['-ac', '1', '-ar', String(audio.sampleRateHz), '-c:a', 'pcm_f32le', '-f', 'f32le'],
+      ...['-flush_packets', '0'], // in blocks of 32 KiB, not a few hundred samples at a time
     ],
     largestAllocation: LARGEST_ALLOCATION,
   }
@@ -139,12 +140,14 @@ async function* blocks(chunks: AsyncIterable<Buffer>, length: number): AsyncGene
 
 /** Holds samples to [-1, 1], in place: decoders overshoot, and hostile files hold NaN. Returns the peak. */
 function clip(samples: Float32Array): number {
-  let peak = 0
+  let [low, high] = [0, 0]
   for (let i = 0; i < samples.length; i++) {
     const sample = samples[i] as number
+    if (sample >= low && sample <= high) continue // nearly every one
     const held = sample >= -1 && sample <= 1 ? sample : sample > 1 ? 1 : sample < -1 ? -1 : 0
     samples[i] = held
-    peak = Math.max(peak, Math.abs(held))
+    low = Math.min(low, held)
+    high = Math.max(high, held)
   }
-  return peak
+  return Math.max(high, -low)
 }

@@ -18,9 +18,20 @@ export async function findFfprobe(): Promise<string> {
 const SUFFIX = process.platform === 'win32' ? '.exe' : ''
 const PROBE_NAME = `ffprobe${SUFFIX}`
 
-/** Looked for before it is run: fluent-ffmpeg throws beyond our reach where a program cannot be started. */
+const found = new Map<string, string>() // places, by program and PATH
+
+/** Looked for before it is run, where it was found the last time first. */
 async function find(program: string): Promise<string> {
-  const folders = (process.env.PATH ?? '').split(delimiter)
+  const { PATH = '' } = process.env
+  const key = `${program}\n${PATH}`
+  const known = found.get(key)
+  if (known !== undefined && (await isExecutable(known))) return known
+  const place = await search(program, PATH.split(delimiter))
+  found.set(key, place)
+  return place
+}
+
+async function search(program: string, folders: readonly string[]): Promise<string> {
   const places = program.includes(sep) ? [program] : folders.map((folder) => join(folder, program + SUFFIX))
   for (const place of places) if (await isExecutable(place)) return place
   throw ffmpegMissing(program)

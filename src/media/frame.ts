@@ -4,7 +4,7 @@ import type { SegmentFormat } from '../domain.js'
 export const CANDIDATES = 3
 const FAR_MORE = 16 // times the detail: four times as sharp, or something where the middle is black or flat
 const FLAT_DEVIATION = 2 // of 255, per channel
-const ROWS_APART = 4 // at which detail is looked for
+const ROWS_APART = 8 // at which detail is looked for
 const PIXELS_APART = 16
 
 /** RGB frames out of raw bytes; `spare` ones, which nobody holds any more, are filled again. */
@@ -50,7 +50,7 @@ function chooseFrame(cell: readonly Uint8Array[], width: number): Uint8Array {
   let chosen = middle
   let most = FAR_MORE * detail(middle, width)
   for (const frame of cell) {
-    const found = detail(frame, width)
+    const found = frame === middle ? 0 : detail(frame, width)
     if (found <= most) continue
     chosen = frame
     most = found

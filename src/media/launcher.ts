@@ -63,7 +63,7 @@ export class Launcher {
     const id = randomUUID()
     const launch = this.#open(id)
     try {
-      for (const descriptor of OUTPUTS) await launch.connect(this.path, `${id} ${descriptor}\n`)
+      await Promise.all(OUTPUTS.map((descriptor) => launch.connect(this.path, `${id} ${descriptor}\n`)))
       this.child.send({ id, program, args } satisfies Request)
       const pid = await launch.started
       return { outputs: launch.outputs, ended: launch.ended, kill: () => killGroup(pid) }

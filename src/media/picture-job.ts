@@ -7,7 +7,7 @@ import { isLarge } from './key-gap.js'
 import type { PictureTrack } from './probe.js'
 
 export const LARGEST_PICTURE_ALLOCATION = 768 * 1024 ** 2
-const BEAT_SECONDS = 0.1
+const BEAT_SECONDS = 0.25
 /** More than one costs a sixth more CPU time; two are enough, since more files than cores are decoded at once. */
 const THREADS_OF_LARGE = 2
 /** Key frames at most this far apart leave none of the tails without one; it is a second of NTSC and a little. */

@@ -82,15 +82,19 @@ const PLAYLISTS: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['cue', /^(REM|PERFORMER|TITLE|CATALOG|FILE)\s[\s\S]*^\s*TRACK \d+ /im],
 ]
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what tells media from text
+const CONTROL = /[\x00-\x08\x0e-\x1a\x1c-\x1f]/
+
 /** The head as text, or null for bytes that no text holds. */
 function textOf(head: Buffer): string | null {
-  const text = decodeText(head)?.trimStart() ?? null
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what tells media from text
-  return text === null || /[\x00-\x08\x0e-\x1a\x1c-\x1f]/.test(text) ? null : text
+  const encoding = utf16Of(head) ?? 'utf-8'
+  // Told from the bytes, where each control character is one: nearly all media ends here.
+  if (encoding === 'utf-8' && CONTROL.test(head.toString('latin1'))) return null
+  const text = decodeText(head, encoding)?.trimStart() ?? null
+  return text === null || CONTROL.test(text) ? null : text
 }
 
-function decodeText(head: Buffer): string | null {
-  const encoding = utf16Of(head) ?? 'utf-8'
+function decodeText(head: Buffer, encoding: string): string | null {
   try {
     // Streaming, because the head may end inside a character.
     return new TextDecoder(encoding, { fatal: true }).decode(head, { stream: true })

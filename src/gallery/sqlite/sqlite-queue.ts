@@ -69,7 +69,7 @@ export class SqliteQueue implements JobQueue {
     { owner, leaseMs, job = null }: Omit<Claimant, 'job'> & { job?: JobId | null | undefined },
     limit: number,
   ): Promise<Lease[]> {
-    return this.#write(() => {
+    return this.#writeUnsynced(() => {
       const now = Date.now()
       const leases: Lease[] = []
       while (leases.length < limit) {
@@ -185,6 +185,16 @@ export class SqliteQueue implements JobQueue {
 
   #write<T>(work: () => T): T {
     return translated(() => this.#db.transaction(work).immediate())
+  }
+
+  /** Without waiting for the disk, for what may be undone by a power cut: the next commit takes it along. */
+  #writeUnsynced<T>(work: () => T): T {
+    this.#db.pragma('synchronous = NORMAL')
+    try {
+      return this.#write(work)
+    } finally {
+      this.#db.pragma('synchronous = FULL')
+    }
   }
 }
 
