@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os'
-import type { EncodedSegment, Note } from '../domain.js'
+import type { EncodedSegment, MediaSegment, Note } from '../domain.js'
 import { type EmbeddedSegment, type EmbedTimings, embed } from '../embed.js'
 import type { Bundle } from '../encoder/bundle.js'
 import type { Encoder } from '../encoder/encoder.js'
 import { AppError } from '../errors.js'
 import type { FileFacts } from '../gallery/catalogue.js'
-import { type Media, openMedia } from '../media/media.js'
+import { openMedia } from '../media/media.js'
 import { segmentLabels } from '../tagging/labels.js'
 import { fileFacts, isSame } from './file-facts.js'
 import { Slots } from './slots.js'
@@ -38,7 +38,9 @@ export async function encode(
   const media = await openMedia(path, encoder.bundle.format, { signal })
   const segments: EncodedSegment[] = []
   const options = { priority: 'ingest', tags: true, signal, ...(timings && { timings }) } as const
-  for await (const segment of embed(inTurn(media, decoders), encoder, options)) {
+  const slot = await decoders?.take() // before the clock of `timings` starts
+  const decoded = { segments: () => handingOver(media.segments(), slot) }
+  for await (const segment of embed(decoded, encoder, options)) {
     segments.push(toSegment(segment, encoder.bundle))
   }
   if (!isSame(facts, await fileFacts(path))) {
@@ -48,14 +50,10 @@ export async function encode(
   return { segments, seconds, notes }
 }
 
-/** A slot is held while there is something to decode, and not while the last segments are encoded. */
-function inTurn(media: Media, decoders: Slots | undefined): Pick<Media, 'segments'> {
-  return {
-    async *segments() {
-      using _slot = await decoders?.take()
-      yield* media.segments()
-    },
-  }
+/** The slot is another's while the last segments are still being encoded. */
+async function* handingOver(segments: AsyncGenerator<MediaSegment>, slot: Disposable | undefined) {
+  using _slot = slot
+  yield* segments
 }
 
 function toSegment(segment: EmbeddedSegment, bundle: Bundle): EncodedSegment {

@@ -120,13 +120,13 @@ class KaldiFbank(nn.Module):
 class LogMel(nn.Module):
     """Pre-emphasis, centred STFT and mel of the mn networks; a sound shorter than the row is repeated."""
 
-    BLOCK = 125  # frames; what they need between two steps stays in a core's cache
+    BLOCK = 144  # frames, of 16 as a core's vectors are; what they need between two steps stays in its cache
 
     def __init__(self, params: LogMelParams = LogMelParams()):
         super().__init__()
         self.params = params
         self.spectrum = Spectrum(params, radix=32)
-        self.mel = MelBands(params, self.spectrum.bins)
+        self.mel = MelBands(params, self.spectrum.bins, gain=math.exp(4.5), offset=params.offset)
 
     def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
         """Network input, (log-mel + 4.5) / 5.                                             [B, 1, 128, 1000]"""
@@ -149,8 +149,7 @@ class LogMel(nn.Module):
 
     def log_mel(self, signal: Tensor) -> Tensor:
         real, imaginary = self.spectrum.parts(signal)
-        energy = self.mel(real * real + imaginary * imaginary)  # [B, M, frames]
-        return (torch.log(energy + self.params.offset) + 4.5) / 5.0
+        return self.mel(real * real + imaginary * imaginary).log() / 5.0  # [B, M, frames]
 
 
 class Spectrum(nn.Module):
@@ -185,28 +184,32 @@ class Spectrum(nn.Module):
 
 
 class MelBands(nn.Module):
-    """Mel energies from powers in the order of `bins` [c, d]. Mel bins are taken by groups, which reach few d."""
+    """`gain` (mel energies + `offset`), from powers in the order of `bins` [c, d].
+
+    Mel bins are taken by groups, which reach few d.
+    """
 
     AT_ONCE = 32
 
-    def __init__(self, params: FbankParams | LogMelParams, bins: np.ndarray):
+    def __init__(self, params: FbankParams | LogMelParams, bins: np.ndarray, gain: float = 1.0, offset: float = 0.0):
         super().__init__()
         nyquist = params.fft // 2
-        weights = mel_weights(params)[:, bins % nyquist] * (bins < nyquist)  # [M, c, d]
-        self.shape, self.reach = bins.shape, []
+        weights = gain * mel_weights(params)[:, bins % nyquist] * (bins < nyquist)  # [M, c, d]
+        self.shape, self.reach = bins.shape, {}
         for first in range(0, params.mel_bins, self.AT_ONCE):
             kernel = weights[first : first + self.AT_ONCE]
             used = np.flatnonzero(kernel.any(axis=(0, 1)))
             start, end = int(used[0]), int(used[-1]) + 1
-            self.register_buffer(f"from_{first}", torch.from_numpy(kernel[:, :, start:end]).float(), persistent=False)
-            self.reach.append((start, end))
+            self.reach[f"from_{first}"] = start, end
+            kernel = torch.from_numpy(kernel[:, :, start:end]).float().flatten(1)[:, :, None]
+            self.register_buffer(f"from_{first}", kernel, persistent=False)
+        self.register_buffer("least", torch.full((self.AT_ONCE,), gain * offset), persistent=False)
 
     def forward(self, power: Tensor) -> Tensor:  # [B, c * d, frames]
         power = power.unflatten(1, self.shape)
-        parts = zip(self.reach, self.buffers(), strict=True)
         energies = [
-            F.conv1d(power[:, :, start:end].flatten(1, 2), kernel.flatten(1)[:, :, None])
-            for (start, end), kernel in parts
+            F.conv1d(power[:, :, start:end].flatten(1, 2), getattr(self, name), self.least)
+            for name, (start, end) in self.reach.items()
         ]
         return torch.cat(energies, dim=1)  # [B, M, frames]
 

@@ -22,10 +22,11 @@ class Dual:
     tangent: Tensor
 
     def linear(self, layer: nn.Linear) -> "Dual":
-        return Dual(layer(self.value), F.linear(self.tangent, layer.weight))
+        return self.matmul(layer.weight.T).shift(layer.bias)
 
     def matmul(self, matrix: Tensor) -> "Dual":
-        return Dual(self.value @ matrix, self.tangent @ matrix)
+        rows = torch.cat([self.value, self.tangent], dim=1) @ matrix  # at once: the matrix is read once
+        return Dual(rows[:, :1], rows[:, 1:])
 
     def shift(self, by: Tensor) -> "Dual":
         return Dual(self.value + by, self.tangent)
@@ -63,8 +64,8 @@ class Dual:
 
     def clipped_power(self, exponent: float) -> "Dual":
         clipped = self.value.clamp_min(CLIP)
-        slope = torch.where(self.value > CLIP, exponent * clipped ** (exponent - 1), 0.0)
-        return Dual(clipped**exponent, slope * self.tangent)
+        unclipped = (self.value / CLIP - 1).clamp(0, 1)  # no jump, of which rounding would decide the side
+        return Dual(clipped**exponent, unclipped * exponent * clipped ** (exponent - 1) * self.tangent)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ Small enough for one CPU core.
 - **Bridge**: the 527 scores to the power of {power}, minus a fixed mean, weighed, unit length, fixed PCA to {dim}
   dimensions, unit length. Nothing in it is trained on pairs; its means, weights and PCA come from the free part of the
   training pack.
-{residual}- **Explanations**: `tokens` are first-order shares: the mean of the 64 (4 bands x 16 times) or 49 (7 x 7)
+{residual}- **Explanations**: `tokens` are first-order shares: the mean of the 32 (4 bands x 8 times) or 49 (7 x 7)
   tokens is the embedding before its norm, exactly.
 
 ## Measured

@@ -42,15 +42,15 @@ class StarterRun:
 
 
 class AudioEncoder(nn.Module):
-    """samples [B, T] float32 at 32 kHz, lengths [B] -> embedding [B, D], tokens [B, 64, D],
-    logits [B, 527], pool [B, 384]. A token is a quarter of the mel axis by a 16th of the time."""
+    """samples [B, T] float32 at 32 kHz, lengths [B] -> embedding [B, D], tokens [B, 32, D],
+    logits [B, 527], pool [B, 384]. A token is a quarter of the mel axis by an eighth of the time."""
 
     def __init__(self, net: Mn04, head: AudioHead):
         super().__init__()
         self.frontend, self.features, self.head = LogMel(), net.features, head
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        cells = F.avg_pool2d(self.features(self.frontend(samples, lengths)), (1, 2))  # [B, 384, 4, 16]
+        cells = F.avg_pool2d(self.features(self.frontend(samples, lengths)), (1, 4))  # [B, 384, 4, 8]
         return self.head(cells.flatten(2).transpose(1, 2))
 
 
@@ -153,7 +153,7 @@ def publish(
         labels=audioset_labels(),
         model={
             "kind": "bridge" if residual is None else "bridge+residual",
-            "audio": {"stem": "mn04_as", "grid": [4, 16], "shortSounds": "repeated"},
+            "audio": {"stem": "mn04_as", "grid": [4, 8], "shortSounds": "repeated"},
             "visual": {"stem": "efficientnet-lite0", "grid": [7, 7]},
             "options": asdict(run),
             "fittedOn": {
