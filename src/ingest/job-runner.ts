@@ -67,7 +67,7 @@ export class JobRunner {
       await releaseDead(this.#queue)
       while (!(await this.#isOver())) {
         await this.#pulse().catch((error) => this.#stopJobs(error))
-        await this.#alarm.wait(PULSE_MS)
+        await this.#alarm.wait(Math.max(0, this.#msUntilDue))
         if (this.#broken) throw this.#broken
       }
     } finally {
@@ -87,18 +87,18 @@ export class JobRunner {
   async #isOver(): Promise<boolean> {
     if (this.#parts.signal?.aborted) return true
     const { job } = this.#options
-    if (job === undefined || !this.#isDue) return false
+    if (job === undefined || this.#msUntilDue > 0) return false
     const { state } = await this.#jobs.progress(job)
     return state !== 'queued' && state !== 'running'
   }
 
-  /** Whether it is time to look for more than the next item: that is asked for at each one's end. */
-  get #isDue(): boolean {
-    return performance.now() - this.#lookedMs >= PULSE_MS
+  /** Until it is time to look for more than the next item, which is asked for at each one's end. */
+  get #msUntilDue(): number {
+    return this.#lookedMs + PULSE_MS - performance.now()
   }
 
   async #pulse(): Promise<void> {
-    const isDue = this.#isDue
+    const isDue = this.#msUntilDue <= 0
     if (isDue) {
       this.#lookedMs = performance.now()
       await this.#extend()
