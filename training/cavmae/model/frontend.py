@@ -76,14 +76,6 @@ def tile(samples: Tensor, lengths: Tensor) -> Tensor:
     return torch.gather(samples, 1, source.long())
 
 
-def fill(samples: Tensor, lengths: Tensor) -> Tensor:
-    """Short sounds repeated; a batch without any is spared the work."""
-    short = (lengths < samples.shape[1]).any()
-    if torch.compiler.is_exporting():
-        return torch.cond(short, tile, lambda samples, _: samples.clone(), (samples, lengths))
-    return tile(samples, lengths) if short else samples
-
-
 class KaldiFbank(nn.Module):
     """Pre-emphasis goes over the whole signal; a frame's mean is taken out of its spectrum, where it has one shape.
 
@@ -127,29 +119,43 @@ class LogMel(nn.Module):
         self.params = params
         self.spectrum = Spectrum(params, radix=32)
         self.mel = MelBands(params, self.spectrum.bins, gain=math.exp(4.5), offset=params.offset)
+        self.register_buffer("emphasis", torch.tensor([[[-params.preemphasis, 1.0]]]), persistent=False)
 
     def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
         """Network input, (log-mel + 4.5) / 5.                                             [B, 1, 128, 1000]"""
-        p, samples = self.params, fill(samples, lengths)
+        p, signal = self.params, self.emphasised(samples, lengths)  # [B, 1, T - 1]
         first, frames = -p.window // 2, 1 + (samples.shape[1] - 1) // p.hop  # frame i begins at first + i * hop
         margin = p.window - p.hop  # of a block's last frame beyond its hop
         blocks = []
         for frame in range(0, frames, self.BLOCK):
             start, end = (first + i * p.hop for i in (frame, min(frame + self.BLOCK, frames)))
-            blocks.append(self.log_mel(self.emphasised(samples, start, end + margin)))
+            blocks.append(self.log_mel(_stretch(signal, start, end + margin)[:, 0]))
         return torch.cat(blocks, dim=-1)[:, None]
 
-    def emphasised(self, samples: Tensor, start: int, end: int) -> Tensor:
-        """A stretch after pre-emphasis, reflected at both ends of the whole.              [B, end - start]"""
-        first, last = max(start, 0), min(end, samples.shape[1] - 1)
-        signal = samples[:, first + 1 : last + 1] - self.params.preemphasis * samples[:, first:last]
-        if (start, end) == (first, last):
-            return signal
-        return F.pad(signal[:, None], (first - start, end - last), mode="reflect")[:, 0]
+    def emphasised(self, samples: Tensor, lengths: Tensor) -> Tensor:
+        """After pre-emphasis; a batch without short sounds is spared the work of repeating. [B, 1, T - 1]"""
+
+        def repeated(samples: Tensor, lengths: Tensor) -> Tensor:
+            return F.conv1d(tile(samples, lengths)[:, None], self.emphasis)
+
+        def whole(samples: Tensor, lengths: Tensor) -> Tensor:
+            return F.conv1d(samples[:, None], self.emphasis)
+
+        short = (lengths < samples.shape[1]).any()
+        if torch.compiler.is_exporting():
+            return torch.cond(short, repeated, whole, (samples, lengths))
+        return (repeated if short else whole)(samples, lengths)
 
     def log_mel(self, signal: Tensor) -> Tensor:
         real, imaginary = self.spectrum.parts(signal)
         return self.mel(real * real + imaginary * imaginary).log() / 5.0  # [B, M, frames]
+
+
+def _stretch(signal: Tensor, start: int, end: int) -> Tensor:
+    """Of a signal that is reflected at both ends.                                          [B, 1, end - start]"""
+    first, last = max(start, 0), min(end, signal.shape[2])
+    inside = signal[:, :, first:last]
+    return inside if (start, end) == (first, last) else F.pad(inside, (first - start, end - last), mode="reflect")
 
 
 class Spectrum(nn.Module):
