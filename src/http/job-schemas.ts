@@ -34,8 +34,8 @@ export const RetryBody = z
 
 const limit = z.coerce.number().int().min(1).max(LIMITS.pageOfClips).default(50)
 const cursor = z.coerce.number().int().positive().optional()
-export const JobsQuery = z.object({ before: cursor, limit })
-export const ItemsQuery = z.object({ status: ItemState.optional(), after: cursor, limit })
+export const JobsQuery = z.strictObject({ before: cursor, limit })
+export const ItemsQuery = z.strictObject({ status: ItemState.optional(), after: cursor, limit })
 export const LastEventId = z.object({ 'last-event-id': z.coerce.number().int().min(0).optional() })
 
 export const Job = z

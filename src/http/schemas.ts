@@ -14,6 +14,11 @@ const score = z.number().meta({ description: 'Cosine similarity, in [-1, 1].' })
 export const Modality = z.enum(['audio', 'visual'])
 export const ClipId = z.string().min(1).max(64)
 export const ClipParams = z.object({ id: ClipId })
+/** Of requests whose options are fields of a form or a body: one in the address would be passed over in silence. */
+export const NoQuery = z.strictObject(
+  {},
+  { error: ({ keys }) => `${keys} belongs among the fields of the form or of the JSON body` },
+)
 
 export const Problem = z
   .object({
@@ -104,7 +109,7 @@ export const TagsBody = z.strictObject({ clip: ClipId, limit: labelLimit }).meta
 export const ClipForm = z.strictObject({}).meta({ id: 'ClipForm' })
 export const ClipBody = z.strictObject({ path: z.string().min(1).max(4096) }).meta({ id: 'ClipBody' })
 
-export const ClipsQuery = z.object({
+export const ClipsQuery = z.strictObject({
   after: ClipId.optional(),
   limit: formNumber.int().min(1).max(LIMITS.pageOfClips).default(50),
 })

@@ -227,6 +227,9 @@ describe('the HTTP API', () => {
       code: 'REQUEST_INVALID',
     })
     assert.deepEqual(await problem(get('/v1/clips?limit=0')), { status: 400, code: 'REQUEST_INVALID' })
+    assert.deepEqual(await problem(get('/v1/clips?limits=5')), { status: 400, code: 'REQUEST_INVALID' })
+    const inAddress = await read(Problem, postFile('/v1/search?limit=5', 'photo_dog.webp'))
+    assert.match(inAddress.detail, /limit.*form/)
     const detail = (body: object) => read(Problem, postJson('/v1/search', body)).then((answer) => answer.detail)
     assert.match(await detail({ clip: guitar, to: 'smell' }), /^to: /)
     assert.match(await detail({ embedding: ['x'], to: 'audio' }), /^embedding\.0: /)

@@ -12,7 +12,7 @@ import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { allowedPath } from '../roots.js'
-import { Clip, ClipBody, ClipForm, ClipPage, ClipParams, ClipsQuery, ClipWithTags } from '../schemas.js'
+import { Clip, ClipBody, ClipForm, ClipPage, ClipParams, ClipsQuery, ClipWithTags, NoQuery } from '../schemas.js'
 import { parse, receiveUpload } from '../upload.js'
 
 const LABELS_SHOWN = 10
@@ -24,6 +24,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
   const add = {
     operationId: 'addClip',
     summary: 'Index an upload, or a file under an allowed root',
+    querystring: NoQuery,
     response: { ...answers(Clip, 201), ...answers(Clip) },
   }
   http.post('/v1/clips', { schema: add }, async (request, reply) => {

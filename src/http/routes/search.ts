@@ -7,13 +7,14 @@ import { search } from '../../search/search.js'
 import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
-import { SearchAnswer, SearchBody, SearchForm } from '../schemas.js'
+import { NoQuery, SearchAnswer, SearchBody, SearchForm } from '../schemas.js'
 import { parse, receiveUpload } from '../upload.js'
 
 export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, uploadDir }) => {
   const schema = {
     operationId: 'search',
     summary: 'Find what goes with a file, a clip or an embedding',
+    querystring: NoQuery,
     response: answers(SearchAnswer),
   }
   http.post('/v1/search', { schema }, async (request, reply) => {

@@ -5,11 +5,16 @@ import { tagFile, topTags } from '../../tagging/tag.js'
 import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
-import { Tags, TagsBody, TagsForm } from '../schemas.js'
+import { NoQuery, Tags, TagsBody, TagsForm } from '../schemas.js'
 import { parse, receiveUpload } from '../upload.js'
 
 export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, uploadDir }) => {
-  const schema = { operationId: 'tag', summary: 'Name what is heard in a file or a clip', response: answers(Tags) }
+  const schema = {
+    operationId: 'tag',
+    summary: 'Name what is heard in a file or a clip',
+    querystring: NoQuery,
+    response: answers(Tags),
+  }
   http.post('/v1/tags', { schema }, async (request, reply) => {
     if (!request.isMultipart()) {
       const { clip, limit } = parse(TagsBody, request.body)
