@@ -12,10 +12,13 @@ export const fixture = (name: string) => join(FIXTURES, name)
 /** Every bundle that ships, by name: each kind of encoder is served by the same product. */
 export const SHIPPED = readdirSync(join(PACKAGE_DIR, 'models'))
 
-/** A folder of the test's own, gone when the test ends. */
-export async function temporaryDir(test: Pick<TestContext, 'after'>): Promise<string> {
+/** A folder of the test's own, gone when the test ends; what is left to do in it then is done before. */
+export async function temporaryDir(test: Pick<TestContext, 'after'>, last?: () => Promise<void>): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'earshot-test-'))
-  test.after(() => rm(dir, { recursive: true, force: true }))
+  test.after(async () => {
+    await last?.()
+    await rm(dir, { recursive: true, force: true })
+  })
   return dir
 }
 
@@ -25,7 +28,8 @@ export function testConfig(dataDir: string, settings: Record<string, string> = {
 
 /** The whole app on the starter bundle, with an empty library. */
 export async function temporaryApp(test: Pick<TestContext, 'after'>, settings?: Record<string, string>): Promise<App> {
-  const app = await openApp(testConfig(await temporaryDir(test), settings))
-  test.after(() => app[Symbol.asyncDispose]())
+  let app: App | null = null
+  const dir = await temporaryDir(test, async () => app?.[Symbol.asyncDispose]()) // which writes into the folder
+  app = await openApp(testConfig(dir, settings))
   return app
 }

@@ -28,12 +28,12 @@ interface Library {
 
 /** A library of three clips, its files in a folder of its own, and another bundle to move to. */
 async function library(test: TestContext, names: readonly string[] = FILES): Promise<Library> {
-  const dir = await temporaryDir(test)
+  let app: App | null = null
+  const dir = await temporaryDir(test, async () => app?.[Symbol.asyncDispose]())
   const config = testConfig(join(dir, 'data'))
   await mkdir(join(dir, 'clips'))
   const file = (name: string) => join(dir, 'clips', name)
-  const app = await openApp(config)
-  test.after(() => app[Symbol.asyncDispose]())
+  app = await openApp(config)
   for (const name of names) {
     await copyFile(fixture(name), file(name))
     await ingestFile(file(name), app)

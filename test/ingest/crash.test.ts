@@ -25,7 +25,8 @@ it(`is whole, with everything once, after ${CRASHES} kills at random instants`, 
   const files: Files = { good: [], bad: [] }
   await makeFiles(dir, FILES, files)
   const acknowledged = new Set<string>()
-  const startIndexing = () => start(['index', dir, '--data', dataDir, '--json', '--concurrency', '3'], QUICK)
+  const settings = { ...QUICK, TMPDIR: await temporaryDir(test) } // where the killed leave their links
+  const startIndexing = () => start(['index', dir, '--data', dataDir, '--json', '--concurrency', '3'], settings)
 
   for (let crash = 0; crash < CRASHES; crash++) {
     await makeFiles(dir, FILES_A_CRASH, files)
