@@ -98,6 +98,13 @@ def check_choices(options: Any) -> None:
             raise ValueError(f"Expected {name} to be one of {', '.join(get_args(kind))}, got {value!r}")
 
 
+def check_least(options: Any, **least: float) -> None:
+    """Refuses a value below the least that makes sense."""
+    for name, bound in least.items():
+        if not getattr(options, name) >= bound:
+            raise ValueError(f"Expected {name} to be {bound} or more, got {getattr(options, name)}")
+
+
 def as_tables(run: Any) -> dict[str, dict]:
     """A run as plain values; what is not set is left out."""
     return {

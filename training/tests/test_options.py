@@ -8,6 +8,7 @@ import pytest
 
 from cavmae.model.config import SIZES, check_choices
 from cavmae.options import add_flags, as_tables, assemble, given_flags, write_toml
+from cavmae.train.loop import TrainOptions
 from cavmae.train.pretrain import PretrainRun, configure
 
 
@@ -65,6 +66,12 @@ def test_what_a_file_says_wrongly_is_named(file, complaint):
         assemble(Run, file)
 
 
+@pytest.mark.parametrize("wrong", [{"batch": 0}, {"save_every": 0}, {"workers": 0}, {"lr": -1.0}, {"lr": float("nan")}])
+def test_numbers_below_their_least_are_named(wrong):
+    with pytest.raises(ValueError, match=f"Expected {next(iter(wrong))} to be"):
+        TrainOptions(**wrong)
+
+
 def test_a_run_is_written_as_it_is_read(tmp_path):
     run = Run(Speed(lr=1e-05, clip=2.0), Place(Path('odd "name"')))
 
@@ -80,10 +87,10 @@ def test_every_field_of_a_run_has_its_own_flag():
 
 
 def test_presets_stand_for_numbers_and_give_way_to_them(tmp_path):
-    file = {"model": {"size": "small", "heads": 3}}
+    file = {"model": {"size": "small", "heads": 4}}
 
     assert configure(tmp_path, file, {}).model.dim == SIZES["small"].dim
-    assert configure(tmp_path, file, {}).model.heads == 3
+    assert configure(tmp_path, file, {}).model.heads == 4
     sync = configure(tmp_path, file, {"model": {"model": "sync", "size": "base", "frames": 208}}).model
     assert (sync.kind, sync.dim, sync.heads, sync.windows, sync.frames) == ("sync", 768, 12, 16, 208)
     with pytest.raises(ValueError, match="size to be one of tiny, small, base, got huge"):

@@ -143,6 +143,21 @@ def test_a_file_that_breaks_off_is_kept_up_to_there(media, tmp_path):
 
     kept = of_source(tmp_path / "out", "film.mkv")
     assert 3 <= len(kept) <= 6 and all(f["has_sound"] and f["has_picture"] for f in kept)
+    assert kept[-1]["end"]["damage"] == "broken"
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["clips"]["damaged"] == {"broken": 1}
+
+
+@pytest.mark.parametrize("harm", ["cut", "noise"])
+def test_damage_that_ffmpeg_gets_over_is_counted(tmp_path, harm):
+    film = make(tmp_path / "film.mp4", brightening(20), noise(20), options=("-movflags", "+faststart"))
+    data = bytearray(film.read_bytes())
+    middle = slice(len(data) // 2, len(data) // 2 + len(data) // 5)
+    data[middle] = np.random.default_rng(0).bytes(middle.stop - middle.start)
+    film.write_bytes(data if harm == "noise" else data[: middle.start])
+
+    summary = prepare(list_folder(tmp_path), SHAPE, tmp_path / "out", ONE)
+
+    assert summary["clips"]["damaged"] == {"broken": 1} and summary["segments"]["stored"] >= 3
 
 
 @pytest.mark.parametrize("mapped", [True, False])
@@ -218,7 +233,17 @@ def test_clips_of_vggsound_bring_classes_and_a_split(tmp_path):
     assert trained.batch(0, slice(None)).labels.sum(0).tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("row", ['a, 0.0, 10.0, "/m/nonsense"', "a, 10.0, 0.0, /m/09x0r", "a, 0.0, 10.0"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        'a, 0.0, 10.0, "/m/nonsense"',
+        "a, 10.0, 0.0, /m/09x0r",
+        "a, 0.0, 10.0",
+        "a, nan, 10.0, /m/09x0r",
+        "a, 0.0, inf, /m/09x0r",
+        "a, -5.0, 5.0, /m/09x0r",
+    ],
+)
 def test_a_row_that_makes_no_sense_stops_the_run_early(tmp_path, row):
     table = audioset(tmp_path, ["b, 0.0, 10.0, /m/09x0r", row])
 

@@ -205,6 +205,9 @@ def test_only_the_papers_stem_has_a_published_layout():
         (lambda state: state.update({"module.norm.bias": torch.zeros(7)}), r"norm.bias \(7,\) for \(128,\)"),
         (lambda state: state.update({"module.pos_embed_a": torch.zeros(1, 511, 128)}), r"pos_embed_a \(1, 511, 128\)"),
         (lambda state: state.pop("module.mask_token"), "Expected the state dict of a CAV-MAE"),
+        (lambda state: state.update({"norm.bias": torch.zeros(128)}), "each tensor once"),
+        (lambda state: state["module.norm.bias"].fill_(torch.nan), "others among them: norm.bias"),
+        (lambda state: state.update({7: torch.zeros(1)}), "names to tensors"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_by_name(tmp_path, change, message):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cavmae.bundles.export_cavmae import Release, export_cavmae
 from cavmae.model import checkpoint
 from cavmae.model.cav_mae import CavMae
 from cavmae.model.stems import Mn04
@@ -250,6 +251,26 @@ def test_the_tagging_head_learns(tmp_path, mode, loss):
     assert state["labels"] == Stripes().labels and state["run"]["tune"]["mode"] == mode
     table = {"joint": "pos_embed_a", "audio": "pos_embed_a", "visual": "pos_embed_v"}[mode]
     assert not torch.equal(getattr(tuned, table), getattr(CavMae(MICRO), table))
+
+
+def test_a_tagger_goes_on_and_is_exported_as_it_was_begun(tmp_path):
+    checkpoint.save(tmp_path / "pretrained.pt", CavMae(MICRO), 0)
+    run = FinetuneRun(TuneOptions(tmp_path / "pretrained.pt", "visual"), train=QUICK)
+    data = Stripes()
+    for label in data.labels:
+        del label["mid"]  # as VGGSound's classes have none
+    finetune(run, tmp_path / "out", data)
+
+    with pytest.raises(ValueError, match="--mode visual, in which"):
+        finetune(dataclasses.replace(run, tune=TuneOptions(mode="joint")), tmp_path / "out", data)
+    with pytest.raises(ValueError, match="the classes that"):
+        finetune(run, tmp_path / "out", Stripes())
+    with pytest.raises(ValueError, match="tuned in, visual, got audio"):
+        export_cavmae(tmp_path / "out/last.pt", tmp_path / "bundle", "audio", Release())
+    bundle = export_cavmae(tmp_path / "out/last.pt", tmp_path / "bundle", None, Release())
+    assert bundle["tagging"]["from"] == ["visual"]
+    labels = json.loads((tmp_path / "bundle/labels.json").read_text())
+    assert labels[3] == {"index": 3, "mid": "class 3", "name": "class 3"}
 
 
 def test_a_linear_probe_leaves_the_streams_alone(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bundles.bundle import Encoder
+from ..bundles.export import expect_place
 from ..data.clips import list_folder
 from ..data.prepare import PrepareOptions, prepare
 from ..data.shards import SPEC, Shards
@@ -34,6 +35,7 @@ def add_commands(commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    expect_place(args.out)
     options = assemble(AdaptRun, given_flags(args)).adapt
     encoder = Encoder(args.bundle, options.threads)
     library = read_library(_shards(args.library, encoder, args.cache), encoder)

@@ -20,7 +20,7 @@ def add_commands(commands) -> None:
     p.add_argument("--checkpoint", type=Path, required=True)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument(
-        "--mode", choices=("none", "audio", "visual", "joint"), default="none", help="what the head was tuned on"
+        "--mode", choices=("none", "audio", "visual", "joint"), help="what the head was tuned on, where it does not say"
     )
     p.add_argument("--licence", default="unstated")
     p.add_argument("--free", action="store_true", help="trained on free data only")
@@ -67,5 +67,5 @@ def _run_import(args: argparse.Namespace) -> None:
 def _run_export_weights(args: argparse.Namespace) -> None:
     model, _ = checkpoint.load(args.checkpoint)
     torch.save(official(model, "" if args.bare else "module."), args.out)
-    heads = [model.config.heads, model.config.decoder_heads]  # the only sizes that the layout does not tell
-    print(json.dumps({"out": str(args.out), "heads": heads}))
+    untold = {"heads": [model.config.heads, model.config.decoder_heads], "seconds": model.config.seconds}
+    print(json.dumps({"out": str(args.out), **untold}))  # what the layout does not tell, and `import` takes

@@ -47,7 +47,7 @@ class BundleSpec:
     embedding: int
     audio: AudioInput
     visual: VisualInput
-    labels: list[dict]  # [{"index", "mid", "name"}], [] where no graph gives logits
+    labels: list[dict]  # [{"index", "mid", "name"}], [] where no graph gives logits; without a mid, the name is it
     model: dict
     licence: str
     free: bool
@@ -84,7 +84,7 @@ def write_bundle(
             check_graph(made / f"{name}.onnx", graph, example_inputs(name, spec, batch=3, seed=1))
         spec = replace(spec, model={**spec.model, **_reduced(made, spec, precision, judged_on)})
         bundle = _describe(made, spec, [])
-        write_json(made / "labels.json", spec.labels)
+        write_json(made / "labels.json", [_label(**label) for label in spec.labels])
         write_json(made / "golden.json", golden(made, spec.shape, spec.tagging_from))
         if measure:
             bundle = _describe(made, spec, [metric.json() for metric in measure(made)])
@@ -93,9 +93,20 @@ def write_bundle(
     return bundle
 
 
+def _label(index: int, name: str, mid: str | None = None) -> dict:
+    return {"index": index, "mid": mid or name, "name": name}
+
+
+def expect_place(folder: Path) -> None:
+    """A bundle replaces a bundle, and nothing else."""
+    if folder.exists() and not (folder / "bundle.json").exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"Expected an --out that is new, empty or a bundle, got {folder}, which holds something else")
+
+
 @contextmanager
 def placed(folder: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `folder` in one step, or none where anything fails."""
+    expect_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         made = Path(scratch) / folder.name

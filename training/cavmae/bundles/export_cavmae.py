@@ -35,10 +35,13 @@ class Release:
     extra_files: dict[str, str] = field(default_factory=dict)
 
 
-def export_cavmae(source: Path, folder: Path, mode: str, release: Release) -> dict:
-    """`mode` says what the head was tuned on (nothing in the weights does): none, audio, visual or joint."""
+def export_cavmae(source: Path, folder: Path, mode: str | None, release: Release) -> dict:
+    """`mode` says what the head was tuned on: none, audio, visual or joint; None is what the checkpoint says."""
     model, state = checkpoint.load(source)
-    return write_model(model, folder, mode, release, labels=state.get("labels"))
+    tuned = state.get("run", {}).get("tune", {}).get("mode")
+    if mode and tuned and mode != tuned:
+        raise ValueError(f"Expected the mode that {source} was tuned in, {tuned}, got {mode}")
+    return write_model(model, folder, mode or tuned or "none", release, labels=state.get("labels"))
 
 
 def write_model(

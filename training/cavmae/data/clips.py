@@ -111,9 +111,10 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(file, skipinitialspace=True)
         for row in reader:
             heading = reader.line_num == 1 and len(row) > 1 and _number(row[1]) is None
-            if not row or row[0].startswith("#") or heading:
+            if not any(map(str.strip, row)) or row[0].startswith("#") or heading:
                 continue
-            if len(row) != 4 or _number(row[1]) is None:
+            start = _number(row[1]) if len(row) == 4 else None
+            if start is None or start < 0:
                 raise _bad_row(table, reader.line_num, row)
             yield reader.line_num, row
 
@@ -169,9 +170,10 @@ def _bad_row(table: Path, line: int, row: list[str]) -> ValueError:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _key(source: str) -> str:

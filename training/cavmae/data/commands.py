@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,8 @@ def _run(args: argparse.Namespace) -> None:
 def _listing(source: Path, media: Path | None) -> Listing:
     if source.is_dir():
         return list_folder(source)
+    if not source.is_file():
+        raise ValueError(f"Expected a folder of media or a CSV, got {source}, which is neither")
     if media is None:
         raise ValueError(f"Expected --media, the folder of the files that {source} names")
     return list_csv(source, media)
@@ -48,6 +51,10 @@ def _listing(source: Path, media: Path | None) -> Listing:
 
 def _shape(args: argparse.Namespace) -> SegmentShape:
     base = SegmentShape.of_bundle(args.bundle) if args.bundle else CAV_MAE
+    for name in ("rate", "seconds", "frames", "size"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"Expected --{name} above 0, got {value}")
     rate, seconds = args.rate or base.sample_rate, args.seconds or base.seconds
     return replace(
         base,

@@ -18,6 +18,7 @@ from ..media.ffmpeg import BadSample, Header, probe
 from ..media.hdr import can_tone_map, is_hdr
 from ..media.segments import Frames, Segment, segments
 from ..media.shape import SegmentShape
+from ..options import check_least
 from .clips import Clip, Listing, is_picture
 from .interleave import interleave
 from .ledger import MISSING, Ledger, Progress, Skip
@@ -30,6 +31,9 @@ JPEG_QUALITY = 95
 class PrepareOptions:
     workers: int = os.cpu_count() or 1  # clips at once
     shard_megabytes: int = 128  # a killed run loses less than one
+
+    def __post_init__(self):
+        check_least(self, workers=1, shard_megabytes=1)
 
 
 def prepare(listing: Listing, shape: SegmentShape, out: Path, options: PrepareOptions = PrepareOptions()) -> dict:

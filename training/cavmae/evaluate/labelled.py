@@ -33,6 +33,8 @@ def shard_samples(encoder: Encoder, folder: Path, split: str | None, val_share: 
     refuse_other_shape(shards.spec.shape, replace(encoder.shape, frames=1))
     columns = columns_of(shards.spec.classes or [], encoder.labels)
     numbers = np.flatnonzero(shards.split(split, val_share)).tolist()
+    if not numbers:
+        raise ValueError(f"Expected samples of the split {split or 'all'} in {folder}, got none: say another --split")
     known = _known({number: shards.label_vector(number) for number in numbers}, columns)
 
     def load(number: int) -> Sample:

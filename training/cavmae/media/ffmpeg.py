@@ -1,6 +1,7 @@
 """ffprobe and ffmpeg as resources: no shell, no file or address but the one named, killed when they stand still."""
 
 import json
+import re
 import select
 import subprocess
 import threading
@@ -13,6 +14,12 @@ from pathlib import Path
 STALL_SECONDS = 120  # without a byte
 PROBE_SECONDS = 60
 CHUNK_BYTES = 1 << 16
+SAID_AT_MOST = 100  # lines that are kept
+HARMLESS = re.compile(  # said of good files too, as the server knows
+    r"co located POCs unavailable|mmco: unref short|Could not find ref with POC|Last message repeated|deprecated pixel"
+    r"|non monotonically increasing dts|Non-monotonic DTS|^\s*$",
+    re.IGNORECASE,
+)
 
 
 class BadSample(Exception):
@@ -68,13 +75,15 @@ def read_all(source: bytes | Path, options: list[str]) -> bytes:
     return done.stdout
 
 
-def blocks(path: Path, before: list[str], after: list[str], size: int) -> Iterator[bytearray]:
-    """What one ffmpeg writes, in blocks of `size` bytes; the last may be shorter.
+def blocks(
+    path: Path, before: list[str], after: list[str], size: int, said: list[str] | None = None
+) -> Iterator[bytearray]:
+    """What one ffmpeg writes, in blocks of `size` bytes; the last may be shorter. Its complaints go to `said`.
 
     The process lives as long as the iterator. One that fails gives what it wrote, then raises.
     """
     command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *before, *_guarded(path), *after, "pipe:1"]
-    with _running(command, path) as child:
+    with _running(command, path, said) as child:
         block = bytearray()
         while chunk := _read(child, min(CHUNK_BYTES, size - len(block)), path):
             block += chunk
@@ -94,12 +103,19 @@ def _guarded(path: Path) -> list[str]:
 
 
 @contextmanager
-def _running(command: list[str], path: Path) -> Iterator[subprocess.Popen]:
+def _running(command: list[str], path: Path, said: list[str] | None) -> Iterator[subprocess.Popen]:
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
     )
-    words: deque[bytes] = deque(maxlen=4)
-    listener = threading.Thread(target=words.extend, args=(child.stderr,), daemon=True)
+    words: deque[str] = deque(maxlen=4)
+
+    def listen() -> None:
+        for line in child.stderr:
+            words.append(line.decode(errors="replace"))
+            if said is not None and len(said) < SAID_AT_MOST and not HARMLESS.search(words[-1]):
+                said.append(words[-1].strip())
+
+    listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
         yield child
@@ -111,7 +127,7 @@ def _running(command: list[str], path: Path) -> Iterator[subprocess.Popen]:
         child.stdout.close()
         child.stderr.close()
     if child.returncode:
-        raise BadSample(f"ffmpeg failed on {path.name}: {_last_words(b''.join(words))}")
+        raise BadSample(f"ffmpeg failed on {path.name}: {''.join(words)[-200:].strip()}")
 
 
 def _read(child: subprocess.Popen, most: int, path: Path) -> bytes:

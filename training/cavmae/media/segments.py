@@ -21,6 +21,8 @@ LEAST_TAIL_SECONDS = 1.0  # a shorter rest is no segment, unless it is all there
 LEAST_GRID_SECONDS = 0.04
 SILENT_PEAK = 1e-4  # -80 dBFS
 FLAT_DEVIATION = 2.0  # of 255, per channel
+TOLERATED_COMPLAINTS = 2  # of ffmpeg: one packet that cannot be decoded makes two
+SHORT_SECONDS = 1.0  # less than the header states, from which any complaint is damage
 
 
 @dataclass(frozen=True)
@@ -67,27 +69,37 @@ def segments(path: Path, header: Header, shape: SegmentShape, window: Window = W
     if header.seconds is not None and window.start >= header.seconds:
         raise BadSample(f"{path.name} ends at {header.seconds} s, before {window.start} s", "outside")
     damage: list[BadSample] = []
-    sounds = _until_damage(sound_parts(path, header.sound, shape.sound, window), damage) if header.sound else ()
-    pictures = _until_damage(frame_parts(path, header.picture, shape.picture, window), damage) if header.picture else ()
-    number = -1
-    for number, (sound, frames) in enumerate(zip_longest(sounds, pictures)):
+    said: list[str] = []
+    heard = sound_parts(path, header.sound, shape.sound, window, said) if header.sound else ()
+    seen = frame_parts(path, header.picture, shape.picture, window, said) if header.picture else ()
+    number, ended = -1, window.start
+    for number, (sound, frames) in enumerate(zip_longest(_until_damage(heard, damage), _until_damage(seen, damage))):
         segment = _segment(window.start + number * shape.seconds, sound, frames, shape)
+        ended = segment.start + segment.seconds
         if number == 0 or segment.seconds >= LEAST_TAIL_SECONDS:
             yield segment
     if damage:
         raise damage[0]
     if number < 0:
         raise BadSample(f"nothing of {path.name} can be decoded", "undecodable")
+    is_short = ended < min(window.end, header.seconds or 0.0) - SHORT_SECONDS
+    if window.start == 0 and len(said) > (0 if is_short else TOLERATED_COMPLAINTS):  # midway, what is referred to lacks
+        raise BadSample(f"ffmpeg complains of {path.name}: {said[-1]}", "broken")
 
 
-def sound_parts(path: Path, track: Track, shape: SoundShape, window: Window = Window()) -> Iterator[np.ndarray]:
-    """The track, mono, in parts of a segment's samples; where it begins later, zeros lead up to it.    float32 [n]"""
+def sound_parts(
+    path: Path, track: Track, shape: SoundShape, window: Window = Window(), said: list[str] | None = None
+) -> Iterator[np.ndarray]:
+    """The track, mono, in parts of a segment's samples; where it begins later, zeros lead up to it.    float32 [n]
+
+    ffmpeg's complaints go to `said`.
+    """
     lead = min(max(0.0, track.starts_at - window.start), window.seconds)
     seek = ["-ss", str(window.start)] if window.start else []
     limit = [] if math.isinf(window.end) else ["-t", str(window.seconds - lead)]
     options = ["-map", f"0:{track.index}", *mono_options(shape.sample_rate, shape.channels), *limit]
     rest = np.zeros(round(lead * shape.sample_rate), np.float32)
-    for block in blocks(path, seek, options, 4 * shape.samples):
+    for block in blocks(path, seek, options, 4 * shape.samples, said):
         rest = np.concatenate([rest, np.frombuffer(block, np.float32, len(block) // 4)])
         for _ in range(len(rest) // shape.samples):
             yield tidy(rest[: shape.samples], path.name)
@@ -110,16 +122,18 @@ def tidy(samples: np.ndarray, name: str) -> np.ndarray:
     return samples.clip(-1, 1)
 
 
-def frame_parts(path: Path, track: Track, shape: FrameShape, window: Window = Window()) -> Iterator[Frames]:
+def frame_parts(
+    path: Path, track: Track, shape: FrameShape, window: Window = Window(), said: list[str] | None = None
+) -> Iterator[Frames]:
     """By time: what is on show in the middle of each cell of a segment, however frames are spaced.
 
-    A track shorter than a segment has its cells within its stated length.
+    A track shorter than a segment has its cells within its stated length. ffmpeg's complaints go to `said`.
     """
     stated = _stated_seconds(track, window)
     grid_ms = round(1000 * min(max(LEAST_GRID_SECONDS, stated), shape.seconds))
     cell = grid_ms / 1000 / shape.count
     lead = track.starts_at - window.start
-    for number, block in enumerate(_pixels(path, track, shape, window, grid_ms)):
+    for number, block in enumerate(_pixels(path, track, shape, window, grid_ms, said)):
         pixels = np.frombuffer(block, np.uint8).reshape(-1, shape.height, shape.width, 3)
         times = (np.arange(len(pixels)) + 0.5) * cell
         begun = times + cell / 2 > lead - number * shape.seconds  # before the track begins ffmpeg shows its first frame
@@ -130,7 +144,9 @@ def frame_parts(path: Path, track: Track, shape: FrameShape, window: Window = Wi
             raise BadSample(f"the picture of {path.name} goes on after its stated {stated} s", "longer_than_stated")
 
 
-def _pixels(path: Path, track: Track, shape: FrameShape, window: Window, grid_ms: int) -> Iterator[bytearray]:
+def _pixels(
+    path: Path, track: Track, shape: FrameShape, window: Window, grid_ms: int, said: list[str] | None
+) -> Iterator[bytearray]:
     """The frames of one segment after the other."""
     # Not the accurate seek: it would drop the frame on show at the start, which began before it.
     seek = ["-noaccurate_seek", "-ss", str(window.start)] if window.start else []
@@ -139,7 +155,7 @@ def _pixels(path: Path, track: Track, shape: FrameShape, window: Window, grid_ms
     chain = f"fps={shape.count * 1000}/{grid_ms}:start_time=0:eof_action=pass,{_scale(shape)}{tone_map(track)}"
     options = ["-map", f"0:{track.index}", "-vf", chain, *limit, "-f", "rawvideo", "-pix_fmt", "rgb24"]
     size = shape.height * shape.width * 3
-    for block in blocks(path, ["-reinit_filter", "0", *seek], options, shape.count * size):
+    for block in blocks(path, ["-reinit_filter", "0", *seek], options, shape.count * size, said):
         if whole := len(block) // size * size:
             yield block[:whole]
 

@@ -100,6 +100,8 @@ def draw_mask(random: RowRandom, grid: tuple[int, int], ratio: float, mode: str 
         lines |= _smallest(random.uniform(rows), int(rows * share))[:, :, None]
     order = (noise + lines).flatten(1).argsort(dim=1, stable=True)  # visible ones first, whole lines last
     restore, kept = order.argsort(dim=1), int(rows * columns * (1 - ratio))
+    if kept == 0:
+        raise ValueError(f"Expected a mask ratio that leaves one token of {rows * columns}, got {ratio}")
     return Mask(order[:, :kept], restore, (restore >= kept).float())
 
 

@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 
@@ -22,10 +23,20 @@ def save(path: Path, model: CavMae, step: int, **more) -> None:
 
 def load(path: Path) -> tuple[CavMae, dict]:
     """The model, by its averaged weights where the run kept an average, and all that was saved."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = _read(path)
     model = build(CavMaeConfig(**state["config"]))
     model.load_state_dict(state["model"] | state.get("average", {}).get("weights", {}))
     return model, state
+
+
+def _read(path: Path) -> dict:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        raise ValueError(f"Expected a checkpoint of this pipeline, got {path}, which torch does not read") from error
+    if not isinstance(state, dict) or not {"config", "model"} <= state.keys():
+        raise ValueError(f"Expected a checkpoint of this pipeline, got {path}: `import` takes published weights")
+    return state
 
 
 def resumable(out: Path, config: CavMaeConfig) -> dict | None:

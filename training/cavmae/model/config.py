@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from ..options import check_choices
+from ..options import check_choices, check_least
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,16 @@ class CavMaeConfig:
 
     def __post_init__(self):
         check_choices(self)
+        check_least(self, dim=4, tower_depth=0, joint_depth=0, patch=1, frames=1, image=1, classes=0, windows=1)
+        for name, heads, dim in (
+            ("heads", self.heads, self.dim),
+            ("decoder_heads", self.decoder_heads, self.decoder_dim),
+        ):
+            if dim and (heads < 1 or dim % heads):
+                raise ValueError(f"Expected {name} that divide a dimension of {dim}, got {heads}")
+        for name, stem in (("frames", self.audio_stem), ("image", self.visual_stem)):
+            if stem == "patch" and getattr(self, name) % self.patch:
+                raise ValueError(f"Expected {name} in multiples of a patch, {self.patch}, got {getattr(self, name)}")
         if not 0 < self.mask_ratio < 1:
             raise ValueError(f"Expected a mask_ratio between 0 and 1, got {self.mask_ratio}")
         if self.contrast_mask_ratio is not None and not 0 <= self.contrast_mask_ratio < 1:

@@ -131,15 +131,24 @@ def shortened(state: State, config: CavMaeConfig, seconds: float) -> tuple[State
 def _tensors(path: Path) -> State:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"Expected a file of torch tensors and nothing else, got {error}") from error
+    except (UnpicklingError, RuntimeError, EOFError, KeyError, IndexError) as error:
+        raise ValueError(f"Expected a file of torch tensors and nothing else, torch says: {error!r}") from error
     if isinstance(state, dict) and {"config", "model"} <= state.keys():
         raise ValueError("Expected published weights, got a checkpoint of this pipeline: use `export`")
     if isinstance(state, dict):
         state = next((state[name] for name in NESTED if isinstance(state.get(name), dict)), state)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"Expected a state dict, names to tensors, got {type(state).__name__}")
-    return _used({name.removeprefix("module."): value.float() for name, value in state.items()})
+    if not _is_state(state):
+        raise ValueError(f"Expected a state dict, names to tensors, got another {type(state).__name__}")
+    tensors = {name.removeprefix("module."): value.float() for name, value in state.items()}
+    if len(tensors) < len(state):
+        raise ValueError("Expected each tensor once, got some both with `module.` before its name and without")
+    if broken := sorted(name for name, value in tensors.items() if not value.isfinite().all()):
+        raise ValueError(f"Expected numbers, got tensors with others among them: {_some(broken)}")
+    return _used(tensors)
+
+
+def _is_state(read: object) -> bool:
+    return isinstance(read, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in read.items())
 
 
 def _used(state: State) -> State:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from ..bundles.export import add_precision, exported
+from ..bundles.export import add_precision, expect_place, exported
 from ..data.pack import Pack
 from ..evaluate import commands as evaluate
 from ..evaluate.metrics import Metric
@@ -27,6 +27,7 @@ def add_commands(commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    expect_place(args.out)
     torch.set_num_threads(2)
     run, pack = assemble(StarterRun, given_flags(args)), Pack(args.pack)
     starter = build(pack, args.teacher, args.cache, run)

@@ -63,6 +63,8 @@ def finetune(run: FinetuneRun, out: Path, source: Source | None = None) -> CavMa
             raise ValueError("Expected data with labels to tune a tagging head on, got none")
         config = replace(before, decoder_depth=0, classes=len(source.labels))
         state = checkpoint.resumable(out, config)
+        if state:
+            expect_same_task(state, run.tune.mode, source.labels, out)
         model = build(config) if state else checkpoint.start_from(run.tune.pretrained, config)
         trainer = Trainer(Finetuning(model, run), run, out, device, labels=source.labels)
         if state:
@@ -79,6 +81,15 @@ def before_tuning(pretrained: Path | None, out: Path) -> CavMaeConfig:
     if config.kind != "cav-mae":
         raise ValueError(f"Expected a CAV-MAE to tune, got {config.kind}: its class token is made for search alone")
     return config
+
+
+def expect_same_task(state: dict, mode: str, labels: list[dict], out: Path) -> None:
+    """A head goes on with the stream and the classes that it was begun with."""
+    before = state["run"]["tune"]["mode"]
+    if before != mode:
+        raise ValueError(f"Expected --mode {before}, in which {out} was begun, or another --out, got {mode}")
+    if state["labels"] != labels:
+        raise ValueError(f"Expected the classes that {out} was begun with, or another --out, got others")
 
 
 class Finetuning(Task):

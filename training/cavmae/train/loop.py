@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..data.sources import Batch, Source, prefetch
 from ..distributed import mean_over_ranks, own_rows, process_group, rank, world_size
 from ..model import checkpoint
-from ..options import as_tables, check_choices, write_toml
+from ..options import as_tables, check_choices, check_least, write_toml
 from ..schedule import warm_cosine
 from .averaging import WeightAverage
 from .log import TrainingLog
@@ -44,12 +44,15 @@ class TrainOptions:
 
     def __post_init__(self):
         check_choices(self)
+        check_least(self, steps=0, batch=1, lr=0, warmup=0, clip=0, save_every=1, log_every=1, threads=0, workers=1)
 
 
 @contextmanager
 def machine(options: TrainOptions) -> Iterator[torch.device]:
     """The device of this process, within its group."""
-    cuda = options.device == "cuda" or (options.device == "auto" and torch.cuda.is_available())
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("Expected a GPU that torch sees for --device cuda, got none: use --device auto or cpu")
+    cuda = options.device != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
