@@ -1,5 +1,6 @@
 """What the command line says of what it cannot take: one line, no traceback, and nothing is lost."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,10 +77,14 @@ def test_a_folder_of_something_else_is_refused_before_the_work(files, command):
 def test_a_bundle_takes_a_bundles_place(files):
     write_tiny_bundle(files / "bundle")
     (files / "bundle" / "older").write_text("")
+    for left in (".bundle-old", ".bundle-young"):  # by processes that were killed
+        (files / left).mkdir()
+    os.utime(files / ".bundle-old", (0, 0))
 
     write_tiny_bundle(files / "bundle")
 
     assert (files / "bundle" / "bundle.json").exists() and not (files / "bundle" / "older").exists()
+    assert [path.name for path in files.glob(".bundle-*")] == [".bundle-young"]
 
 
 def test_a_traceback_is_shown_where_it_is_asked_for(tmp_path):

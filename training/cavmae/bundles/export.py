@@ -1,9 +1,12 @@
 """Writes a bundle: graphs, manifest, labels, golden numbers and card together, or nothing."""
 
 import argparse
+import glob
 import hashlib
 import json
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +25,7 @@ from .real_segments import real_segments
 # What a bundle may hold. The tagging graphs are there where the retrieval graphs are of another checkpoint.
 GRAPHS = ("audio", "visual", "joint", "audio_tagging", "visual_tagging")
 RETRIEVAL_GRAPHS = GRAPHS[:3]  # as the fingerprint lists them
+ABANDONED_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,9 @@ def placed(folder: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `folder` in one step, or none where anything fails."""
     expect_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}-*"):  # by a process that was killed
+        if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(left)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         made = Path(scratch) / folder.name
         made.mkdir()

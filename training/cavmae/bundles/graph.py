@@ -1,7 +1,9 @@
 """One ONNX graph: exported with its attention, norms and GELU fused, opened, and asked what fused."""
 
 import ast
+import logging
 import tempfile
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,16 +31,19 @@ class Graph:
 
 def export_graph(path: Path, graph: Graph, example: dict[str, Tensor]) -> None:
     batch = torch.export.Dim("batch", min=1, max=4096)
-    program = torch.onnx.export(
-        graph.module.eval(),
-        tuple(example.values()),
-        input_names=list(example),
-        output_names=list(graph.outputs),
-        dynamic_shapes=tuple({0: batch} for _ in example),
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of torchvision, which nothing here needs
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*axis name: batch will not be used")  # inputs share their batch
+        program = torch.onnx.export(
+            graph.module.eval(),
+            tuple(example.values()),
+            input_names=list(example),
+            output_names=list(graph.outputs),
+            dynamic_shapes=tuple({0: batch} for _ in example),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     fused, _ = optimize_for_ort(program.model)
     _name_by_module(fused.graph)
     for noted in (fused, fused.graph, *fused.graph.inputs, *fused.graph.initializers.values()):
