@@ -40,7 +40,7 @@ export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance>
     thumbnailDir: join(dataDir, 'thumbnails'),
   }
   await mkdir(parts.thumbnailDir, { recursive: true })
-  await sweepThumbnails(parts.thumbnailDir, app.gallery.catalogue)
+  await app.run(({ gallery }) => sweepThumbnails(parts.thumbnailDir, gallery.catalogue))
   await removeAbandoned(parts.uploadDir)
   await registerOpenapi(http)
   await http.register(multipart)

@@ -6,6 +6,9 @@ const LOOK_MS = 500
 const HEARTBEAT_MS = 15_000
 const PAGE = 500
 
+/** Asks the jobs that serve now: a change of model replaces them between two questions. */
+export type OnJobs = <T>(work: (jobs: Jobs) => Promise<T>) => Promise<T>
+
 export interface EventsOptions {
   readonly after: number // the last revision that the client has seen
   readonly signal: AbortSignal
@@ -15,19 +18,14 @@ export interface EventsOptions {
  * A job as server-sent events, until it ends: `item` for each that ended, `job` for how far the job has come. Their ids
  * are revisions of the job, so that a client that comes back misses nothing and sees nothing twice.
  */
-export async function* jobEvents(
-  id: JobId,
-  serving: () => Jobs,
-  { after, signal }: EventsOptions,
-): AsyncGenerator<string> {
+export async function* jobEvents(id: JobId, on: OnJobs, { after, signal }: EventsOptions): AsyncGenerator<string> {
   let seen = after
   for (let quietMs = 0; !signal.aborted; quietMs += LOOK_MS) {
-    const jobs = serving() // which a change of model may have replaced
-    const progress = await jobs.progress(id)
+    const progress = await on((jobs) => jobs.progress(id))
     if (progress.revision > seen) {
-      for await (const item of endedBetween(id, jobs, seen, progress.revision)) yield event('item', item.settled, item)
+      for await (const item of endedBetween(id, on, seen, progress.revision)) yield event('item', item.settled, item)
       seen = progress.revision
-      yield event('job', seen, { ...progress, figures: await jobs.figures(id) })
+      yield event('job', seen, { ...progress, figures: await on((jobs) => jobs.figures(id)) })
       quietMs = 0
     }
     if (hasEnded(progress.state)) return
@@ -39,9 +37,9 @@ export async function* jobEvents(
   }
 }
 
-async function* endedBetween(id: JobId, jobs: Jobs, after: number, upTo: number): AsyncGenerator<Item> {
+async function* endedBetween(id: JobId, on: OnJobs, after: number, upTo: number): AsyncGenerator<Item> {
   for (let last = after; last < upTo; ) {
-    const page = await jobs.ended(id, { after: last, limit: PAGE })
+    const page = await on((jobs) => jobs.ended(id, { after: last, limit: PAGE }))
     yield* page.filter(({ settled }) => settled !== null && settled <= upTo)
     if (page.length < PAGE) return
     last = page.at(-1)?.settled ?? upTo

@@ -40,9 +40,22 @@ it('moves the library of a running server to another bundle, and no query fails'
   const changing = run('reindex', '--bundle', bundle).then((result) => {
     ended = result
   })
+  const id = clips[0]?.id
+  const pages = [
+    '/v1/system',
+    '/readyz',
+    '/v1/labels',
+    '/v1/clips',
+    `/v1/clips/${id}/thumbnail`,
+    `/v1/clips/${id}/media`,
+  ]
   for (const deadline = Date.now() + 300_000; !(ended && isChanged()) && Date.now() < deadline; ) {
-    const response = await ask()
+    const [response, ...shown] = await Promise.all([ask(), ...pages.map((page) => fetch(url + page))])
     assert.equal(response.status, 200)
+    for (const page of shown) {
+      const told = await page.text()
+      assert.equal(page.status, 200, `${page.url}: ${told}`)
+    }
     const { bundle, hits } = SearchAnswer.parse(await response.json())
     answers.push({ fingerprint: bundle.fingerprint, hits: hits.map(({ clip }) => clip.id) })
   }

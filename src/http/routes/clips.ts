@@ -52,7 +52,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     response: answers(ClipPage),
   }
   http.get('/v1/clips', { schema: list }, async ({ query: { after, limit } }) => {
-    const clips = await app.gallery.catalogue.clips({ after, limit })
+    const clips = await app.run(({ gallery }) => gallery.catalogue.clips({ after, limit }))
     const next = clips.length === limit ? (clips.at(-1)?.id ?? null) : null
     return { clips: clips.map(toClip), next }
   })

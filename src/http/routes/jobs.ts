@@ -103,7 +103,7 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     const after = headers['last-event-id'] ?? 0
     const { state, revision } = await on((jobs) => jobs.progress(id))
     if (hasEnded(state) && revision <= after) return reply.code(204).send() // tells an EventSource to stay away
-    const stream = Readable.from(jobEvents(id, () => app.gallery.catalogue.jobs, { after, signal: closing.signal }))
+    const stream = Readable.from(jobEvents(id, on, { after, signal: closing.signal }))
     return reply
       .type('text/event-stream')
       .header('cache-control', 'no-cache')

@@ -52,7 +52,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
   })
 
   async function presentClip(id: string): Promise<Clip> {
-    const clip = await app.gallery.catalogue.clip(id)
+    const clip = await app.run(({ gallery }) => gallery.catalogue.clip(id))
     if (!clip) throw clipNotFound(id)
     if (!(await exists(clip.path)))
       throw new AppError('CLIP_FILE_MISSING', `${clip.path} is gone: bring it back, or remove the clip.`)

@@ -13,7 +13,9 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app
   const { version } = JSON.parse(await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'))
 
   const labels = { operationId: 'listLabels', summary: 'The classes that tags come from', response: answers(Labels) }
-  http.get('/v1/labels', { schema: labels }, async () => ({ labels: app.encoder.bundle.classes }))
+  http.get('/v1/labels', { schema: labels }, async () =>
+    app.run(async ({ encoder }) => ({ labels: encoder.bundle.classes })),
+  )
 
   const system = {
     operationId: 'getSystem',
@@ -21,24 +23,26 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app
     response: answers(System),
   }
   http.get('/v1/system', { schema: system }, async () => {
-    const { encoder, gallery } = app
-    const { name, fingerprint, dimension, licence, classes, format } = encoder.bundle
-    return {
-      version,
-      bundle: {
-        name,
-        fingerprint,
-        dimension,
-        licence,
-        labels: classes.length,
-        modalities: [...format.modalities],
-        segmentSeconds: format.seconds,
-      },
-      providers: encoder.providers,
-      ffmpeg: (await ffmpegBuild()).version,
-      library: await gallery.catalogue.counts(),
-      limits: LIMITS,
-    }
+    const { version: ffmpeg } = await ffmpegBuild()
+    return app.run(async ({ encoder, gallery }) => {
+      const { name, fingerprint, dimension, licence, classes, format } = encoder.bundle
+      return {
+        version,
+        bundle: {
+          name,
+          fingerprint,
+          dimension,
+          licence,
+          labels: classes.length,
+          modalities: [...format.modalities],
+          segmentSeconds: format.seconds,
+        },
+        providers: encoder.providers,
+        ffmpeg,
+        library: await gallery.catalogue.counts(),
+        limits: LIMITS,
+      }
+    })
   })
 
   const live = { operationId: 'live', summary: 'Whether the process lives', response: answers(Health) }
@@ -50,7 +54,10 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app
     response: { ...answers(Health), 503: Health },
   }
   http.get('/readyz', { schema: ready }, async (_, reply) => {
-    await app.gallery.catalogue.head()
-    return app.encoder.alive ? { status: 'ok' as const } : reply.code(503).send({ status: 'unready' as const })
+    const isReady = await app.run(async ({ encoder, gallery }) => {
+      await gallery.catalogue.head()
+      return encoder.alive
+    })
+    return isReady ? { status: 'ok' as const } : reply.code(503).send({ status: 'unready' as const })
   })
 }
