@@ -274,7 +274,7 @@ def test_a_probe_tells_two_pitches_apart(pack, capsys):
 
 
 def test_an_output_that_the_graph_does_not_give_is_refused(pack):
-    with pytest.raises(ValueError, match="embedding, tokens, logits, tower, got pool"):
+    with pytest.raises(SystemExit, match="embedding, tokens, logits, tower, got pool"):
         main(["evaluate", "probe", f"--bundle={BUNDLE}", f"--pack={pack}", "--output", "pool"])
 
 
