@@ -11,6 +11,7 @@ import type { IngestParts } from '../src/ingest/ingest-file.js'
 import { FILES_PER_THREAD, ingestPaths } from '../src/ingest/ingest-paths.js'
 import { scan } from '../src/ingest/scan.js'
 import { openMedia } from '../src/media/media.js'
+import { OpenedFile } from '../src/storage/opened-file.js'
 import { CORES, onCores } from './cores.js'
 import { nullEncoder } from './null-encoder.js'
 import { asShare, type Rate, rate, rateOf, show } from './rate.js'
@@ -106,7 +107,8 @@ const filesAtOnce = ({ config }: App) => config.threads * FILES_PER_THREAD
 
 async function decode(file: string, format: SegmentFormat): Promise<MediaSegment[]> {
   const segments = []
-  const media = await openMedia(file, format)
+  await using opened = await OpenedFile.open(file)
+  const media = await openMedia(opened, format)
   for await (const segment of media.segments()) segments.push(segment)
   return segments
 }
@@ -119,12 +121,16 @@ async function rateOfEncoding(clips: readonly MediaSegment[][], app: App, thread
 }
 
 const rateOfBare = (files: readonly string[], app: App): Promise<Rate> =>
-  rateOfIngestion(files, { encoder: nullEncoder(app.encoder.bundle), gallery: app.gallery }, app)
+  rateOfIngestion(files, { ...app, encoder: nullEncoder(app.encoder.bundle), gallery: app.gallery }, app)
 
-async function rateOfIngestion(files: readonly string[], { encoder, gallery }: IngestParts, app: App): Promise<Rate> {
+async function rateOfIngestion(
+  files: readonly string[],
+  { encoder, gallery, decoders }: IngestParts,
+  app: App,
+): Promise<Rate> {
   const options = { concurrency: filesAtOnce(app), onWarning: console.error, onProgress: () => {} }
   return await rateOf(files.length, async () => {
-    const { failed } = await ingestPaths(files, { encoder, gallery }, options)
+    const { failed } = await ingestPaths(files, { encoder, gallery, decoders }, options)
     if (failed.length > 0) console.error(`${failed.length} of ${files.length} files failed`)
   })
 }

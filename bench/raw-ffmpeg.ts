@@ -10,15 +10,17 @@ import { keyGap } from '../src/media/key-gap.js'
 import { firstFrameJob } from '../src/media/picture-job.js'
 import type { PictureTrack } from '../src/media/probe.js'
 import { openSource } from '../src/media/source.js'
+import { OpenedFile } from '../src/storage/opened-file.js'
 
 const ALL = { start: 0, end: Infinity }
 
 /** The command that decodes a file, as ingestion writes it, without the link that ingestion gives to ffmpeg. */
 export async function rawCommand(path: string, format: SegmentFormat): Promise<readonly string[]> {
-  const header = await readHeader(path)
+  await using file = await OpenedFile.open(path)
+  const header = await readHeader(file)
   const source = { url: `file:${path}` }
   if (header.picture && header.isStill) return argumentsOf(source, [firstFrameJob(header.picture, format)])
-  const picture = header.picture && { ...header.picture, keyGap: await keyGapOf(path, header.picture) }
+  const picture = header.picture && { ...header.picture, keyGap: await keyGapOf(file, header.picture) }
   const { sound, picture: seen } = jobsOf({ header: { ...header, picture }, format, window: ALL })
   return argumentsOf(source, [...(sound ? [sound] : []), ...(seen ? [seen] : [])])
 }
@@ -31,7 +33,7 @@ export async function runRaw(command: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`ffmpeg failed: ${command.join(' ')}`)
 }
 
-async function keyGapOf(path: string, picture: PictureTrack): Promise<number | null> {
-  await using source = await openSource(path)
+async function keyGapOf(file: OpenedFile, picture: PictureTrack): Promise<number | null> {
+  await using source = await openSource(file)
   return await keyGap(source, picture)
 }

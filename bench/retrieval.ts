@@ -11,6 +11,7 @@ import { MODALITIES, type Modality, other } from '../src/domain.js'
 import { inParallel } from '../src/ingest/in-parallel.js'
 import { ingestPaths } from '../src/ingest/ingest-paths.js'
 import { search } from '../src/search/search.js'
+import { OpenedFile } from '../src/storage/opened-file.js'
 import { interval, median } from './statistics.js'
 
 async function benchRetrieval(folder: string): Promise<void> {
@@ -39,7 +40,8 @@ async function benchRetrieval(folder: string): Promise<void> {
 
 /** Strict: a clip with the same score counts as ahead. Infinity where the clip is not among the hits. */
 async function rankOf(id: string, path: string, from: Modality, app: App): Promise<number> {
-  const query = { kind: 'file', path, from, to: other(from) } as const
+  await using file = await OpenedFile.open(path)
+  const query = { kind: 'file', file, from, to: other(from) } as const
   const { hits } = await search({ query, limit: LIMITS.hits }, app)
   const own = hits.find(({ clip }) => clip.id === id)
   return own ? hits.filter(({ score }) => score >= own.score).length : Infinity

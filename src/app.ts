@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { type Access, currentPlace, openServing, type Serving } from './app/serving.js'
 import { Turnover } from './app/turnover.js'
@@ -5,6 +6,9 @@ import type { Config } from './config.js'
 import type { Encoder } from './encoder/encoder.js'
 import { AppError } from './errors.js'
 import type { Gallery } from './gallery/gallery.js'
+import { DecoderPool } from './media/decoder-pool.js'
+import { realPaths } from './storage/path-within.js'
+import { SourceList } from './storage/source-list.js'
 
 // Samples and frames lie beside V8's heap and count towards its next collection: by default that is one for every clip.
 setFlagsFromString('--heap-growing-percent=900')
@@ -12,7 +16,7 @@ setFlagsFromString('--heap-growing-percent=900')
 const LOCK_WAIT_MS = 30_000 // until the process that made a change of model has closed what it made
 
 /** What a piece of work uses from its beginning to its end: a gallery, and the encoder of the same fingerprint. */
-export type ServingParts = Pick<Serving, 'encoder' | 'gallery'>
+export type ServingParts = Pick<Serving, 'encoder' | 'gallery'> & Pick<App, 'decoders'>
 
 /** Every part of Earshot, opened from its configuration. Closing it closes the parts in reverse. */
 export interface App extends AsyncDisposable {
@@ -20,6 +24,12 @@ export interface App extends AsyncDisposable {
   /** What serves now, and may be replaced by a change of model: for work that is short, or is all that the process does. */
   readonly encoder: Encoder
   readonly gallery: Gallery
+  /** Shared by everything in this process that decodes. */
+  readonly decoders: DecoderPool
+  /** Folders and files, by real path, whose files HTTP clients may be given. */
+  readonly servedFolders: readonly string[]
+  /** Folders and files that the owner of the library indexes here: they are served from now on. */
+  readonly sources: SourceList
   /**
    * Runs work on what serves now, which stays open until it is done. `replaced` aborts when another takes its place. What
    * the change keeps from being written is run again on what then serves.
@@ -34,6 +44,10 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
   const { dir, bundle } = currentPlace(config)
   const serving = await openServing(config, { dir, bundle: config.isBundleGiven ? config.bundle : bundle }, access)
   const turnover = new Turnover(serving)
+  const decoders = new DecoderPool()
+  const sources = await openSources(config, serving.gallery)
+  const { dataDir, roots, watch } = config
+  const configured = await realPaths([join(dataDir, 'media'), ...roots, ...watch])
   let refreshing: Promise<void> | undefined
 
   const change = async () => {
@@ -48,17 +62,24 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
   }
   const run: App['run'] = async (work) => {
     const before = turnover.current
+    const onParts = ({ encoder, gallery }: Serving, replaced: AbortSignal) =>
+      work({ encoder, gallery, decoders }, replaced)
     try {
-      return await turnover.run(work)
+      return await turnover.run(onParts)
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'GALLERY_RETIRED') throw error
       await refresh()
       if (turnover.current === before) throw error
-      return await turnover.run(work)
+      return await turnover.run(onParts)
     }
   }
   return {
     config,
+    decoders,
+    sources,
+    get servedFolders() {
+      return [...configured, ...sources.paths]
+    },
     get encoder() {
       return turnover.current.encoder
     },
@@ -73,3 +94,23 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
     },
   }
 }
+
+/**
+ * The library's list of sources. A library from before there was one gets those of its jobs that were
+ * made on the command line.
+ */
+async function openSources({ dataDir }: Config, { catalogue }: Gallery): Promise<SourceList> {
+  const known = SourceList.open(dataDir)
+  if (known) return known
+  const sources = new Set<string>()
+  for (let before: number | undefined; ; ) {
+    const jobs = await catalogue.jobs.jobs({ before, limit: JOBS_PAGE })
+    for (const job of jobs.filter(({ within }) => within.length === 0)) {
+      for (const path of job.sources) sources.add(path)
+    }
+    before = jobs.at(-1)?.id
+    if (jobs.length < JOBS_PAGE) return SourceList.of(dataDir, await realPaths([...sources]))
+  }
+}
+
+const JOBS_PAGE = 500

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { delimiter, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +10,10 @@ export const LIMITS = Object.freeze({
   uploadBytes: 2 * 1024 ** 3,
   queryUploadBytes: 512 * 1024 ** 2,
   bodyBytes: 1024 ** 2,
+  fieldBytes: 64 * 1024, // of one field of a form
+  uploads: 64, // that may arrive at once
+  uploadBytesPerSecond: 1024, // least rate of an upload, measured over the window
+  uploadWindowMs: 30_000,
   clipSeconds: 24 * 3600,
   querySeconds: 600,
   hits: 200,
@@ -18,6 +23,12 @@ export const LIMITS = Object.freeze({
   momentsPerHit: 5,
   pictureSidePixels: 16,
   stallMs: 30_000, // ffmpeg without a byte of progress
+  decoderBytes: 1024 ** 3, // memory of one ffmpeg or ffprobe
+  largeDecoderBytes: 3 * 1024 ** 3, // of the one that decodes a large picture or video
+  queryCpuSeconds: 300, // of one ffmpeg that decodes a query
+  animationPixels: 2 ** 29, // pixels x frames of an animated WebP
+  waitingQueries: 16, // for a decoder; a further one is refused
+  queryWaitMs: 10_000, // for a decoder
   probeMs: 20_000,
   requestMs: 1_800_000, // for a request to arrive whole: a large upload on a slow line
   shutdownMs: 10_000,
@@ -62,8 +73,8 @@ export interface Config {
   readonly threads: number
   readonly host: string
   readonly port: number
-  readonly roots: readonly string[] // folders whose files HTTP clients may name
-  readonly watch: readonly string[] // folders that the server keeps the library in step with
+  readonly roots: readonly string[] // folders, by real path, whose files HTTP clients may name
+  readonly watch: readonly string[] // folders, by real path, that the server keeps the library in step with
   readonly log: 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
 
@@ -88,10 +99,19 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     threads: data.EARSHOT_THREADS,
     host: data.EARSHOT_HOST,
     port: data.EARSHOT_PORT,
-    roots: Object.freeze(data.EARSHOT_ROOTS.map((root) => resolve(root))),
-    watch: Object.freeze(data.EARSHOT_WATCH.map((folder) => resolve(folder))),
+    roots: Object.freeze(data.EARSHOT_ROOTS.map(realFolder)),
+    watch: Object.freeze(data.EARSHOT_WATCH.map(realFolder)),
     log: data.EARSHOT_LOG,
   })
+}
+
+/** Links are resolved once, so that one that changes later leads nowhere else. */
+function realFolder(folder: string): string {
+  try {
+    return realpathSync(resolve(folder))
+  } catch {
+    return resolve(folder) // not mounted yet, perhaps
+  }
 }
 
 /** A bundle is named (`starter`, under models/) or pointed at (`./my/bundle`, which becomes an absolute path). */

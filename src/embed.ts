@@ -2,6 +2,7 @@ import type { MediaSegment, Modality, Span, UnitVector } from './domain.js'
 import type { Priority } from './encoder/batching.js'
 import type { Encoder } from './encoder/encoder.js'
 import type { Encoding } from './encoder/encoding.js'
+import { tooLong } from './media/audio.js'
 import type { Media } from './media/media.js'
 
 /** `probabilities`: one per class; null where not asked for, or not given by the bundle. */
@@ -18,6 +19,7 @@ export interface EmbeddedSegment extends Span, Readonly<Record<Modality, Embedde
 export interface EmbedOptions {
   readonly priority: Priority
   readonly tags?: boolean
+  readonly longestSeconds?: number | undefined // of media; more is MEDIA_TOO_LONG
   readonly signal?: AbortSignal | undefined
   readonly timings?: EmbedTimings // added to as time is spent
 }
@@ -41,9 +43,12 @@ export async function* embed(
   encoder: SegmentEncoder,
   options: EmbedOptions,
 ): AsyncGenerator<EmbeddedSegment> {
-  const { timings = noTimings() } = options
+  const { timings = noTimings(), longestSeconds = Infinity } = options
+  let begin: number | undefined
   const ahead: Promise<EmbeddedSegment>[] = []
   for await (const segment of timed(media.segments(), timings, 'decodeMs')) {
+    begin ??= segment.start
+    if (segment.end - begin > longestSeconds) throw tooLong(longestSeconds)
     ahead.push(settledLater(embedSegment(segment, encoder, options)))
     if (ahead.length >= SEGMENTS_AHEAD) yield* timed(ahead.splice(0, 1), timings, 'encodeMs')
   }

@@ -61,7 +61,7 @@ async function runJobs(app: App, log: Http['log'], signal: AbortSignal): Promise
 function runOrKeep(parts: IngestParts, { threads, dataDir, watch }: Config, log: Http['log']): Promise<void> {
   const options = { concurrency: threads * FILES_PER_THREAD, except: [dataDir] }
   if (watch.length === 0) return new JobRunner(parts, options).run()
-  return keep(jobRequest(watch), parts, {
+  return keep(jobRequest(watch, { within: watch }), parts, {
     ...options,
     settleMs: SETTLE_SECONDS * 1000,
     rescanMs: RESCAN_MINUTES * 60_000,

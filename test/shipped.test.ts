@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import { it } from 'node:test'
 import { ingestFile } from '../src/ingest/ingest-file.js'
 import { search } from '../src/search/search.js'
+import { opened } from './opened.js'
 import { fixture, SHIPPED, temporaryApp } from './workplace.js'
 
 for (const name of SHIPPED) {
@@ -13,7 +14,7 @@ for (const name of SHIPPED) {
     }
 
     const found = async (file: string) => {
-      const { hits } = await search({ query: { kind: 'file', path: fixture(file) }, limit: 5 }, app)
+      const { hits } = await search({ query: { kind: 'file', file: await opened(fixture(file)) }, limit: 5 }, app)
       assert.ok(hits.every(({ score }) => Number.isFinite(score)))
       return new Set(hits.map(({ clip }) => basename(clip.path)))
     }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { wholeLabels } from '../src/tagging/labels.js'
 import { tagFile, topTags } from '../src/tagging/tag.js'
+import { opened } from './opened.js'
 import { fixture, temporaryApp } from './workplace.js'
 
 const label = (name: string, probability: number) => ({ mid: `/m/${name}`, name, probability })
@@ -17,9 +18,9 @@ it('gives the whole the best of its segments, most probable first', () => {
 })
 
 it('names what is heard in a clip', async (test) => {
-  const { encoder } = await temporaryApp(test)
+  const app = await temporaryApp(test)
 
-  const { labels, segments } = await tagFile(fixture('sound_misc_crow.opus'), encoder, { limit: 8 })
+  const { labels, segments } = await tagFile(await opened(fixture('sound_misc_crow.opus')), app, { limit: 8 })
 
   assert.ok(
     labels.some(({ name }) => /Crow|Caw|Bird/.test(name)),
@@ -30,9 +31,9 @@ it('names what is heard in a clip', async (test) => {
 })
 
 it('says of a picture what it probably sounds like', async (test) => {
-  const { encoder } = await temporaryApp(test)
+  const app = await temporaryApp(test)
 
-  const { labels } = await tagFile(fixture('photo_dog.webp'), encoder, { limit: 5 })
+  const { labels } = await tagFile(await opened(fixture('photo_dog.webp')), app, { limit: 5 })
 
   assert.ok(
     labels.some(({ name }) => /Dog|Bark/.test(name)),

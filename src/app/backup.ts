@@ -7,6 +7,8 @@ import { loadBundle } from '../encoder/bundle.js'
 import { AppError, isDiskFull, toAppError } from '../errors.js'
 import { backUpFile, checkBackup } from '../gallery/sqlite/backup.js'
 import { lockFolder } from '../gallery/sqlite/lock.js'
+import { markRestored } from '../storage/restore-mark.js'
+import { SourceList } from '../storage/source-list.js'
 import { pruneGalleries } from './change.js'
 import { readPlaces, writePlaces } from './places.js'
 import { catalogueFile, currentPlace } from './serving.js'
@@ -35,6 +37,8 @@ export async function restore(config: Config, backup: string, { force }: { reado
     await using _lock = await lockFolder(join(dataDir, serving.dir))
     const dir = join('galleries', `${fingerprint.slice(0, 16)}-${randomBytes(3).toString('hex')}`)
     await copyWhole(backup, catalogueFile(dataDir, { dir }))
+    if (!SourceList.open(dataDir)) SourceList.of(dataDir, []).save()
+    await markRestored(join(dataDir, 'media'))
     writePlaces(dataDir, { current: { dir, bundle, fingerprint }, next: null, previous: null })
   }
   await pruneGalleries(config)

@@ -7,6 +7,7 @@ import { lockFolder } from '../gallery/sqlite/lock.js'
 import { SqliteSuccession } from '../gallery/sqlite/sqlite-succession.js'
 import { readStamp } from '../gallery/sqlite/stamp.js'
 import type { Succession } from '../gallery/succession.js'
+import { DecoderPool } from '../media/decoder-pool.js'
 import { FIRST_DIR, type Place, readPlaces, writePlaces } from './places.js'
 import { catalogueFile, currentPlace, openCatalogue, openServing, type Serving } from './serving.js'
 
@@ -14,6 +15,7 @@ const FOLDER = 'galleries'
 
 /** A gallery of another bundle on its way to take the place of the one that serves, which goes on serving until then. */
 export interface Change extends Pick<Serving, 'encoder' | 'gallery'>, AsyncDisposable {
+  readonly decoders: DecoderPool
   readonly succession: Succession
   /** Puts it in the other's place: false where something is left to do. A server follows within seconds. */
   takePlace(): Promise<boolean>
@@ -32,6 +34,7 @@ export async function openChange(config: Config, bundle: string): Promise<Change
     const succession = await SqliteSuccession.open(files)
     return {
       ...serving,
+      decoders: new DecoderPool(),
       succession,
       takePlace: () => takePlace(config.dataDir, from, to, succession),
       async [Symbol.asyncDispose]() {

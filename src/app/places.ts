@@ -1,7 +1,8 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { AppError } from '../errors.js'
+import { writeAtomic } from '../storage/atomic-file.js'
 
 const Place = z.object({
   dir: z.string(), // of its catalogue and index, in the data folder
@@ -32,20 +33,7 @@ export function readPlaces(dataDir: string): Places | undefined {
 
 /** Whole or not at all, whoever reads it at the same time. */
 export function writePlaces(dataDir: string, places: Places): void {
-  const temporary = `${fileOf(dataDir)}.${process.pid}.tmp`
-  writeFileSync(temporary, `${JSON.stringify(places, undefined, 2)}\n`)
-  sync(temporary)
-  renameSync(temporary, fileOf(dataDir))
-  sync(dataDir)
+  writeAtomic(fileOf(dataDir), `${JSON.stringify(places, undefined, 2)}\n`)
 }
 
 const fileOf = (dataDir: string): string => join(dataDir, 'galleries.json')
-
-function sync(path: string): void {
-  const file = openSync(path, 'r')
-  try {
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
-}

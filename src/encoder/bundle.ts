@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { z } from 'zod'
 import { MODALITIES, type SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
-import { fileHash } from '../file-hash.js'
+import { OpenedFile } from '../storage/opened-file.js'
 import { type BundleClass, type ByGraph, Classes, Golden, Manifest, type TagSource } from './manifest.js'
 
 /** A verified bundle: every graph hashes to what its manifest says, and the fingerprint follows from them. */
@@ -78,10 +78,13 @@ function verifyFingerprint(manifest: Manifest): void {
   }
 }
 
-function sha256(file: string): Promise<string> {
-  return fileHash(file).catch((cause) => {
-    throw invalid(`${basename(file)} cannot be read: ${String(cause)}`, cause)
-  })
+async function sha256(path: string): Promise<string> {
+  try {
+    await using file = await OpenedFile.open(path)
+    return await file.contentHash()
+  } catch (cause) {
+    throw invalid(`${basename(path)} cannot be read: ${String(cause)}`, cause)
+  }
 }
 
 async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T> {

@@ -1,12 +1,15 @@
 import { setMaxListeners } from 'node:events'
 import type { FastifyReply } from 'fastify'
 
-/** Aborts when the client goes away before it has its answer, so that nothing is decoded for nobody. */
-export function closedEarly(reply: FastifyReply): AbortSignal {
+/** Aborts when the client leaves before it has its answer, so that no work is done for nobody. */
+export function closedEarly({ raw }: FastifyReply): AbortSignal {
   const controller = new AbortController()
-  setMaxListeners(0, controller.signal) // one for every frame on its way
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort()
-  })
+  setMaxListeners(0, controller.signal) // one for each frame that waits for the encoder
+  const leave = () => {
+    if (!raw.writableFinished) controller.abort()
+  }
+  if (!raw.socket || raw.socket.destroyed)
+    leave() // before the handler began
+  else raw.once('close', leave)
   return controller.signal
 }

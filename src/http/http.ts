@@ -6,6 +6,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
 import { sweepThumbnails } from '../ingest/thumbnails.js'
+import { UploadStore } from '../ingest/uploads.js'
 import { registerOpenapi } from './openapi.js'
 import type { HttpParts } from './parts.js'
 import { sendProblem } from './problems.js'
@@ -15,7 +16,9 @@ import { mediaRoutes } from './routes/media.js'
 import { searchRoutes } from './routes/search.js'
 import { systemRoutes } from './routes/system.js'
 import { tagsRoutes } from './routes/tags.js'
-import { removeAbandoned } from './upload.js'
+import { UploadReceiver } from './upload.js'
+
+const SWEEP_MS = 3_600_000
 
 /** The HTTP skin of an app, not yet listening. */
 export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance> {
@@ -33,19 +36,30 @@ export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance>
   http.setNotFoundHandler(({ method, url }) => {
     throw new AppError('ROUTE_NOT_FOUND', `There is no ${method} ${url}. openapi.yaml lists what there is.`)
   })
+  const thumbnailDir = join(dataDir, 'thumbnails')
   const parts: HttpParts = {
     app,
-    uploadDir: join(dataDir, 'uploads'),
-    mediaDir: join(dataDir, 'media'),
-    thumbnailDir: join(dataDir, 'thumbnails'),
+    receiver: new UploadReceiver(join(dataDir, 'uploads')),
+    uploads: new UploadStore({ mediaDir: join(dataDir, 'media'), thumbnailDir }),
+    thumbnailDir,
   }
-  await mkdir(parts.thumbnailDir, { recursive: true })
-  await app.run(({ gallery }) => sweepThumbnails(parts.thumbnailDir, gallery.catalogue))
-  await removeAbandoned(parts.uploadDir)
+  await mkdir(thumbnailDir, { recursive: true })
+  await sweep(parts)
+  const sweeping = setInterval(() => sweep(parts).catch((error) => http.log.error(error)), SWEEP_MS)
+  http.addHook('onClose', async () => clearInterval(sweeping))
   await registerOpenapi(http)
   await http.register(multipart)
   for (const routes of [searchRoutes, tagsRoutes, clipsRoutes, jobsRoutes, mediaRoutes, systemRoutes]) {
     await http.register(routes, parts)
   }
   return http
+}
+
+/** Deletes what killed or hurried processes left: partial uploads, stored files and thumbnails without a clip. */
+async function sweep({ app, receiver, uploads, thumbnailDir }: HttpParts): Promise<void> {
+  await receiver.sweep()
+  await app.run(async ({ gallery }) => {
+    await uploads.sweep(gallery)
+    await sweepThumbnails(thumbnailDir, gallery.catalogue)
+  })
 }

@@ -1,9 +1,12 @@
 import type { App } from '../app.js'
+import type { UploadStore } from '../ingest/uploads.js'
+import type { UploadReceiver } from './upload.js'
 
 /** What a route may ask for. */
 export interface HttpParts {
-  readonly app: Pick<App, 'config' | 'run'> // by `run` alone: a change of model closes what serves once its work is done
-  readonly uploadDir: string // temporary files
-  readonly mediaDir: string // files that were uploaded into the library
+  /** The gallery and encoder by `run` alone: a change of model closes them once their work is done. */
+  readonly app: Pick<App, 'config' | 'run' | 'decoders' | 'servedFolders'>
+  readonly receiver: UploadReceiver
+  readonly uploads: UploadStore
   readonly thumbnailDir: string
 }

@@ -16,6 +16,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   MEDIA_NO_CONTENT: 422,
   MEDIA_TOO_SMALL: 422,
   MEDIA_TOO_LONG: 422,
+  MEDIA_TOO_LARGE: 422,
   MEDIA_STALLED: 422,
   FFMPEG_MISSING: 503,
   BUNDLE_INVALID: 503,
@@ -49,10 +50,14 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   ROUTE_NOT_FOUND: 404,
   CONFIG_INVALID: 500,
   USAGE: 400,
+  SERVER_BUSY: 503,
+  UPLOAD_TOO_SLOW: 408,
   SYSTEM_BUSY: 503,
   SHUTTING_DOWN: 503,
   INTERNAL: 500,
 }
+
+const RETRY_AFTER_SECONDS = 5
 
 /** An error as the client meets it: RFC 9457, with our stable `code`. */
 export interface Problem {
@@ -78,6 +83,7 @@ export function toProblem({ code, message }: AppError): Problem {
 export function sendProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = translate(error)
   if (STATUS[known.code] >= 500 && !reply.raw.destroyed) request.log.error(error) // not where the client has gone
+  if (STATUS[known.code] === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const problem = { ...toProblem(known), requestId: request.id, ...fieldErrors(error) }
   return reply
     .code(problem.status)

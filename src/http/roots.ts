@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path'
 import { AppError } from '../errors.js'
-import { realPathInside } from '../ingest/inside.js'
+import { realPathInside } from '../storage/path-within.js'
 
 /**
  * The real path of what a client names, if it is one of the roots or lies under one: links cannot lead out of them.

@@ -1,73 +1,199 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { addAbortSignal } from 'node:stream'
 import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import type { z } from 'zod'
+import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
+import { DiskBudget } from '../storage/disk-budget.js'
+import { OpenedFile } from '../storage/opened-file.js'
+import { watchTransfer } from './transfer.js'
 
 export interface Upload<Fields> extends AsyncDisposable {
-  readonly path: string // a temporary file; gone when the upload is disposed of
-  readonly filename: string // as the client calls it
+  readonly path: string // of a temporary file, deleted when the upload is disposed of
+  readonly file: OpenedFile // that file, called in messages as the client calls it
+  readonly filename: string
   readonly fields: Fields
 }
 
-export interface UploadOptions<Fields> {
-  readonly dir: string
+export interface ReceiveOptions<Fields> {
   readonly maxBytes: number
   readonly fields: z.ZodType<Fields>
+  readonly signal: AbortSignal // aborts when the client has left
 }
 
-/** Streams the `file` of a multipart request to disk and checks its other fields. REQUEST_INVALID, UPLOAD_TOO_LARGE. */
-export async function receiveUpload<Fields>(
-  request: FastifyRequest,
-  { dir, maxBytes, fields: schema }: UploadOptions<Fields>,
-): Promise<Upload<Fields>> {
-  const folder = join(dir, randomUUID())
-  await mkdir(folder)
-  const discard = () => rm(folder, { recursive: true, force: true })
-  const fields: Record<string, unknown> = {}
-  let saved: { readonly path: string; readonly filename: string } | null = null
-  try {
-    for await (const part of request.parts({ limits: { fileSize: maxBytes, files: 1, fields: 20, parts: 21 } })) {
-      if (part.type === 'field') fields[part.fieldname] = part.value
-      else {
-        saved = { path: join(folder, plainName(part.filename)), filename: part.filename }
-        await save(part, saved.path, maxBytes)
-      }
+interface SavedFile {
+  readonly path: string
+  readonly filename: string
+}
+
+/** Errors of the form parser that say that the form has too many parts. */
+const TOO_MANY_PARTS = ['FST_PARTS_LIMIT', 'FST_FILES_LIMIT', 'FST_FIELDS_LIMIT']
+
+/** Receives uploaded files into temporary files. It limits how many arrive at once, and their disk space. */
+export class UploadReceiver {
+  readonly #active = new Set<string>()
+  readonly #disk: DiskBudget
+
+  constructor(private readonly dir: string) {
+    this.#disk = new DiskBudget(dir)
+  }
+
+  /**
+   * Streams the part `file` of a form to disk and checks the other fields. Throws REQUEST_INVALID,
+   * UPLOAD_TOO_LARGE, UPLOAD_TOO_SLOW, SERVER_BUSY, DISK_FULL.
+   */
+  async receive<Fields>(request: FastifyRequest, options: ReceiveOptions<Fields>): Promise<Upload<Fields>> {
+    options.signal.throwIfAborted()
+    if (this.#active.size >= LIMITS.uploads) throw tooManyUploads()
+    const name = randomUUID()
+    this.#active.add(name)
+    const folder = join(this.dir, name)
+    const discard = async () => {
+      await rm(folder, { recursive: true, force: true })
+      this.#active.delete(name)
     }
-    if (saved === null) throw new AppError('REQUEST_INVALID', 'Expected a part named "file" with the media.')
-    return { ...saved, fields: parse(schema, fields), [Symbol.asyncDispose]: discard }
+    try {
+      await mkdir(folder)
+      return await this.#receiveInto(folder, request, options, discard)
+    } catch (error) {
+      await discard()
+      throw asRefusal(error)
+    }
+  }
+
+  async #receiveInto<Fields>(
+    folder: string,
+    request: FastifyRequest,
+    { maxBytes, fields: schema, signal: left }: ReceiveOptions<Fields>,
+    discard: () => Promise<void>,
+  ): Promise<Upload<Fields>> {
+    using transfer = watchTransfer(request, left)
+    using space = await this.#disk.reserve(announcedBytes(request))
+    const form = readForm(request, { folder, maxBytes, space, signal: transfer.signal })
+    const { saved, fields } = await form.catch((error) => {
+      throw transfer.signal.aborted ? transfer.signal.reason : error
+    })
+    const parsed = parse(schema, fields)
+    const file = await OpenedFile.open(saved.path, { name: saved.filename })
+    return {
+      ...saved,
+      file,
+      fields: parsed,
+      async [Symbol.asyncDispose]() {
+        await file[Symbol.asyncDispose]()
+        await discard()
+      },
+    }
+  }
+
+  /** Deletes what earlier processes left, and prepares the folder. Uploads under way are not touched. */
+  async sweep(): Promise<void> {
+    await mkdir(this.dir, { recursive: true })
+    for (const name of await readdir(this.dir)) {
+      if (!this.#active.has(name)) await rm(join(this.dir, name), { recursive: true, force: true })
+    }
+  }
+}
+
+interface FormOptions {
+  readonly folder: string
+  readonly maxBytes: number
+  readonly space: { grow(bytes: number): Promise<void> }
+  readonly signal: AbortSignal
+}
+
+async function readForm(
+  request: FastifyRequest,
+  { folder, maxBytes, space, signal }: FormOptions,
+): Promise<{ saved: SavedFile; fields: Record<string, unknown> }> {
+  const limits = { fileSize: maxBytes, files: 2, fields: 20, parts: 22, fieldSize: LIMITS.fieldBytes }
+  const parts = request.parts({ limits })
+  const fields: Record<string, unknown> = {}
+  let saved: SavedFile | null = null
+  for (;;) {
+    const { done, value: part } = await abortable(parts.next(), signal)
+    if (done) break
+    if (part.type === 'field') fields[part.fieldname] = part.value
+    else {
+      if (saved) throw refuse(part, 'Expected one part named "file", got two.')
+      saved = { path: join(folder, 'upload'), filename: shownName(part.filename) }
+      await save(part, saved.path, { maxBytes, space, signal })
+    }
+  }
+  if (saved === null) {
+    throw new AppError('REQUEST_INVALID', 'Expected a part named "file" with the media.')
+  }
+  return { saved, fields }
+}
+
+async function save(
+  part: MultipartFile,
+  path: string,
+  { maxBytes, space, signal }: Omit<FormOptions, 'folder'>,
+): Promise<void> {
+  if (part.fieldname !== 'file') {
+    const got = part.fieldname.slice(0, 100)
+    throw refuse(part, `Expected the media in a part named "file", got "${got}".`)
+  }
+  addAbortSignal(signal, part.file)
+  try {
+    await using file = await open(path, 'wx')
+    for await (const chunk of part.file.iterator({ destroyOnReturn: false })) {
+      await space.grow(chunk.length)
+      await file.appendFile(chunk)
+    }
   } catch (error) {
-    await discard()
-    throw asRefusal(error)
+    part.file.resume() // a client whose form is not read to its end does not read the reason
+    throw error
+  }
+  if (part.file.truncated) {
+    const detail = `An upload may have at most ${maxBytes} bytes: index larger files by path.`
+    throw new AppError('UPLOAD_TOO_LARGE', detail)
   }
 }
 
-/** The client's name, so that messages speak of the file as the client does; without what is no part of a name. */
-function plainName(filename: string): string {
-  const name = basename(filename).replace(/[\p{Cc}/\\]/gu, '')
-  return name.slice(-100).replace(/^\.*$/, '') || 'upload'
+function refuse(part: MultipartFile, detail: string): AppError {
+  part.file.resume()
+  return new AppError('REQUEST_INVALID', detail)
 }
 
-/** The form's parser throws plain errors for a form that is cut or has no boundary; those of files have a code. */
+/** Settles as the promise does, or rejects when the signal aborts. */
+function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+/** Length of the body as the client announces it; 0 where it does not. */
+function announcedBytes({ headers }: FastifyRequest): number {
+  return Math.max(0, Number(headers['content-length'] ?? 0) || 0)
+}
+
+/** The client's name for the file, fit for one line of a message. */
+function shownName(filename: string | undefined): string {
+  const plain = (filename ?? '').replace(/[\p{Cc}\p{Cf}/\\]/gu, '').trim()
+  return [...plain].slice(-100).join('') || 'upload'
+}
+
+/** Some errors of the form parser have no code: those of a form that is cut or has no boundary. */
 function asRefusal(error: unknown): unknown {
-  const isPlain = error instanceof Error && !(error instanceof AppError) && !('code' in error)
-  return isPlain
-    ? new AppError('REQUEST_INVALID', `The form is not well made: ${error.message}.`, { cause: error })
-    : error
+  if (!(error instanceof Error) || error instanceof AppError) return error
+  const { code } = error as NodeJS.ErrnoException
+  if (code !== undefined && !TOO_MANY_PARTS.includes(code)) return error
+  const detail = `The form is not well formed: ${error.message.slice(0, 200)}.`
+  return new AppError('REQUEST_INVALID', detail, { cause: error })
 }
 
-/** Removes what a killed process left behind; what is younger than a day may belong to one that runs. */
-export async function removeAbandoned(dir: string): Promise<void> {
-  await mkdir(dir, { recursive: true })
-  for (const name of await readdir(dir)) {
-    const { mtimeMs } = await stat(join(dir, name))
-    if (Date.now() - mtimeMs > ABANDONED_MS) await rm(join(dir, name), { recursive: true, force: true })
-  }
+function tooManyUploads(): AppError {
+  const detail = `${LIMITS.uploads} uploads arrive already: try again in a few seconds.`
+  return new AppError('SERVER_BUSY', detail)
 }
-
-const ABANDONED_MS = 24 * 3600 * 1000
 
 /** Checks fields or a JSON body against its schema; REQUEST_INVALID names each field that is wrong. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
@@ -86,28 +212,4 @@ function closest(issues: readonly z.core.$ZodIssue[]): readonly z.core.$ZodIssue
     if (issue.code !== 'invalid_union') return [issue]
     return closest(issue.errors.toSorted((a, b) => a.length - b.length)[0] ?? [])
   })
-}
-
-async function save(part: MultipartFile, path: string, maxBytes: number): Promise<void> {
-  if (part.fieldname !== 'file') {
-    part.file.resume()
-    throw new AppError('REQUEST_INVALID', `Expected the media in a part named "file", got "${part.fieldname}".`)
-  }
-  try {
-    await write(part.file.iterator({ destroyOnReturn: false }), path)
-  } catch (error) {
-    part.file.resume() // a client whose form is not read to its end does not read why
-    throw error
-  }
-  if (part.file.truncated) {
-    throw new AppError(
-      'UPLOAD_TOO_LARGE',
-      `An upload here may have at most ${maxBytes} bytes: index larger files by path.`,
-    )
-  }
-}
-
-async function write(chunks: AsyncIterable<Buffer>, path: string): Promise<void> {
-  await using file = await open(path, 'w')
-  for await (const chunk of chunks) await file.appendFile(chunk)
 }

@@ -1,15 +1,16 @@
+import { KeyedMutex } from '../concurrency/keyed-mutex.js'
 import type { Clip, ClipId } from '../domain.js'
 import type { Encoder } from '../encoder/encoder.js'
 import { AppError, type ErrorCode, toAppError } from '../errors.js'
 import type { Catalogue } from '../gallery/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
 import type { Succession } from '../gallery/succession.js'
-import { decoderSlots, encode } from './encode.js'
-import { contentHash, fileFacts, isSame } from './file-facts.js'
+import type { DecoderPool } from '../media/decoder-pool.js'
+import { OpenedFile } from '../storage/opened-file.js'
+import { encode } from './encode.js'
+import { fileFacts, isSame } from './file-facts.js'
 import { inParallel } from './in-parallel.js'
 import { stopsJob } from './reasons.js'
-import type { Slots } from './slots.js'
-import { Turns } from './turns.js'
 
 const PAGE = 256 // clips
 
@@ -18,12 +19,12 @@ export interface CarryOverParts {
   readonly gallery: Gallery // the new one
   readonly succession: Succession
   readonly takePlace: () => Promise<boolean>
+  readonly decoders: DecoderPool
   readonly signal: AbortSignal
 }
 
 type CarryParts = CarryOverParts & {
-  readonly turns: Turns // so that of equal files on their way at once one is encoded
-  readonly decoders: Slots
+  readonly hashMutex: KeyedMutex // so that of equal files on their way at once one is encoded
 }
 
 /** How a clip came into the new gallery: a clip that `waits` has its id and path, and its reason among the failures. */
@@ -62,7 +63,7 @@ export interface CarryOverOptions {
  */
 export async function carryOver(given: CarryOverParts, options: CarryOverOptions): Promise<CarryOverReport> {
   const started = performance.now()
-  const parts = { ...given, turns: new Turns(), decoders: decoderSlots() }
+  const parts = { ...given, hashMutex: new KeyedMutex() }
   const { catalogue } = parts.gallery
   const carried = new Map<ClipId, Carried>()
   do {
@@ -101,11 +102,13 @@ async function carry(clip: Clip, parts: CarryParts): Promise<Carried> {
   parts.signal.throwIfAborted()
   try {
     const { path } = clip
-    const facts = await fileFacts(path)
-    const hash = clip.hash !== '' && isSame(clip, facts) ? clip.hash : await contentHash(path, parts.signal)
-    using _turn = await parts.turns.take(hash)
+    await using file = await OpenedFile.open(path)
+    const facts = { bytes: file.bytes, mtimeMs: file.mtimeMs }
+    const isKnown = clip.hash !== '' && isSame(clip, file)
+    const hash = isKnown ? clip.hash : await file.contentHash(parts.signal)
+    using _lock = await parts.hashMutex.acquire(hash)
     if (await isCopied({ ...clip, ...facts, hash }, catalogue)) return 'copied'
-    const { segments, seconds, notes } = await encode({ path, ...facts }, parts)
+    const { segments, seconds, notes } = await encode(file, parts)
     await catalogue.adopt({ ...clip, ...facts, hash, seconds, notes }, segments)
     return notes.includes('DAMAGED') ? 'partial' : 'encoded'
   } catch (error) {

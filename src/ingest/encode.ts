@@ -1,23 +1,19 @@
-import { availableParallelism } from 'node:os'
 import type { EncodedSegment, MediaSegment, Note } from '../domain.js'
 import { type EmbeddedSegment, type EmbedTimings, embed } from '../embed.js'
 import type { Bundle } from '../encoder/bundle.js'
 import type { Encoder } from '../encoder/encoder.js'
 import { AppError } from '../errors.js'
-import type { FileFacts } from '../gallery/catalogue.js'
+import type { DecoderPool } from '../media/decoder-pool.js'
 import { openMedia } from '../media/media.js'
+import type { OpenedFile } from '../storage/opened-file.js'
 import { segmentLabels } from '../tagging/labels.js'
 import { fileFacts, isSame } from './file-facts.js'
-import { Slots } from './slots.js'
 
 export interface EncodeParts {
   readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment'>
   readonly signal?: AbortSignal | undefined
-  readonly decoders?: Slots // shared by those who work side by side
+  readonly decoders: DecoderPool
 }
-
-/** One more than there are cores, since one or another waits for its file; each beyond that only takes from the others. */
-export const decoderSlots = (): Slots => new Slots(availableParallelism() + 1)
 
 /** A file as the catalogue takes it. */
 export interface EncodedFile {
@@ -27,31 +23,32 @@ export interface EncodedFile {
 }
 
 /**
- * Sends a file down the road of ingestion. FILE_UNREADABLE where it is no longer as the facts say when that is done: what
- * was made of it may be of two contents.
+ * Decodes and encodes a file for the catalogue. Throws FILE_UNREADABLE if the file at its path has
+ * another size or time at the end: its segments may then mix two contents.
  */
 export async function encode(
-  { path, ...facts }: FileFacts & { readonly path: string },
+  file: OpenedFile,
   { encoder, signal, decoders }: EncodeParts,
   timings?: EmbedTimings,
 ): Promise<EncodedFile> {
-  const media = await openMedia(path, encoder.bundle.format, { signal })
+  using slot = await decoders.enter('ingest', signal) // before the clock of `timings` starts
+  const media = await openMedia(file, encoder.bundle.format, { signal, slot })
   const segments: EncodedSegment[] = []
   const options = { priority: 'ingest', tags: true, signal, ...(timings && { timings }) } as const
-  const slot = await decoders?.take() // before the clock of `timings` starts
-  const decoded = { segments: () => handingOver(media.segments(), slot) }
+  const decoded = { segments: () => releasing(media.segments(), slot) }
   for await (const segment of embed(decoded, encoder, options)) {
     segments.push(toSegment(segment, encoder.bundle))
   }
-  if (!isSame(facts, await fileFacts(path))) {
-    throw new AppError('FILE_UNREADABLE', `${path} has changed while it was being indexed: index it when it is whole`)
+  if (!isSame(file, await fileFacts(file.path))) {
+    const detail = `${file.name} has changed while it was being indexed: index it when it is whole`
+    throw new AppError('FILE_UNREADABLE', detail)
   }
   const { seconds, notes } = media.outcome
   return { segments, seconds, notes }
 }
 
-/** The slot is another's while the last segments are still being encoded. */
-async function* handingOver(segments: AsyncGenerator<MediaSegment>, slot: Disposable | undefined) {
+/** Frees the slot for another file while the last segments of this one are still being encoded. */
+async function* releasing(segments: AsyncGenerator<MediaSegment>, slot: Disposable) {
   using _slot = slot
   yield* segments
 }

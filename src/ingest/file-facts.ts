@@ -1,6 +1,5 @@
 import { readdir, stat } from 'node:fs/promises'
 import { fileError, isNotFound } from '../errors.js'
-import { fileHash, quickHash } from '../file-hash.js'
 import type { FileFacts } from '../gallery/catalogue.js'
 import { pathBytes } from '../path-text.js'
 
@@ -26,21 +25,4 @@ export async function isGone(path: string): Promise<boolean> {
 /** Whether a folder is gone or has nothing in it, as a mount has that is not there. */
 export async function isLost(folder: string): Promise<boolean> {
   return readdir(pathBytes(folder)).then((entries) => entries.length === 0, isNotFound)
-}
-
-/** SHA-256 of a file's bytes, hex. FILE_NOT_FOUND, FILE_UNREADABLE. */
-export async function contentHash(path: string, signal?: AbortSignal): Promise<string> {
-  try {
-    return await fileHash(pathBytes(path), signal)
-  } catch (cause) {
-    signal?.throwIfAborted()
-    throw fileError(path, cause)
-  }
-}
-
-/** A hash of little of a file, hex: equal for equal files. FILE_NOT_FOUND, FILE_UNREADABLE. */
-export async function glance(path: string): Promise<string> {
-  return quickHash(pathBytes(path)).catch((cause) => {
-    throw fileError(path, cause)
-  })
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { KeyedMutex } from '../concurrency/keyed-mutex.js'
 import type { Clip } from '../domain.js'
 import { noTimings } from '../embed.js'
 import type { Encoder } from '../encoder/encoder.js'
@@ -6,19 +7,21 @@ import type { Catalogue, FileFacts, HashedFile } from '../gallery/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
 import type { ItemEnd, Lease, Outcome } from '../gallery/jobs.js'
 import { plainPath } from '../path-text.js'
+import { OpenedFile } from '../storage/opened-file.js'
 import { type EncodeParts, encode } from './encode.js'
-import { contentHash, fileFacts, glance, isGone, isSame } from './file-facts.js'
-import type { Turns } from './turns.js'
+import { isGone, isSame } from './file-facts.js'
 
 export interface IngestParts extends EncodeParts {
   readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'alive'>
   readonly gallery: Gallery
-  readonly turns?: Turns // so that of equal files on their way at once one is encoded
+  readonly hashMutex?: KeyedMutex // so that of equal files on their way at once one is encoded
 }
 
 export interface IngestOptions {
   readonly hash?: string | undefined // of the content, where the caller has it already
   readonly lease?: Lease // the item of a job that ends with this file
+  readonly within?: readonly string[] | undefined // folders, by real path, that must contain the file
+  readonly title?: string | undefined // the file's name in messages
 }
 
 export interface Ingested {
@@ -32,26 +35,27 @@ export interface Ingested {
  */
 export async function ingestFile(name: string, parts: IngestParts, options: IngestOptions = {}): Promise<Ingested> {
   const path = plainPath(resolve(name))
+  await using opened = await OpenedFile.open(path, { within: options.within, name: options.title })
   const { catalogue } = parts.gallery
   const item = new ItemClock(options.lease)
   const isForced = options.lease?.mode === 'all'
-  const facts = await fileFacts(path)
+  const facts = { bytes: opened.bytes, mtimeMs: opened.mtimeMs }
   const at = await catalogue.clipAt(path)
   const known = isForced || at?.hash === '' ? undefined : at // '': it waits to be encoded, so its file is not known
   if (known && isSame(known, facts)) return unchanged(known, catalogue, item)
 
-  const seen = { path, ...facts, quickHash: await item.reading(glance(path)) }
+  const seen = { path, ...facts, quickHash: await item.reading(opened.quickHash()) }
   const moved = at ? undefined : await moveHere(await catalogue.files.like(seen), seen, catalogue, item)
   if (moved) return moved
 
-  const file = { ...seen, hash: options.hash ?? (await item.reading(contentHash(path, parts.signal))) }
+  const file = { ...seen, hash: options.hash ?? (await item.reading(opened.contentHash(parts.signal))) }
   if (known?.hash === file.hash) {
     await catalogue.touch(known.id, file, item.end('unchanged'))
     return { outcome: 'unchanged', clip: known }
   }
-  using _turn = await parts.turns?.take(file.hash)
+  using _lock = await parts.hashMutex?.acquire(file.hash)
   const twin = isForced ? undefined : await fromTwin(file, at !== undefined, catalogue, item)
-  return twin ?? (await encodeFile(file, parts, item))
+  return twin ?? (await encodeFile(opened, file, parts, item))
 }
 
 /** What a job's item has cost so far. */
@@ -115,8 +119,13 @@ async function fromTwin(
   return undefined
 }
 
-async function encodeFile(file: HashedFile, parts: IngestParts, item: ItemClock): Promise<Ingested> {
-  const { segments, seconds, notes } = await encode(file, parts, item.timings)
+async function encodeFile(
+  opened: OpenedFile,
+  file: HashedFile,
+  parts: IngestParts,
+  item: ItemClock,
+): Promise<Ingested> {
+  const { segments, seconds, notes } = await encode(opened, parts, item.timings)
   const outcome = notes.includes('DAMAGED') ? 'partial' : 'indexed'
   const clip = await parts.gallery.catalogue.put({ ...file, seconds, notes }, segments, item.end(outcome, seconds))
   return { outcome, clip }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { KeyedMutex } from '../concurrency/keyed-mutex.js'
 import { toAppError } from '../errors.js'
 import { hasEnded } from '../gallery/job-state.js'
 import {
@@ -11,16 +12,14 @@ import {
   type Reason,
 } from '../gallery/jobs.js'
 import { sweepLinks } from '../media/source.js'
+import { isInside } from '../storage/path-within.js'
 import { Alarm } from './alarm.js'
-import { decoderSlots } from './encode.js'
 import { isLost } from './file-facts.js'
 import { type IngestParts, ingestFile } from './ingest-file.js'
-import { isInside } from './inside.js'
 import { markMissing } from './mark-missing.js'
 import { newOwner, releaseDead } from './owner.js'
 import { mayPassSoon, stopsJob } from './reasons.js'
 import { scanJob } from './scan-job.js'
-import { Turns } from './turns.js'
 
 const LEASE_MS = 30_000
 const PULSE_MS = 500 // how long a pause, a cancel or a new job is not noticed at most
@@ -48,12 +47,13 @@ export class JobRunner {
   readonly #claimant: Claimant
   readonly #tasks = new Map<string, Task>()
   readonly #alarm = new Alarm()
+  readonly #folders = new Map<JobId, readonly string[]>() // that must contain a job's files
   #extendedMs = 0
   #lookedMs = -Infinity
   #broken: unknown = null
 
   constructor(parts: IngestParts, options: RunnerOptions) {
-    this.#parts = { ...parts, turns: new Turns(), decoders: decoderSlots() }
+    this.#parts = { ...parts, hashMutex: new KeyedMutex() }
     this.#options = options
     this.#claimant = { owner: newOwner(), leaseMs: LEASE_MS, job: options.job }
   }
@@ -167,13 +167,21 @@ export class JobRunner {
   async #ingest(lease: Lease, signal: AbortSignal): Promise<void> {
     let result: Outcome | Reason | undefined
     try {
-      result = (await ingestFile(lease.path, { ...this.#parts, signal }, { lease })).outcome
+      const within = await this.#within(lease.job)
+      result = (await ingestFile(lease.path, { ...this.#parts, signal }, { lease, within })).outcome
     } catch (error) {
       if (error instanceof LeaseLost || signal.aborted) return
       const { code, message: detail } = toAppError(error)
       result = await this.#fail(lease, { code, detail })
     }
     if (result) await this.#options.onItem?.({ job: lease.job, path: lease.path, result })
+  }
+
+  /** The folders that must contain a job's files; undefined if they may be anywhere. */
+  async #within(id: JobId): Promise<readonly string[] | undefined> {
+    const known = this.#folders.get(id) ?? (await this.#jobs.job(id)).within
+    this.#folders.set(id, known)
+    return known.length > 0 ? known : undefined
   }
 
   /** Undefined where the item has not ended: it will be tried again. */
@@ -210,6 +218,7 @@ export class JobRunner {
     }
     await gallery.follow(signal)
     await this.#queue.finish(id)
+    this.#folders.delete(id)
   }
 
   #spawn(kind: Task['kind'], id: number, work: (signal: AbortSignal) => Promise<void>): void {

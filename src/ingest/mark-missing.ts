@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
 import type { Clip } from '../domain.js'
 import type { Files } from '../gallery/files.js'
+import { isInside } from '../storage/path-within.js'
 import { isGone, isLost } from './file-facts.js'
-import { isInside } from './inside.js'
 
 const PAGE = 500
 

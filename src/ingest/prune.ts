@@ -2,14 +2,13 @@ import type { Clip } from '../domain.js'
 import type { Gallery } from '../gallery/gallery.js'
 import { isGone } from './file-facts.js'
 import { goneUnder } from './mark-missing.js'
-import { removeClip } from './uploads.js'
+import type { UploadStore } from './uploads.js'
 
 const PAGE = 500
 
 export interface PruneParts {
   readonly gallery: Gallery
-  readonly mediaDir: string
-  readonly thumbnailDir: string
+  readonly uploads: UploadStore
   readonly signal?: AbortSignal
 }
 
@@ -23,7 +22,7 @@ export async function prune(folders: readonly string[], parts: PruneParts): Prom
   let pruned = 0
   const remove = async ({ id }: Clip) => {
     signal?.throwIfAborted()
-    if (await removeClip(id, parts, gallery)) pruned++
+    if (await parts.uploads.remove(id, gallery)) pruned++
   }
   for (let after: string | undefined; ; ) {
     const page = await files.missing({ after, limit: PAGE })

@@ -1,6 +1,6 @@
 import type { Catalogue } from '../gallery/catalogue.js'
+import { isInside } from '../storage/path-within.js'
 import { isLost } from './file-facts.js'
-import { isInside } from './inside.js'
 
 const JOBS_LOOKED_AT = 500
 

@@ -4,8 +4,8 @@ import { resolve } from 'node:path'
 import { isNotFound } from '../errors.js'
 import type { FoundFile } from '../gallery/jobs.js'
 import { joinedPath, pathBytes, pathText } from '../path-text.js'
+import { realPathInside } from '../storage/path-within.js'
 import { type Selection, selection } from './globs.js'
-import { realPathInside } from './inside.js'
 
 export interface ScanOptions {
   readonly include?: readonly string[] // globs; none: what is called as media files are
@@ -30,6 +30,7 @@ export async function* scan(sources: readonly string[], options: ScanOptions): A
   const walk = new Walk(options)
   for (const source of sources.map((source) => resolve(source))) {
     const bytes = pathBytes(source)
+    if (!(await walk.mayEnter(bytes))) continue
     const stats = await stat(bytes).catch(() => null)
     if (stats?.isDirectory()) yield* walk.folder(bytes, '')
     else yield { path: source, bytes: stats?.size ?? 0, mtimeMs: stats?.mtimeMs ?? 0, isNamed: true }
@@ -59,6 +60,15 @@ class Walk {
         else if (look) yield look.file
       }
     }
+  }
+
+  /** Whether a source still is inside the allowed folders: a link may have taken its place. */
+  async mayEnter(source: Buffer): Promise<boolean> {
+    const { within = [] } = this.#options
+    if (within.length === 0) return true
+    const real = await realPathInside(within, pathText(source)).catch(() => pathText(source))
+    if (real === null) this.#passOver(source, new Error('it leads out of the roots'))
+    return real !== null
   }
 
   async #entries(folder: Buffer): Promise<Dirent<Buffer>[]> {

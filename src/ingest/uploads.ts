@@ -1,54 +1,166 @@
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
-import type { ClipId } from '../domain.js'
+import { KeyedMutex } from '../concurrency/keyed-mutex.js'
+import { SingleFlight } from '../concurrency/single-flight.js'
+import type { Clip, ClipId } from '../domain.js'
+import { isNotFound, toAppError } from '../errors.js'
+import type { Catalogue } from '../gallery/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
-import { contentHash } from './file-facts.js'
+import { flush } from '../storage/atomic-file.js'
+import type { OpenedFile } from '../storage/opened-file.js'
+import { restoredAt } from '../storage/restore-mark.js'
 import { isMediaName } from './globs.js'
 import { type Ingested, type IngestParts, ingestFile } from './ingest-file.js'
 import { removeThumbnail } from './thumbnails.js'
 
 export interface UploadedFile {
-  readonly path: string
-  readonly filename: string // the client's name for it
+  readonly path: string // of a temporary file on the same disk as the library
+  readonly file: OpenedFile // that file
+  readonly filename: string // as the client calls it
 }
 
+export interface UploadFolders {
+  readonly mediaDir: string
+  readonly thumbnailDir: string
+}
+
+/** Name of a stored file: the SHA-256 of its content, with or without a file extension. */
+const STORED_NAME = /^[0-9a-f]{64}(\.[0-9a-z]+)?$/
+const PAGE = 500
+
 /**
- * Takes an uploaded file into the library: it is kept in `mediaDir` under its content hash, so the same file twice is
- * one clip. A file that cannot be indexed stays where it was.
+ * The files that clients uploaded into the library, stored in `mediaDir` by content hash. All work on
+ * one content runs one after the other, so that no upload loses its file to a removal or to another
+ * upload of the same content.
  */
-export async function ingestUpload(file: UploadedFile, mediaDir: string, parts: IngestParts): Promise<Ingested> {
-  const hash = await contentHash(file.path, parts.signal)
-  const path = join(mediaDir, hash.slice(0, 2), hash + mediaEnding(file.filename))
-  const known = await parts.gallery.catalogue.clipAt(path)
-  if (known) return { outcome: 'unchanged', clip: known }
-  await mkdir(dirname(path), { recursive: true })
-  await rename(file.path, path)
-  try {
-    return await ingestFile(path, parts, { hash })
-  } catch (error) {
-    await rename(path, file.path)
-    throw error
+export class UploadStore {
+  readonly #flights = new SingleFlight()
+  readonly #mutex = new KeyedMutex()
+
+  constructor(private readonly folders: UploadFolders) {}
+
+  /**
+   * Stores an uploaded file and indexes it; a content that is stored already is not indexed again. Equal
+   * uploads at the same time are processed once and get the same answer. A stored file that is missing
+   * is restored from the upload. Of a file that cannot be indexed, nothing is kept.
+   */
+  async add(upload: UploadedFile, parts: IngestParts): Promise<Ingested> {
+    const hash = await upload.file.contentHash(parts.signal)
+    const work = (signal: AbortSignal) => this.#add(hash, upload, { ...parts, signal })
+    return await this.#flights.join(hash, parts.signal, work)
+  }
+
+  async #add(hash: string, upload: UploadedFile, parts: IngestParts): Promise<Ingested> {
+    using _lock = await this.#mutex.acquire(hash)
+    const { catalogue } = parts.gallery
+    const known = await this.#clipOf(hash, catalogue)
+    if (known) {
+      await this.#restore(known, upload, catalogue)
+      return { outcome: 'unchanged', clip: known }
+    }
+    const path = this.#pathOf(hash, upload.filename)
+    await store(upload, path)
+    try {
+      return await ingestFile(path, parts, { hash, title: upload.file.name })
+    } catch (error) {
+      if (!(await catalogue.clipAt(path))) await rm(path, { force: true })
+      throw error
+    }
+  }
+
+  /** Removes a clip, its thumbnail and, if it was uploaded, its file. False if there is no such clip. */
+  async remove(id: ClipId, { catalogue }: Gallery): Promise<boolean> {
+    const clip = await catalogue.clip(id)
+    if (!clip) return false
+    using _lock = await this.#mutex.acquire(clip.hash)
+    const deleteFile = () => (this.#isStored(clip) ? rm(clip.path, { force: true }) : undefined)
+    const isRemoved = await catalogue.remove(id).catch(async (error) => {
+      if (toAppError(error).code !== 'DISK_FULL' || !this.#isStored(clip)) throw error
+      await deleteFile() // makes the room that the removal needs
+      return await catalogue.remove(id)
+    })
+    if (!isRemoved) return false
+    await deleteFile()
+    await removeThumbnail(this.folders.thumbnailDir, clip.hash, catalogue)
+    return true
+  }
+
+  /**
+   * Deletes stored files without a clip, which a killed process leaves behind. Files from before the
+   * library was last restored from a backup are kept: the backup may be older than they are.
+   */
+  async sweep({ catalogue }: Gallery): Promise<number> {
+    const restoredMs = await restoredAt(this.folders.mediaDir)
+    let deleted = 0
+    for await (const paths of this.#storedFiles()) {
+      const known = await catalogue.files.known(paths)
+      for (const path of paths.filter((path) => !known.get(path)?.clip)) {
+        using _lock = await this.#mutex.acquire(hashIn(path))
+        if (await catalogue.clipAt(path)) continue
+        if (restoredMs !== null && (await stat(path)).ctimeMs <= restoredMs) continue
+        await rm(path, { force: true })
+        deleted++
+      }
+    }
+    return deleted
+  }
+
+  /** A clip of this content whose file is stored here and which is not waiting to be indexed. */
+  async #clipOf(hash: string, catalogue: Catalogue): Promise<Clip | undefined> {
+    const clips = await catalogue.clipsWithHash(hash)
+    return clips.find((clip) => this.#isStored(clip))
+  }
+
+  async #restore(clip: Clip, upload: UploadedFile, { files }: Catalogue): Promise<void> {
+    const found = await stat(clip.path).catch(() => null)
+    if (found?.isFile() && found.size === upload.file.bytes) return
+    await rm(clip.path, { force: true })
+    await store(upload, clip.path)
+    await utimes(clip.path, clip.mtimeMs / 1000, clip.mtimeMs / 1000)
+    await files.mark([clip.id], 'present')
+  }
+
+  #pathOf(hash: string, filename: string): string {
+    const extension = isMediaName(filename) ? extname(filename).toLowerCase() : ''
+    return join(this.folders.mediaDir, hash.slice(0, 2), hash + extension)
+  }
+
+  #isStored({ path }: Clip): boolean {
+    return path.startsWith(join(this.folders.mediaDir, '/'))
+  }
+
+  async *#storedFiles(): AsyncGenerator<readonly string[]> {
+    for (const folder of await namesIn(this.folders.mediaDir)) {
+      const dir = join(this.folders.mediaDir, folder)
+      const stored = (await namesIn(dir)).filter((name) => STORED_NAME.test(name))
+      for (let from = 0; from < stored.length; from += PAGE) {
+        yield stored.slice(from, from + PAGE).map((name) => join(dir, name))
+      }
+    }
   }
 }
 
-/**
- * Takes a clip out of the library, with its thumbnail; its file is deleted only where it was uploaded. False where there
- * is no such clip.
- */
-export async function removeClip(
-  id: ClipId,
-  { mediaDir, thumbnailDir }: { readonly mediaDir: string; readonly thumbnailDir: string },
-  { catalogue }: Gallery,
-): Promise<boolean> {
-  const clip = await catalogue.clip(id)
-  if (!clip) return false
-  await catalogue.remove(id)
-  if (clip.path.startsWith(join(mediaDir, '/'))) await rm(clip.path, { force: true })
-  await removeThumbnail(thumbnailDir, clip.hash, catalogue)
-  return true
+/** Puts an uploaded file in its place, whole and on the disk before it is acknowledged. */
+async function store({ path: from, file }: UploadedFile, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true })
+  await flush(from)
+  const found = await stat(to).catch(() => null)
+  if (found && found.size !== file.bytes) await rm(to, { force: true })
+  await link(from, to).catch(async (error) => {
+    if (error.code === 'EEXIST') return // left by a process that was killed before it was indexed
+    const temporary = `${to}.tmp` // the file system has no hard links, or is another one
+    await copyFile(from, temporary)
+    await flush(temporary)
+    await rename(temporary, to)
+  })
+  await flush(dirname(to))
 }
 
-/** The ending decides the content type the file is served with, so only those of media are kept. */
-function mediaEnding(filename: string): string {
-  return isMediaName(filename) ? extname(filename).toLowerCase() : ''
+const hashIn = (path: string): string => path.slice(path.lastIndexOf('/') + 1).slice(0, 64)
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  return await readdir(folder).catch((error) => {
+    if (isNotFound(error)) return []
+    throw error
+  })
 }

@@ -77,8 +77,11 @@ export async function isAudible(
   return false
 }
 
-export function tooLong(): AppError {
-  return new AppError('MEDIA_TOO_LONG', `Expected at most ${LIMITS.clipSeconds / 3600} h of media, got more`)
+export function tooLong(longestSeconds: number = LIMITS.clipSeconds): AppError {
+  const isHours = longestSeconds >= 3600
+  const longest = isHours ? `${longestSeconds / 3600} h` : `${longestSeconds} s`
+  const detail = `Expected at most ${longest} of media, got more${isHours ? '' : ': choose a range of it'}.`
+  return new AppError('MEDIA_TOO_LONG', detail)
 }
 
 /** Raw samples as bytes, as the model wants them. */

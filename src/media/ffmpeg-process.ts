@@ -1,15 +1,17 @@
 import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import { AppError, isBusy, toAppError } from '../errors.js'
+import type { ProcessLimits } from './decoder-pool.js'
 import { ffmpegMissing } from './executables.js'
 import { launch } from './launch.js'
-import type { Launched } from './launcher.js'
+import type { Exit, Launched } from './launcher.js'
 import { ReadAhead } from './read-ahead.js'
 
 /** File descriptors of the outputs, as `pipe:1` and `pipe:3`: 0 is closed and 2 is for words. */
 export const OUTPUT_FDS = [1, 3] as const
 
 export interface ProcessOptions {
+  readonly limits: ProcessLimits
   readonly stallMs: number // without a sign of life, while it is waited for
   readonly hear: (line: string) => unknown // each line of stderr
   readonly signal?: AbortSignal | undefined
@@ -21,7 +23,7 @@ export interface ProcessOptions {
  */
 export class FfmpegProcess implements AsyncDisposable {
   readonly outputs: readonly [ReadAhead, ReadAhead]
-  readonly ended: Promise<number | null> // its exit code, once it is gone; null where it was killed
+  readonly #exited: Promise<Exit>
   readonly #interrupts = new Set<(reason: unknown) => void>() // of those who wait
   #lifeAt = performance.now()
   #gone = false
@@ -33,7 +35,7 @@ export class FfmpegProcess implements AsyncDisposable {
   ) {
     const [first, words, second] = launched.outputs
     this.outputs = [new ReadAhead(first, this.#showLife), new ReadAhead(second, this.#showLife)]
-    this.ended = this.#end()
+    this.#exited = this.#end()
     words.on('error', () => {}) // 'close' follows
     createInterface({ input: words }).on('line', (line) => {
       this.#showLife()
@@ -46,7 +48,7 @@ export class FfmpegProcess implements AsyncDisposable {
   /** FFMPEG_MISSING where it is installed and broken, SYSTEM_BUSY where the system has no room for it. */
   static async start(program: string, args: readonly string[], options: ProcessOptions): Promise<FfmpegProcess> {
     try {
-      return new FfmpegProcess(program, await launch(program, args), options)
+      return new FfmpegProcess(program, await launchLimited(program, args, options.limits), options)
     } catch (cause) {
       throw isBusy(cause) ? toAppError(cause) : ffmpegMissing(program, cause)
     }
@@ -66,11 +68,22 @@ export class FfmpegProcess implements AsyncDisposable {
     }
   }
 
+  /**
+   * Waits for the end. Answers with the exit code, null if another process killed it. Throws
+   * MEDIA_TOO_LARGE if it used up its processor time, FFMPEG_MISSING if it could not be run.
+   */
+  async exitCode(): Promise<number | null> {
+    const { code, signal } = await this.patiently(() => this.#exited)
+    if (signal === 'SIGXCPU') throw this.#outOfTime()
+    if (code !== null && CANNOT_RUN.includes(code)) throw ffmpegMissing(this.program)
+    return code
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.options.signal?.removeEventListener('abort', this.#onAbort)
     for (const output of this.outputs) output.abandon()
     this.#kill()
-    await this.ended
+    await this.#exited
   }
 
   /** Where this process itself was held up, what ffmpeg has written meanwhile is read before it is judged. */
@@ -87,12 +100,18 @@ export class FfmpegProcess implements AsyncDisposable {
     return () => clearTimeout(clock)
   }
 
-  async #end(): Promise<number | null> {
+  async #end(): Promise<Exit> {
     const [, words] = this.launched.outputs
     const said = new Promise((resolve) => words.once('close', resolve))
-    const [code] = await Promise.all([this.launched.ended, said])
+    const [exit] = await Promise.all([this.launched.ended, said])
     this.#gone = true
-    return code
+    return exit
+  }
+
+  #outOfTime(): AppError {
+    const { cpuSeconds } = this.options.limits
+    const detail = `Decoding took more than ${cpuSeconds} s of processor time: ask with a shorter range.`
+    return new AppError('MEDIA_TOO_LARGE', detail)
   }
 
   #kill(): void {
@@ -111,6 +130,21 @@ export class FfmpegProcess implements AsyncDisposable {
     this.#kill()
     this.#interrupt(this.options.signal?.reason)
   }
+}
+
+/** Exit codes by which the shell says that it cannot run a program. */
+const CANNOT_RUN: readonly number[] = [126, 127]
+/** Arguments are positional, so the shell never parses them. Some systems cannot limit memory. */
+const LIMIT_SCRIPT = 'ulimit -d "$1" 2>/dev/null; ulimit -t "$2"; shift 2; exec "$@"'
+
+function launchLimited(
+  program: string,
+  args: readonly string[],
+  { memoryBytes, cpuSeconds }: ProcessLimits,
+): Promise<Launched> {
+  if (process.platform === 'win32') return launch(program, args)
+  const limits = [String(Math.floor(memoryBytes / 1024)), String(cpuSeconds ?? 'unlimited')]
+  return launch('/bin/sh', ['-c', LIMIT_SCRIPT, 'sh', ...limits, program, ...args])
 }
 
 function interruptible<T>(awaited: Promise<T>): { promise: Promise<T>; interrupt: (reason: unknown) => void } {

@@ -33,7 +33,7 @@ export async function* run(
     if (chunk === null) break
     yield chunk
   }
-  report.failed = (await child.patiently(() => child.ended)) !== 0
+  report.failed = (await child.exitCode()) !== 0
 }
 
 /** Starts one ffmpeg that does every job, at most one for each of `OUTPUT_FDS`. */
@@ -47,6 +47,7 @@ export async function start(
   signal?.throwIfAborted()
   const stallMs = Math.min(...jobs.map((job) => job.stallMs ?? LIMITS.stallMs))
   return await FfmpegProcess.start(program, argumentsOf(source, jobs), {
+    limits: source.limits,
     stallMs,
     hear: (line) => report.hear(line),
     signal,

@@ -13,15 +13,19 @@ export interface Said {
 }
 
 /** Asks ffprobe. */
-export async function ffprobe({ url }: Source, questions: readonly string[], signal?: AbortSignal): Promise<Said> {
+export async function ffprobe(
+  { url, limits }: Source,
+  questions: readonly string[],
+  signal?: AbortSignal,
+): Promise<Said> {
   const args = ['-v', 'warning', ...INPUT_GUARDS, ...questions, '-print_format', 'json', '-i', url]
   const program = await findFfprobe()
   signal?.throwIfAborted()
   const words: string[] = []
   const hear = (line: string) => words.length < MOST_WORDS && words.push(line)
-  await using child = await FfmpegProcess.start(program, args, { stallMs: LIMITS.probeMs, hear, signal })
+  await using child = await FfmpegProcess.start(program, args, { limits, stallMs: LIMITS.probeMs, hear, signal })
   const answer = await answerOf(child)
-  if ((await child.patiently(() => child.ended)) === null) {
+  if ((await child.exitCode()) === null) {
     throw new Error('ffprobe was killed by another: that says nothing of the file')
   }
   return { json: parseJson(answer), stderr: words.join('\n') }

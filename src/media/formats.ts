@@ -21,3 +21,9 @@ export const INPUT_GUARDS: readonly string[] = [
 
 /** Formats whose clock ffmpeg shifts to the first packet of the streams that are read, instead of all streams. */
 export const CLOCK_BY_STREAMS_READ = /^(mpegts|mpeg|ogg)$/
+
+/** The media type of a file by ffprobe's name of its format. */
+export function mediaTypeOf(format: string, hasPicture: boolean): string {
+  if (format.startsWith('mov,')) return hasPicture ? 'video/mp4' : 'audio/mp4'
+  return 'application/octet-stream'
+}

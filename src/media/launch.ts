@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
-import { type Launched, Launcher } from './launcher.js'
+import { type Exit, type Launched, Launcher } from './launcher.js'
 import { killGroup } from './process-group.js'
 
 /** Errors are the system's: ENOENT, EACCES, EMFILE and their like by `code`. */
@@ -34,7 +34,7 @@ async function launchHere(program: string, args: readonly string[]): Promise<Lau
   if (!child.stderr) throw notStarted(child)
   await once(child, 'spawn')
   const pid = child.pid as number
-  const ended = once(child, 'exit').then(([code]) => code as number | null)
+  const ended = once(child, 'exit').then(([code, signal]): Exit => ({ code, signal }))
   const [, one, two, three] = child.stdio as unknown as Readable[]
   const kill = () => (process.platform === 'win32' ? void child.kill('SIGKILL') : killGroup(pid))
   return { outputs: [one, two, three] as Launched['outputs'], ended, kill }

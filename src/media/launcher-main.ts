@@ -51,9 +51,9 @@ function begin(id: string): void {
     if (child.pid === undefined) return
     running.add(child)
     answer({ id, pid: child.pid })
-    child.once('exit', (code) => {
+    child.once('exit', (code, signal) => {
       running.delete(child)
-      answer({ id, code })
+      answer({ id, code, signal })
     })
     for (const socket of sockets) socket.destroy() // the program has its own now
   } catch (error) {

@@ -9,8 +9,14 @@ import { killGroup } from './process-group.js'
 /** A program in a process group of its own, so that it can be killed whole where it is a wrapper. */
 export interface Launched {
   readonly outputs: readonly [Readable, Readable, Readable] // of its descriptors 1, 2 and 3
-  readonly ended: Promise<number | null> // its exit code, once it is gone; null where it was killed
+  readonly ended: Promise<Exit>
   kill(): void // with what it has started
+}
+
+/** How a program ended: by its own exit code, or killed by a signal. */
+export interface Exit {
+  readonly code: number | null
+  readonly signal: string | null
 }
 
 export interface Request {
@@ -23,7 +29,7 @@ export type Answer =
   | { readonly listening: true }
   | { readonly id: string; readonly pid: number }
   | { readonly id: string; readonly failed: { readonly code: string; readonly message: string } }
-  | { readonly id: string; readonly code: number | null }
+  | ({ readonly id: string } & Exit)
 
 const OUTPUTS = [1, 2, 3] as const // descriptors
 
@@ -92,12 +98,12 @@ export const abstract = (name: string): string => `\0${name}`
 /** What is heard of one program. */
 class Launch {
   readonly started: Promise<number> // its process id
-  readonly ended: Promise<number | null>
+  readonly ended: Promise<Exit>
   readonly #sockets: Socket[] = []
   #pid: number | null = null
   #start: (pid: number) => void = () => {}
   #refuse: (error: unknown) => void = () => {}
-  #end: (code: number | null) => void = () => {}
+  #end: (exit: Exit) => void = () => {}
 
   constructor() {
     this.started = new Promise((resolve, reject) => {
@@ -127,7 +133,7 @@ class Launch {
 
   hear(answer: Exclude<Answer, { listening: true }>): void {
     if ('pid' in answer) this.#run(answer.pid)
-    else if ('code' in answer) this.#end(answer.code)
+    else if ('code' in answer) this.#end({ code: answer.code, signal: answer.signal })
     else this.fail(Object.assign(new Error(answer.failed.message), { code: answer.failed.code }))
   }
 
@@ -145,7 +151,7 @@ class Launch {
   fail(error: unknown): void {
     for (const socket of this.#sockets) socket.destroy()
     this.#refuse(error)
-    this.#end(null)
+    this.#end({ code: null, signal: null })
   }
 }
 

@@ -1,10 +1,10 @@
-import { stat } from 'node:fs/promises'
 import { LIMITS } from '../config.js'
 import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
-import { pathBytes } from '../path-text.js'
+import type { OpenedFile } from '../storage/opened-file.js'
 import { asApng } from './animation.js'
 import { tooLong, type Window } from './audio.js'
+import { type DecoderSlot, needsMuchMemory } from './decoder-pool.js'
 import { openHalves } from './halves.js'
 import { readHeader } from './header.js'
 import { join } from './join.js'
@@ -13,7 +13,7 @@ import { conclude, type DecodeOutcome, noContent } from './outcome.js'
 import type { PictureTrack, Probe } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
-import { nameOf, openSource, type Source } from './source.js'
+import { openSource, type Source } from './source.js'
 import { decodeStill } from './still.js'
 
 export type { DecodeOutcome } from './outcome.js'
@@ -21,6 +21,8 @@ export type { DecodeOutcome } from './outcome.js'
 export interface MediaOptions {
   readonly range?: Span | undefined
   readonly only?: Modality | undefined // the other half is not decoded
+  readonly longestSeconds?: number | undefined // more is MEDIA_TOO_LONG; LIMITS.clipSeconds by default
+  readonly slot?: DecoderSlot | undefined // of the budget of decoders
   readonly signal?: AbortSignal | undefined
 }
 
@@ -38,14 +40,17 @@ export interface Media {
   readonly outcome: DecodeOutcome // known once segments() has ended
 }
 
-/** Recognises a file by its content and refuses what is no media, or none that Earshot opens. */
-export async function openMedia(path: string, format: SegmentFormat, options: MediaOptions = {}): Promise<Media> {
-  await sniff(path)
-  const header = await readHeader(path, options.signal)
-  const picture = largeEnough(header, nameOf(path))
-  refuseUnserved({ ...header, picture }, nameOf(path), format)
-  if (options.range === undefined) await refuseTooLong(path, header)
-  return new MediaFile(path, format, { ...header, picture }, options)
+/**
+ * Recognises a file by its content and refuses what is no media, or none that Earshot opens. The file
+ * must stay open until the segments have been read.
+ */
+export async function openMedia(file: OpenedFile, format: SegmentFormat, options: MediaOptions = {}): Promise<Media> {
+  await sniff(file)
+  const header = await readHeader(file, options)
+  const picture = largeEnough(header, file.name)
+  refuseUnserved({ ...header, picture }, file.name, format)
+  if (options.range === undefined) refuseTooLong(file, header, options.longestSeconds)
+  return new MediaFile(file, format, { ...header, picture }, options)
 }
 
 function largeEnough({ picture, sounds }: Probe, name: string): PictureTrack | null {
@@ -65,14 +70,9 @@ function refuseUnserved({ picture, sounds }: Probe, name: string, { modalities }
 }
 
 /** A header's length is believed where the file has bytes enough for it: 250 a second is less than any speech. */
-async function refuseTooLong(path: string, { seconds }: Probe): Promise<void> {
-  if (
-    seconds !== null &&
-    seconds > LIMITS.clipSeconds &&
-    (await stat(pathBytes(path))).size / 250 > LIMITS.clipSeconds
-  ) {
-    throw tooLong()
-  }
+function refuseTooLong({ bytes }: OpenedFile, { seconds }: Probe, longestSeconds: number = LIMITS.clipSeconds): void {
+  if (seconds === null || seconds <= longestSeconds || bytes / 250 <= longestSeconds) return
+  throw tooLong(longestSeconds)
 }
 
 class MediaFile implements Media {
@@ -81,7 +81,7 @@ class MediaFile implements Media {
   #outcome: DecodeOutcome | null = null
 
   constructor(
-    private readonly path: string,
+    private readonly file: OpenedFile,
     private readonly format: SegmentFormat,
     private readonly header: Probe,
     private readonly options: MediaOptions,
@@ -96,7 +96,9 @@ class MediaFile implements Media {
   }
 
   async *segments(): AsyncGenerator<MediaSegment, void> {
-    await using source = await openSource(this.path)
+    const { slot, signal } = this.options
+    if (needsMuchMemory(this.header)) await slot?.enlarge(signal)
+    await using source = await openSource(this.file, slot?.limits)
     this.#outcome = yield* this.#decode(source)
   }
 

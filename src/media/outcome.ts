@@ -62,6 +62,9 @@ function isDamaged(seconds: number, { header, reports, window }: Decoding): bool
 }
 
 export function damaged({ name }: Source, reports: readonly Report[]): AppError {
+  if (reports.some(({ isOutOfMemory }) => isOutOfMemory)) {
+    return new AppError('MEDIA_TOO_LARGE', `Decoding ${name} takes more memory than is allowed.`)
+  }
   const words = reports.flatMap((report) => report.words).slice(-3)
   const said = words.length > 0 ? `. ffmpeg says: ${words.join('; ')}` : ''
   return new AppError('MEDIA_DAMAGED', `Nothing of ${name} can be decoded${said}`)

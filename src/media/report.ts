@@ -15,6 +15,7 @@ export class Report {
   complaints = 0
   beat: number | null = null // seconds into the output where the decoder was last seen
   failed = false // ffmpeg ended by itself, with an error
+  isOutOfMemory = false // ffmpeg was refused a block of memory
   isCut = false // frames are missing of which ffmpeg was not told
 
   constructor(private readonly source: Source) {}
@@ -30,15 +31,17 @@ export class Report {
   }
 
   /** Takes over what was heard of the same track elsewhere. */
-  adopt({ words, complaints, beat, failed }: Report): void {
+  adopt({ words, complaints, beat, failed, isOutOfMemory }: Report): void {
     this.words.splice(0, Infinity, ...words)
     this.complaints = complaints
     this.beat = beat
     this.failed = failed
+    this.isOutOfMemory = isOutOfMemory
   }
 
   private complain(line: string): void {
     this.complaints++
+    this.isOutOfMemory ||= /Cannot allocate memory/.test(line)
     this.words.push(readable(line, this.source))
     if (this.words.length > WORDS_KEPT) this.words.shift()
   }

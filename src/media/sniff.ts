@@ -1,52 +1,27 @@
-import { constants } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
-import { AppError, fileError } from '../errors.js'
-import { pathBytes } from '../path-text.js'
-import { nameOf } from './source.js'
+import { AppError } from '../errors.js'
+import type { OpenedFile } from '../storage/opened-file.js'
 
 const HEAD_BYTES = 4096
 
 /** Refuses, by content and never by name, what must not reach ffmpeg at all. */
-export async function sniff(path: string): Promise<void> {
-  const head = await readHead(path)
-  if (head.length === 0) throw new AppError('MEDIA_EMPTY', `Expected media, got a file of 0 bytes: ${nameOf(path)}`)
+export async function sniff(file: OpenedFile): Promise<void> {
+  const { name } = file
+  const head = await file.read(HEAD_BYTES, 0)
+  if (head.length === 0) throw new AppError('MEDIA_EMPTY', `Expected media, got a file of 0 bytes: ${name}`)
 
   const archive = archiveOf(head)
   if (archive !== null) {
-    throw new AppError('MEDIA_IS_ARCHIVE', `${nameOf(path)} is a ${archive} archive: unpack it and add what is inside`)
+    throw new AppError('MEDIA_IS_ARCHIVE', `${name} is a ${archive} archive: unpack it and add what is inside`)
   }
 
   const text = textOf(head)
   if (text === null) return
   const playlist = PLAYLISTS.find(([, pattern]) => pattern.test(text))
   if (playlist !== undefined) {
-    const detail = `${nameOf(path)} is a playlist (${playlist[0]}): add the media files that it names instead`
+    const detail = `${name} is a playlist (${playlist[0]}): add the media files that it names instead`
     throw new AppError('MEDIA_IS_PLAYLIST', detail)
   }
-  throw new AppError('MEDIA_IS_TEXT', `Expected media, got text: ${nameOf(path)}`)
-}
-
-async function readHead(path: string): Promise<Buffer> {
-  try {
-    const { isFile, what } = await kindOf(path)
-    if (!isFile) throw new AppError('FILE_UNREADABLE', `Expected a file, got ${what}: ${nameOf(path)}`)
-    // Non-blocking, for what was swapped for a pipe since the look above.
-    const file = await open(pathBytes(path), constants.O_RDONLY | constants.O_NONBLOCK)
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
-      return buffer.subarray(0, bytesRead)
-    } finally {
-      await file.close()
-    }
-  } catch (cause) {
-    throw cause instanceof AppError ? cause : fileError(path, cause)
-  }
-}
-
-async function kindOf(path: string): Promise<{ readonly isFile: boolean; readonly what: string }> {
-  const stats = await stat(pathBytes(path))
-  const what = stats.isDirectory() ? 'a folder' : stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device'
-  return { isFile: stats.isFile(), what }
+  throw new AppError('MEDIA_IS_TEXT', `Expected media, got text: ${name}`)
 }
 
 const ARCHIVES: readonly (readonly [name: string, magic: string, offset?: number])[] = [

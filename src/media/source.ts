@@ -1,36 +1,37 @@
 import { mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { join } from 'node:path'
+import { LIMITS } from '../config.js'
 import { pathBytes } from '../path-text.js'
+import type { OpenedFile } from '../storage/opened-file.js'
+import type { ProcessLimits } from './decoder-pool.js'
+
+const DEFAULT_LIMITS: ProcessLimits = { memoryBytes: LIMITS.largeDecoderBytes, cpuSeconds: null }
 
 /** A media file as ffmpeg is told of it. `name` is for messages. */
 export interface Source extends AsyncDisposable {
   readonly path: string // of the link to it
   readonly url: string
   readonly name: string
+  readonly limits: ProcessLimits // of each process that reads it
 }
 
 /**
- * Links to the file from an empty folder under a name without extension. So ffmpeg judges by content alone, takes no
- * character of the name for a pattern, an option or a protocol, and finds nothing beside the file to open.
+ * Links to the opened file from an empty folder under a name without extension. ffmpeg then judges by
+ * content alone, takes no character of the name for a pattern, an option or a protocol, and finds no
+ * other file in the folder. The file must stay open until the source is closed.
  */
-export async function openSource(path: string): Promise<Source> {
-  const link = await linkTo(path, 'media')
-  return { ...link, url: `file:${link.path}`, name: nameOf(path) }
-}
-
-/** A link to a file, alone in a folder, under another name. */
-export async function linkTo(path: string, name: string): Promise<AsyncDisposable & { readonly path: string }> {
+export async function openSource(file: OpenedFile, limits: ProcessLimits = DEFAULT_LIMITS): Promise<Source> {
   const folder = await mkdtemp(join(tmpdir(), PREFIX))
-  const link = join(folder, name)
+  const path = join(folder, 'media')
   const close = () => rm(folder, { recursive: true, force: true })
   try {
-    await symlink(pathBytes(resolve(path)), link)
+    await symlink(pathBytes(file.pathForChildren), path)
   } catch (cause) {
     await close()
     throw cause
   }
-  return { path: link, [Symbol.asyncDispose]: close }
+  return { path, url: `file:${path}`, name: file.name, limits, [Symbol.asyncDispose]: close }
 }
 
 /** Removes the folders of links that killed processes have left; what is younger than a day may be in use. */
@@ -45,8 +46,3 @@ export async function sweepLinks(): Promise<void> {
 
 const PREFIX = 'earshot-media-'
 const ABANDONED_MS = 24 * 3600 * 1000
-
-/** The file's name, fit for one line of a message. */
-export function nameOf(path: string): string {
-  return basename(path).replace(/\s+/g, ' ')
-}

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { AppError } from '../errors.js'
+import type { OpenedFile } from '../storage/opened-file.js'
 import { asApng } from './animation.js'
+import { type DecoderSlot, needsMuchMemory } from './decoder-pool.js'
 import { run } from './ffmpeg.js'
 import { toneMap } from './hdr.js'
 import { readHeader } from './header.js'
@@ -17,19 +19,23 @@ const CHOOSE_AMONG = 30 // frames: about a second, past a cut or the end of a fa
 export interface ThumbnailOptions {
   readonly at: number // seconds
   readonly target: string
+  readonly slot?: DecoderSlot | undefined // of the budget of decoders
   readonly signal?: AbortSignal | undefined
 }
 
 /** Writes a JPEG of about the moment `at`, upright, to `target`: whole or not at all. */
-export async function thumbnail(path: string, { at, target, signal }: ThumbnailOptions): Promise<void> {
-  await sniff(path)
-  const { picture, cover, isStill, animation } = await readHeader(path, signal)
-  await using file = await openSource(path)
+export async function thumbnail(file: OpenedFile, options: ThumbnailOptions): Promise<void> {
+  const { at, target, slot, signal } = options
+  await sniff(file)
+  const header = await readHeader(file, options)
+  const { picture, cover, isStill, animation } = header
+  if (needsMuchMemory({ ...header, picture: picture ?? cover })) await slot?.enlarge(signal)
+  await using link = await openSource(file, slot?.limits)
   const track = picture ?? cover
   if (track === null) throw new AppError('CLIP_HAS_NO_PICTURE', `${file.name} has no picture to make a thumbnail of`)
 
-  const report = new Report(file)
-  const source = animation ? await asApng(file, animation, { report, signal }) : file
+  const report = new Report(link)
+  const source = animation ? await asApng(link, animation, { report, signal }) : link
   const seek = isStill || track === cover ? 0 : at
   let jpeg = await frameAt(seek, source, track, report, signal)
   if (jpeg.length === 0 && seek > 0) jpeg = await frameAt(0, source, track, report, signal)

@@ -61,7 +61,7 @@ class Pair {
         yield chunk
       }
       if (own.isAbandoned) this.#abandoned.add(name)
-      else this.#content = (await process.patiently(() => process.ended)) === 0
+      else this.#content = (await process.exitCode()) === 0
     } finally {
       own.abandon()
       if (--this.#readers === 0) await process[Symbol.asyncDispose]()

@@ -6,7 +6,10 @@ import type { Encoder } from '../encoder/encoder.js'
 import { AppError } from '../errors.js'
 import { clipNotFound } from '../gallery/clip-not-found.js'
 import type { Gallery } from '../gallery/gallery.js'
+import { tooLong } from '../media/audio.js'
+import type { DecoderPool } from '../media/decoder-pool.js'
 import { openMedia } from '../media/media.js'
+import { OpenedFile } from '../storage/opened-file.js'
 
 export interface Direction {
   readonly from?: Modality | undefined // what the query is judged by
@@ -16,7 +19,7 @@ export interface Direction {
 /** What is asked: a file, a clip of the library (or a range of it), or an embedding. */
 export type Query = Direction &
   (
-    | { readonly kind: 'file'; readonly path: string; readonly range?: Span | undefined }
+    | { readonly kind: 'file'; readonly file: OpenedFile; readonly range?: Span | undefined }
     | { readonly kind: 'clip'; readonly id: ClipId; readonly range?: Span | undefined }
     | { readonly kind: 'embedding'; readonly vector: Float32Array; readonly fingerprint?: string | undefined }
   )
@@ -34,6 +37,9 @@ export interface Probe {
 export interface ProbeParts {
   readonly encoder: Encoder
   readonly gallery: Gallery
+  readonly decoders: DecoderPool
+  /** Folders, by real path, that must contain the file of a clip whose range is asked with. */
+  readonly within?: readonly string[] | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -118,31 +124,32 @@ async function fromClip({ id, range, from }: Extract<Query, { kind: 'clip' }>, p
   const { catalogue } = parts.gallery
   const clip = await catalogue.clip(id)
   if (!clip) throw clipNotFound(id)
-  if (range) return { ...(await fromFile({ path: clip.path, range, from }, parts)), clip: id }
-  refuseLong(clip.seconds)
+  if (range) {
+    await using file = await OpenedFile.open(clip.path, { within: parts.within })
+    return { ...(await fromFile({ file, range, from }, parts)), clip: id }
+  }
+  if (clip.seconds > LIMITS.querySeconds) throw tooLong(LIMITS.querySeconds)
   const [audio, visual] = await Promise.all([catalogue.embeddings(id, 'audio'), catalogue.embeddings(id, 'visual')])
   return { vectors: { audio, visual }, seconds: clip.seconds, clip: id, timings: noTimings() }
 }
 
 async function fromFile(
-  { path, range, from }: { path: string; range?: Span | undefined; from?: Modality | undefined },
-  { encoder, signal }: ProbeParts,
+  { file, range, from }: { file: OpenedFile; range?: Span | undefined; from?: Modality | undefined },
+  { encoder, decoders, signal }: ProbeParts,
 ): Promise<Found> {
   const timings = noTimings()
-  const media = await openMedia(path, encoder.bundle.format, { range, signal, only: from })
-  const asked = range ? range.end - range.start : 0
+  const longestSeconds = LIMITS.querySeconds
+  if (range && range.end - range.start > longestSeconds) throw tooLong(longestSeconds)
+  using slot = await decoders.enter('query', signal)
+  const decoding = { range, only: from, longestSeconds, slot, signal }
+  const media = await openMedia(file, encoder.bundle.format, decoding)
   const vectors: Record<Modality, UnitVector[]> = { audio: [], visual: [] }
-  for await (const { end, audio, visual } of embed(media, encoder, { priority: 'query', signal, timings })) {
+  const options = { priority: 'query', longestSeconds, signal, timings } as const
+  for await (const { audio, visual } of embed(media, encoder, options)) {
     if (audio) vectors.audio.push(audio.embedding)
     if (visual) vectors.visual.push(visual.embedding)
-    refuseLong(Math.max(asked, end - (range?.start ?? 0)))
   }
   return { vectors, seconds: media.outcome.seconds, clip: null, timings }
-}
-
-function refuseLong(seconds: number): void {
-  if (seconds <= LIMITS.querySeconds) return
-  throw new AppError('MEDIA_TOO_LONG', `A query may last ${LIMITS.querySeconds} s: ask with a range of the file.`)
 }
 
 function normalised(vector: Float32Array): UnitVector {

@@ -1,7 +1,9 @@
 import type { Label } from '../domain.js'
 import { embed } from '../embed.js'
 import type { Encoder } from '../encoder/encoder.js'
+import type { DecoderPool } from '../media/decoder-pool.js'
 import { openMedia } from '../media/media.js'
+import type { OpenedFile } from '../storage/opened-file.js'
 import { segmentLabels, type TaggedSegment, wholeLabels } from './labels.js'
 
 export interface Tags {
@@ -9,15 +11,28 @@ export interface Tags {
   readonly segments: readonly TaggedSegment[]
 }
 
+export interface TagParts {
+  readonly encoder: Encoder
+  readonly decoders: DecoderPool
+}
+
+export interface TagOptions {
+  readonly limit: number // labels for the whole and for each segment
+  readonly longestSeconds?: number | undefined // of media; more is MEDIA_TOO_LONG
+  readonly signal?: AbortSignal | undefined
+}
+
 /** The top AudioSet labels of a file, for each segment and for the whole; nothing is stored. */
 export async function tagFile(
-  path: string,
-  encoder: Encoder,
-  { limit, signal }: { readonly limit: number; readonly signal?: AbortSignal | undefined },
+  file: OpenedFile,
+  { encoder, decoders }: TagParts,
+  { limit, longestSeconds, signal }: TagOptions,
 ): Promise<Tags> {
-  const media = await openMedia(path, encoder.bundle.format, { signal })
+  using slot = await decoders.enter('query', signal)
+  const options = { longestSeconds, slot, signal }
+  const media = await openMedia(file, encoder.bundle.format, options)
   const segments: TaggedSegment[] = []
-  for await (const segment of embed(media, encoder, { priority: 'query', tags: true, signal })) {
+  for await (const segment of embed(media, encoder, { priority: 'query', tags: true, longestSeconds, signal })) {
     segments.push({ start: segment.start, end: segment.end, labels: segmentLabels(segment, encoder.bundle) })
   }
   return topTags(segments, limit)

@@ -6,10 +6,11 @@ import { backUp, restore } from '../../src/app/backup.js'
 import { openApp } from '../../src/app.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { search } from '../../src/search/search.js'
+import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir, testConfig } from '../workplace.js'
 import { anotherBundle } from './bundles.js'
 
-const QUERY = { query: { kind: 'file', path: fixture('sound_guit_e_slide.opus') }, limit: 5 } as const
+const QUERY = { query: { kind: 'file', file: await opened(fixture('sound_guit_e_slide.opus')) }, limit: 5 } as const
 const FRESH = { force: false }
 
 it('brings a library back as it was, from one file that was written while it was in use', async (test) => {

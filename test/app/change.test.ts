@@ -13,6 +13,7 @@ import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { jobRequest } from '../../src/ingest/job-request.js'
 import { JobRunner } from '../../src/ingest/job-runner.js'
 import { search } from '../../src/search/search.js'
+import { opened } from '../opened.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { anotherBundle } from './bundles.js'
 
@@ -50,7 +51,7 @@ async function changeTo(bundle: string, config: Config): Promise<CarryOverReport
 
 const findPictures = (app: App) =>
   app.run(async (parts) => {
-    const query = { kind: 'file', path: fixture('sound_guit_e_slide.opus') } as const
+    const query = { kind: 'file', file: await opened(fixture('sound_guit_e_slide.opus')) } as const
     const answer = await search({ query, limit: 5 }, parts)
     assert.equal(answer.bundle.fingerprint, parts.encoder.bundle.fingerprint)
     return answer
@@ -177,10 +178,10 @@ it('gives up a runner whose gallery is replaced, which then runs on in the new o
   const galleries: unknown[] = []
   const running = (async () => {
     while (!stop.signal.aborted) {
-      await app.run(({ encoder, gallery }, replaced) => {
-        galleries.push(gallery)
+      await app.run((parts, replaced) => {
+        galleries.push(parts.gallery)
         const signal = AbortSignal.any([stop.signal, replaced])
-        return new JobRunner({ encoder, gallery, signal }, { concurrency: 1, except: [] }).run()
+        return new JobRunner({ ...parts, signal }, { concurrency: 1, except: [] }).run()
       })
     }
   })()
@@ -203,9 +204,12 @@ it('writes to what serves now what the change has kept from being written', asyn
   await changeTo(other, config)
   await copyFile(fixture('photo_cat.webp'), file('cat.webp'))
 
-  await assert.rejects(ingestFile(file('cat.webp'), { encoder: app.encoder, gallery: retired }), {
-    code: 'GALLERY_RETIRED',
-  })
+  await assert.rejects(
+    ingestFile(file('cat.webp'), { encoder: app.encoder, gallery: retired, decoders: app.decoders }),
+    {
+      code: 'GALLERY_RETIRED',
+    },
+  )
   const { clip } = await app.run((parts) => ingestFile(file('cat.webp'), parts))
 
   assert.notEqual(app.gallery, retired)

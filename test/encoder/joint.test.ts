@@ -10,6 +10,7 @@ import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { openMedia } from '../../src/media/media.js'
 import { search } from '../../src/search/search.js'
 import { tagFile } from '../../src/tagging/tag.js'
+import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 
 const QUERY = { priority: 'query' } as const
@@ -127,9 +128,12 @@ describe('a bundle that tags sound and picture together', () => {
       await ingestFile(fixture(name), app)
     }
 
-    const { segments } = await tagFile(fixture('guitar_cc0.mp4'), app.encoder, { limit: 5 })
+    const { segments } = await tagFile(await opened(fixture('guitar_cc0.mp4')), app, { limit: 5 })
     const [joint] = await embedAll('guitar_cc0.mp4', app.encoder)
-    const { hits } = await search({ query: { kind: 'file', path: fixture('sound_perc_bell.opus') }, limit: 5 }, app)
+    const { hits } = await search(
+      { query: { kind: 'file', file: await opened(fixture('sound_perc_bell.opus')) }, limit: 5 },
+      app,
+    )
 
     assert.ok(joint?.joint && joint.audio && joint.visual)
     for (const { mid, probability } of segments[0]?.labels ?? []) {
@@ -146,7 +150,7 @@ describe('a bundle that tags sound and picture together', () => {
 })
 
 async function embedAll(name: string, encoder: Encoder): Promise<EmbeddedSegment[]> {
-  const media = await openMedia(fixture(name), encoder.bundle.format, {})
+  const media = await openMedia(await opened(fixture(name)), encoder.bundle.format, {})
   const segments = []
   for await (const segment of embed(media, encoder, TAGS)) segments.push(segment)
   return segments

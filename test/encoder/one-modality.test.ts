@@ -9,6 +9,7 @@ import { measureEncoder } from '../../src/encoder/measure.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { search } from '../../src/search/search.js'
 import { tagFile } from '../../src/tagging/tag.js'
+import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 
 /** The tiny bundle's half. */
@@ -33,7 +34,7 @@ async function library(test: TestContext, modality: Modality, names: readonly st
 }
 
 const found = async (app: App, name: string) => {
-  const { to, hits } = await search({ query: { kind: 'file', path: fixture(name) }, limit: 5 }, app)
+  const { to, hits } = await search({ query: { kind: 'file', file: await opened(fixture(name)) }, limit: 5 }, app)
   return { to, files: hits.map(({ clip }) => basename(clip.path)) }
 }
 
@@ -41,7 +42,7 @@ it('finds sounds by a sound and tags them, where the bundle hears alone', async 
   const app = await library(test, 'audio', ['guitar_cc0.mp4', 'sound_perc_bell.opus'])
 
   const { to, files } = await found(app, 'guitar_cc0.mp4')
-  const { labels } = await tagFile(fixture('sound_perc_bell.opus'), app.encoder, { limit: 5 })
+  const { labels } = await tagFile(await opened(fixture('sound_perc_bell.opus')), app, { limit: 5 })
   const clips = await app.gallery.catalogue.counts()
 
   assert.equal(to, 'audio')
@@ -62,7 +63,7 @@ it('finds pictures by a picture, where the bundle sees alone', async (test) => {
 
 it('refuses what the bundle does not take by a code of its own', async (test) => {
   const app = await library(test, 'audio', ['guitar_cc0.mp4'])
-  const sound = { kind: 'file', path: fixture('guitar_cc0.mp4') } as const
+  const sound = { kind: 'file', file: await opened(fixture('guitar_cc0.mp4')) } as const
   const vector = new Float32Array(app.encoder.bundle.dimension).fill(1)
   const code = 'MODALITY_NOT_SERVED'
 
@@ -71,7 +72,7 @@ it('refuses what the bundle does not take by a code of its own', async (test) =>
   await assert.rejects(search({ query: { ...sound, from: 'visual' }, limit: 5 }, app), { code })
   await assert.rejects(search({ query: { kind: 'embedding', vector, from: 'visual' }, limit: 5 }, app), { code })
   await assert.rejects(ingestFile(fixture('odd_no_audio.mp4'), app), { code })
-  await assert.rejects(tagFile(fixture('photo_dog.webp'), app.encoder, { limit: 5 }), { code })
+  await assert.rejects(tagFile(await opened(fixture('photo_dog.webp')), app, { limit: 5 }), { code })
 })
 
 it('needs no `from` for an embedding that can be of one modality only', async (test) => {

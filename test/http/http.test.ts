@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { access, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { access, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { FastifyInstance } from 'fastify'
@@ -10,7 +10,7 @@ import { PACKAGE_DIR } from '../../src/config.js'
 import { buildHttp } from '../../src/http/http.js'
 import { openapiYaml } from '../../src/http/openapi.js'
 import { Clip, ClipPage, Health, Labels, Problem, SearchAnswer, System, Tags } from '../../src/http/schemas.js'
-import { removeAbandoned } from '../../src/http/upload.js'
+import { UploadReceiver } from '../../src/http/upload.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { FIXTURES, fixture, temporaryApp, temporaryDir } from '../workplace.js'
 
@@ -283,11 +283,9 @@ describe('the HTTP API', () => {
     const uploads = join(app.config.dataDir, 'uploads')
     assert.deepEqual(await readdir(uploads), [])
 
-    await writeFile(join(uploads, 'young'), '')
-    await writeFile(join(uploads, 'old'), '')
-    await utimes(join(uploads, 'old'), new Date(0), new Date(0))
-    await removeAbandoned(uploads)
+    await writeFile(join(uploads, 'partial'), '')
+    await new UploadReceiver(uploads).sweep()
 
-    assert.deepEqual(await readdir(uploads), ['young'])
+    assert.deepEqual(await readdir(uploads), [])
   })
 })

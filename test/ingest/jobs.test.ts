@@ -7,13 +7,14 @@ import type { App } from '../../src/app.js'
 import { Encoder } from '../../src/encoder/encoder.js'
 import { cosine } from '../../src/gallery/embedding.js'
 import type { Job, JobId, JobRequest } from '../../src/gallery/jobs.js'
-import { contentHash } from '../../src/ingest/file-facts.js'
 import { ingestPaths } from '../../src/ingest/ingest-paths.js'
 import { jobRequest } from '../../src/ingest/job-request.js'
 import { JobRunner } from '../../src/ingest/job-runner.js'
 import { prune } from '../../src/ingest/prune.js'
 import { survey } from '../../src/ingest/survey.js'
+import { UploadStore } from '../../src/ingest/uploads.js'
 import { make } from '../media/made.js'
+import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 
 const SOUNDS = ['sound_perc_bell.opus', 'sound_misc_crow.opus', 'sound_perc_door.opus']
@@ -62,7 +63,10 @@ it('pauses where the encoder has died, and blames no file for it', async (test) 
   const { jobs } = app.gallery.catalogue
   const { job } = await jobs.create(jobRequest([dir]))
 
-  await new JobRunner({ encoder, gallery: app.gallery }, { concurrency: 2, except: [], job: job.id }).run()
+  await new JobRunner(
+    { encoder, gallery: app.gallery, decoders: app.decoders },
+    { concurrency: 2, except: [], job: job.id },
+  ).run()
 
   const { state, stop, counts } = await jobs.job(job.id)
   assert.deepEqual([state, stop?.code, counts.failed], ['paused', 'ENCODER_FAILED', 0])
@@ -201,7 +205,7 @@ it('marks a file that is gone as missing, and takes it out only when it is asked
   )
 
   const dirs = { mediaDir: join(app.config.dataDir, 'media'), thumbnailDir: join(app.config.dataDir, 'thumbnails') }
-  assert.equal(await prune([], { ...dirs, gallery: app.gallery }), 1)
+  assert.equal(await prune([], { uploads: new UploadStore(dirs), gallery: app.gallery }), 1)
   assert.equal((await catalogue.counts()).clips, 2)
   assert.equal((await app.gallery.check()).whole, true)
 })
@@ -229,7 +233,7 @@ it('takes a folder that is wholly gone, or empty as a lost mount, for offline', 
   assert.equal((await catalogue.counts()).clips, 4)
 
   const dirs = { mediaDir: join(app.config.dataDir, 'media'), thumbnailDir: join(app.config.dataDir, 'thumbnails') }
-  assert.equal(await prune([join(dir, 'one')], { ...dirs, gallery: app.gallery }), 2)
+  assert.equal(await prune([join(dir, 'one')], { uploads: new UploadStore(dirs), gallery: app.gallery }), 2)
 })
 
 it('goes on with what was interrupted, and finds what has come in the meantime', async (test) => {
@@ -288,7 +292,10 @@ it('indexes a file that changes while it is being indexed as it is in the end', 
 
   const [item] = await app.gallery.catalogue.jobs.items(id, { limit: 9 })
   assert.deepEqual([state, item?.state, item?.attempts], ['succeeded', 'indexed', 1])
-  assert.equal((await app.gallery.catalogue.clipAt(file))?.hash, await contentHash(fixture('sound_misc_crow.opus')))
+  assert.equal(
+    (await app.gallery.catalogue.clipAt(file))?.hash,
+    await (await opened(fixture('sound_misc_crow.opus'))).contentHash(),
+  )
   assert.equal((await app.gallery.check()).whole, true)
 })
 

@@ -5,7 +5,7 @@ import { it, type TestContext } from 'node:test'
 import { Gallery } from '../../src/gallery/gallery.js'
 import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
 import { sweepThumbnails, thumbnailPath } from '../../src/ingest/thumbnails.js'
-import { removeClip } from '../../src/ingest/uploads.js'
+import { UploadStore } from '../../src/ingest/uploads.js'
 import { newClip, segment } from '../contract/catalogue.js'
 import { openCatalogue } from '../gallery/places.js'
 import { temporaryDir } from '../workplace.js'
@@ -24,12 +24,13 @@ async function place(test: TestContext) {
 
 it('goes with the last clip of its content', async (test) => {
   const { put, make, left, gallery, ...dirs } = await place(test)
+  const uploads = new UploadStore(dirs)
   const [one, twin] = [await put('/a', 'aa'), await put('/b', 'aa')]
   await make('aa')
 
-  await removeClip(one.id, dirs, gallery)
+  await uploads.remove(one.id, gallery)
   const between = await left()
-  await removeClip(twin.id, dirs, gallery)
+  await uploads.remove(twin.id, gallery)
 
   assert.deepEqual([between, await left()], [['aa.jpg'], []])
 })

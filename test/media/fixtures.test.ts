@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { PACKAGE_DIR } from '../../src/config.js'
 import { AppError } from '../../src/errors.js'
 import { openMedia } from '../../src/media/media.js'
+import { opened } from '../opened.js'
 import { decode, FORMAT } from './made.js'
 
 interface Fixture {
@@ -30,7 +31,7 @@ async function check({ file, end, notes, seconds }: Fixture): Promise<void> {
   }
 
   const both = { audio: end !== 'visual', visual: end !== 'audio' }
-  const media = await openMedia(path, FORMAT)
+  const media = await openMedia(await opened(path), FORMAT)
   let count = 0
   let bytes = 0
   for await (const { samples, frames } of media.segments()) {

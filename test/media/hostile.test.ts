@@ -13,6 +13,7 @@ import { ffmpegBuild } from '../../src/media/ffmpeg-build.js'
 import { openMedia } from '../../src/media/media.js'
 import { Report } from '../../src/media/report.js'
 import { openSource } from '../../src/media/source.js'
+import { opened } from '../opened.js'
 import { children, decode, FORMAT, make, temporaryFolder, withFake } from './made.js'
 
 const folder = temporaryFolder()
@@ -21,6 +22,8 @@ const file = async (name: string, content: string | Buffer) => {
   await writeFile(join(folder, name), content)
   return join(folder, name)
 }
+
+const openPath = async (path: string) => openMedia(await opened(path), FORMAT)
 
 describe('what is no media', () => {
   const refused: Readonly<Record<string, readonly (string | Buffer)[]>> = {
@@ -54,7 +57,7 @@ describe('what is no media', () => {
   for (const [code, contents] of Object.entries(refused)) {
     it(`is refused as ${code}`, async () => {
       for (const [i, content] of contents.entries()) {
-        await assert.rejects(openMedia(await file(`${code}-${i}.mp4`, content), FORMAT), { code }, String(content))
+        await assert.rejects(openPath(await file(`${code}-${i}.mp4`, content)), { code }, String(content))
       }
     })
   }
@@ -65,7 +68,7 @@ describe('what is no media', () => {
     const cases = { '/nowhere/at/all': 'FILE_NOT_FOUND', [folder]: 'FILE_UNREADABLE', '/dev/zero': 'FILE_UNREADABLE' }
 
     for (const [path, code] of Object.entries({ ...cases, [pipe]: 'FILE_UNREADABLE' })) {
-      await assert.rejects(openMedia(path, FORMAT), { code })
+      await assert.rejects(openPath(path), { code })
     }
   })
 
@@ -74,7 +77,7 @@ describe('what is no media', () => {
       const path = await file('noise.mp3', noise(seed, 10_000_000))
       const since = performance.now()
 
-      await assert.rejects(openMedia(path, FORMAT), { code: 'MEDIA_NOT_RECOGNISED' }, `seed ${seed}`)
+      await assert.rejects(openPath(path), { code: 'MEDIA_NOT_RECOGNISED' }, `seed ${seed}`)
       assert.ok(performance.now() - since < 5000)
     }
   })
@@ -84,7 +87,7 @@ describe('what is no media', () => {
       Buffer.from('#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/passwd\n'),
       Buffer.from([1, 2, 3]),
     ])
-    await assert.rejects(openMedia(await file('binary.m3u8', hls), FORMAT), {
+    await assert.rejects(openPath(await file('binary.m3u8', hls)), {
       code: 'MEDIA_FORMAT_REFUSED',
       message: /hls/,
     })
@@ -105,7 +108,7 @@ describe('what is longer than a clip may be', { concurrency: 2 }, () => {
   it('is refused by its header, where it has the bytes for it', async () => {
     const path = await emptyWav('day.wav', DAY + 10, RATE_HZ)
 
-    await assert.rejects(openMedia(path, FORMAT), { code: 'MEDIA_TOO_LONG', message: /24 h/ })
+    await assert.rejects(openPath(path), { code: 'MEDIA_TOO_LONG', message: /24 h/ })
     await assert.rejects(decode(path, FORMAT, { range: { start: DAY - 5, end: DAY + 5 } }), { code: 'MEDIA_TOO_LONG' })
   })
 
@@ -169,7 +172,7 @@ describe('names', () => {
 describe('the ffmpeg process', () => {
   it('is gone after an abort, which rejects with its reason', async () => {
     const abort = new AbortController()
-    const media = await openMedia(fixture('odd_one_hour.mkv'), FORMAT, { signal: abort.signal })
+    const media = await openMedia(await opened(fixture('odd_one_hour.mkv')), FORMAT, { signal: abort.signal })
     const segments = media.segments()
     await segments.next()
     assert.ok((await children()) > 0)
@@ -184,7 +187,7 @@ describe('the ffmpeg process', () => {
     const before = process.env.TMPDIR
     process.env.TMPDIR = join(folder, 'temporary')
     await mkdir(process.env.TMPDIR)
-    const media = await openMedia(fixture('odd_one_hour.mkv'), FORMAT)
+    const media = await openMedia(await opened(fixture('odd_one_hour.mkv')), FORMAT)
 
     for await (const _ of media.segments()) break
 
@@ -195,7 +198,7 @@ describe('the ffmpeg process', () => {
   })
 
   it('waits for a slow reader', async () => {
-    await using source = await openSource(fixture('odd_one_hour.mkv'))
+    await using source = await openSource(await opened(fixture('odd_one_hour.mkv')))
     const job = { input: [], output: ['-map', '0:a', '-f', 'f32le'], largestAllocation: 2 ** 28, stallMs: 1000 }
     const chunks = run(source, job, new Report(source))
 
@@ -209,7 +212,7 @@ describe('the ffmpeg process', () => {
   it('is stopped when it makes no progress, with whatever it has started', async () => {
     const path = fixture('drumroll_cc0.mp4')
     await withFake(folder, '#!/bin/sh\nsleep 600.25\n', async () => {
-      await using source = await openSource(path)
+      await using source = await openSource(await opened(path))
       const job = { input: [], output: ['-f', 'f32le'], largestAllocation: 2 ** 28, stallMs: 300 }
 
       await assert.rejects(drain(run(source, job, new Report(source))), { code: 'MEDIA_STALLED' })

@@ -7,6 +7,7 @@ import { after } from 'node:test'
 import { promisify } from 'node:util'
 import type { MediaSegment, SegmentFormat } from '../../src/domain.js'
 import { type DecodeOutcome, type MediaOptions, openMedia } from '../../src/media/media.js'
+import { opened } from '../opened.js'
 
 export const FORMAT: SegmentFormat = {
   seconds: 10,
@@ -59,7 +60,7 @@ export async function decode(
   format: SegmentFormat = FORMAT,
   options: MediaOptions = {},
 ): Promise<Decoded> {
-  const media = await openMedia(path, format, options)
+  const media = await openMedia(await opened(path), format, options)
   const segments: MediaSegment[] = []
   for await (const segment of media.segments()) segments.push(segment)
   return { segments, outcome: media.outcome }

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { AppError } from '../../src/errors.js'
 import { openMedia } from '../../src/media/media.js'
 import { thumbnail } from '../../src/media/thumbnail.js'
+import { opened } from '../opened.js'
 import { colourOf, type Decoded, decode, FORMAT, hueOf, make, remake, temporaryFolder } from './made.js'
 
 const folder = temporaryFolder()
@@ -214,7 +215,10 @@ describe('pictures', { concurrency: 2 }, () => {
     const animated = await make(join(folder, 'animated.gif'), ['testsrc=s=64x64:r=5:d=2'])
     const still = await make(join(folder, 'still.gif'), ['testsrc=s=64x64:r=5:d=0.2'])
 
-    const kinds = [(await openMedia(animated, FORMAT)).kind, (await openMedia(still, FORMAT)).kind]
+    const kinds = [
+      (await openMedia(await opened(animated), FORMAT)).kind,
+      (await openMedia(await opened(still), FORMAT)).kind,
+    ]
 
     assert.deepEqual(kinds, ['video', 'picture'])
     const { segments } = await decode(still)
@@ -235,7 +239,7 @@ describe('pictures', { concurrency: 2 }, () => {
     const worst = frames?.reduce((most, value, i) => Math.max(most, Math.abs(value - (expected?.[i] ?? NaN))), 0)
     assert.ok(worst !== undefined && worst <= 2, `${worst} of 255`)
     const target = join(folder, 'animated.jpg')
-    await thumbnail(path, { at: 1, target })
+    await thumbnail(await opened(path), { at: 1, target })
     assert.deepEqual(await sizeOf(target), [480, 480])
   })
 
@@ -299,7 +303,7 @@ describe('pictures', { concurrency: 2 }, () => {
     const path = await remake(plain, join(folder, 'tall.mp4'), [], ['-c', 'copy', '-metadata:s:v:0', 'rotate=90'])
     const target = join(folder, 'thumbnail.jpg')
 
-    await thumbnail(path, { at: 0.2, target })
+    await thumbnail(await opened(path), { at: 0.2, target })
 
     const size = (await readFile(target)).subarray(0, 3).toString('hex')
     assert.equal(size, 'ffd8ff')
@@ -311,7 +315,7 @@ describe('pictures', { concurrency: 2 }, () => {
   it('says that a sound has no picture to make a thumbnail of', async () => {
     const path = await make(join(folder, 'tone.wav'), ['sine=d=1'])
 
-    const made = thumbnail(path, { at: 0, target: join(folder, 'never.jpg') })
+    const made = thumbnail(await opened(path), { at: 0, target: join(folder, 'never.jpg') })
 
     await assert.rejects(made, (error) => error instanceof AppError && error.code === 'CLIP_HAS_NO_PICTURE')
   })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { MediaSegment, SegmentFormat } from '../../src/domain.js'
 import { openMedia } from '../../src/media/media.js'
+import { opened } from '../opened.js'
 import { FIXTURES } from '../workplace.js'
 import { children, decode, FORMAT, make, temporaryFolder, withFake } from './made.js'
 
@@ -14,7 +15,7 @@ const LARGE: SegmentFormat = { ...FORMAT, visual: { ...FORMAT.visual, width: 256
 
 describe('sound and picture of one ffmpeg', () => {
   it('are decoded by one process', async () => {
-    const segments = (await openMedia(join(FIXTURES, 'odd_one_hour.mkv'), FORMAT)).segments()
+    const segments = (await openMedia(await opened(join(FIXTURES, 'odd_one_hour.mkv')), FORMAT)).segments()
     await segments.next()
 
     assert.equal(await children(), 1)

@@ -5,6 +5,7 @@ import { MODALITIES } from '../../src/domain.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { settleDirection } from '../../src/search/query.js'
 import { search } from '../../src/search/search.js'
+import { opened } from '../opened.js'
 import { fixture, temporaryApp } from '../workplace.js'
 
 const LIBRARY = [
@@ -38,7 +39,7 @@ describe('search', () => {
   }
 
   it('finds the picture that goes with a sound', async () => {
-    const query = { kind: 'file', path: fixture('sound_guit_e_slide.opus') } as const
+    const query = { kind: 'file', file: await opened(fixture('sound_guit_e_slide.opus')) } as const
 
     const { to, hits } = await search({ query, limit: 3 }, app)
 
@@ -48,7 +49,7 @@ describe('search', () => {
 
   it('finds the sounds that go with a silent video', async () => {
     const { query, to, hits } = await search(
-      { query: { kind: 'file', path: fixture('odd_no_audio.mp4') }, limit: 10 },
+      { query: { kind: 'file', file: await opened(fixture('odd_no_audio.mp4')) }, limit: 10 },
       app,
     )
 
@@ -76,7 +77,7 @@ describe('search', () => {
     const { id, path } = await clipAt('guitar_cc0.mp4')
 
     const byId = await search({ query: { kind: 'clip', id, from: 'audio' }, limit: 5 }, app)
-    const byFile = await search({ query: { kind: 'file', path, from: 'audio' }, limit: 5 }, app)
+    const byFile = await search({ query: { kind: 'file', file: await opened(path), from: 'audio' }, limit: 5 }, app)
 
     assert.deepEqual(names(byId.hits), names(byFile.hits))
   })
@@ -131,13 +132,13 @@ describe('search', () => {
   })
 
   it('asks what is wanted when a query has both', async () => {
-    const query = { kind: 'file', path: fixture('guitar_cc0.mp4') } as const
+    const query = { kind: 'file', file: await opened(fixture('guitar_cc0.mp4')) } as const
 
     await assert.rejects(search({ query, limit: 1 }, app), { code: 'QUERY_AMBIGUOUS' })
   })
 
   it('says what a query lacks', async () => {
-    const query = { kind: 'file', path: fixture('photo_dog.webp'), from: 'audio' } as const
+    const query = { kind: 'file', file: await opened(fixture('photo_dog.webp')), from: 'audio' } as const
 
     await assert.rejects(search({ query, limit: 1 }, app), { code: 'QUERY_LACKS_MODALITY' })
     await assert.rejects(search({ query: { kind: 'clip', id: 'nobody' }, limit: 1 }, app), { code: 'CLIP_NOT_FOUND' })

@@ -8,6 +8,7 @@ import { jobRequest } from '../../ingest/job-request.js'
 import { keep } from '../../ingest/keep.js'
 import { survey } from '../../ingest/survey.js'
 import { RESCAN_MINUTES, SETTLE_SECONDS } from '../../ingest/watch.js'
+import { realPaths } from '../../storage/path-within.js'
 import { type Command, EXIT, type ExitCode, type Invocation, type Output } from '../command.js'
 import { helpFor } from '../help.js'
 import { choiceOption, countOption, listOption } from '../options.js'
@@ -64,6 +65,7 @@ export const index: Command = {
     })
     const times = watchTimes(options)
     await using app = await openApp(config)
+    app.sources.add(await realPaths(request.sources))
     if (options.watch) return await keepOn(request, app, { ...times, concurrency }, invocation)
     return await indexOnce(request, app, concurrency, invocation)
   },
@@ -78,7 +80,7 @@ async function indexOnce(
   using progress = progressTo(process.stderr)
   const report = await ingestPaths(
     sources,
-    { encoder: app.encoder, gallery: app.gallery, signal },
+    { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal },
     {
       ...request,
       concurrency,
@@ -124,14 +126,14 @@ function watchTimes({ settle, rescan, poll }: Invocation['options']): WatchTimes
 
 async function keepOn(
   request: JobRequest,
-  { encoder, gallery }: App,
+  { encoder, gallery, decoders }: App,
   options: WatchTimes & { readonly concurrency: number },
   { config, output, signal }: Invocation,
 ): Promise<ExitCode> {
   output.talk(`Watching ${request.sources.join(', ')}; Ctrl-C ends.`)
   await keep(
     request,
-    { encoder, gallery, signal },
+    { encoder, gallery, decoders, signal },
     {
       ...options,
       except: [config.dataDir],

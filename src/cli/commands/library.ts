@@ -8,6 +8,7 @@ import type { MissingClip } from '../../gallery/files.js'
 import { FILES_PER_THREAD, ingestPaths } from '../../ingest/ingest-paths.js'
 import { prune } from '../../ingest/prune.js'
 import { type Root, rootsOf } from '../../ingest/roots.js'
+import { UploadStore } from '../../ingest/uploads.js'
 import { type Command, EXIT, type ExitCode, type Invocation } from '../command.js'
 import { helpFor } from '../help.js'
 import { listOption } from '../options.js'
@@ -62,7 +63,7 @@ async function pruneLibrary({ args: [, ...folders], config, output, signal }: In
   const dirs = { mediaDir: join(config.dataDir, 'media'), thumbnailDir: join(config.dataDir, 'thumbnails') }
   const pruned = await prune(
     folders.map((folder) => resolve(folder)),
-    { ...dirs, gallery: app.gallery, signal },
+    { uploads: new UploadStore(dirs), gallery: app.gallery, signal },
   )
   output.result({ pruned }, () => `${pruned} clips taken out whose files are gone\n`)
   return EXIT.ok
@@ -75,7 +76,7 @@ async function retry({ options, config, output, signal }: Invocation): Promise<E
   using progress = progressTo(process.stderr)
   const report = await ingestPaths(
     paths,
-    { encoder: app.encoder, gallery: app.gallery, signal },
+    { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal },
     {
       concurrency: config.threads * FILES_PER_THREAD,
       onWarning: output.talk,

@@ -4,8 +4,8 @@ import { LIMITS } from '../../config.js'
 import { MODALITIES, type Modality } from '../../domain.js'
 import { AppError } from '../../errors.js'
 import { pathBytes } from '../../path-text.js'
-import type { Query } from '../../search/query.js'
 import { type SearchAnswer, search as searchFor } from '../../search/search.js'
+import { OpenedFile } from '../../storage/opened-file.js'
 import { type Command, EXIT, type OptionValue } from '../command.js'
 import { helpFor } from '../help.js'
 import { countOption } from '../options.js'
@@ -33,19 +33,23 @@ export const search: Command = {
     const to = modality('to', options.to)
     const limit = countOption('limit', options.limit, { most: LIMITS.hits, otherwise: 20 })
     await using app = await openApp(config, 'read')
-    const query: Query = { ...(await fileOrClip(what)), from, to }
-    const answer = await searchFor({ query, limit }, { ...app, signal })
+    await using file = (await isFile(what)) ? await OpenedFile.open(what) : null
+    const asked = file ? ({ kind: 'file', file } as const) : clipNamed(what)
+    const parts = { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal }
+    const answer = await searchFor({ query: { ...asked, from, to }, limit }, parts)
     output.result(answer, () => people(answer))
     return EXIT.ok
   },
 }
 
-async function fileOrClip(what: string): Promise<{ kind: 'file'; path: string } | { kind: 'clip'; id: string }> {
-  const isFile = await access(pathBytes(what)).then(
+async function isFile(what: string): Promise<boolean> {
+  return await access(pathBytes(what)).then(
     () => true,
     () => false,
   )
-  if (isFile) return { kind: 'file', path: what }
+}
+
+function clipNamed(what: string): { readonly kind: 'clip'; readonly id: string } {
   if (/[./\\]/.test(what)) throw new AppError('FILE_NOT_FOUND', `There is no file ${what}.`)
   return { kind: 'clip', id: what }
 }

@@ -2,6 +2,7 @@ import { openApp } from '../../app.js'
 import { LIMITS } from '../../config.js'
 import type { Label } from '../../domain.js'
 import { AppError } from '../../errors.js'
+import { OpenedFile } from '../../storage/opened-file.js'
 import { type Tags, tagFile } from '../../tagging/tag.js'
 import { type Command, EXIT } from '../command.js'
 import { helpFor } from '../help.js'
@@ -20,7 +21,8 @@ export const tag: Command = {
     if (!file || args.length > 1) throw new AppError('USAGE', `Say one file.\n\n${helpFor(tag)}`)
     const limit = countOption('limit', options.limit, { most: LIMITS.labels, otherwise: 5 })
     await using app = await openApp(config, 'read')
-    const tags = await tagFile(file, app.encoder, { limit, signal })
+    await using opened = await OpenedFile.open(file)
+    const tags = await tagFile(opened, app, { limit, signal })
     output.result(tags, () => people(tags))
     return EXIT.ok
   },

@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import {
   type Clip,
@@ -28,6 +29,7 @@ import type { ItemEnd, Lease } from '../jobs.js'
 import { prepareJobs } from './job-statements.js'
 import { ChangeLog } from './log.js'
 import { openDatabase, type SqliteOptions } from './open.js'
+import { Reserve } from './reserve.js'
 import { type ClipRow, type SpanRow, toBlob, toClip, toFailure, toSegment, toSpan, toVector } from './rows.js'
 import { SqliteFiles } from './sqlite-files.js'
 import { SqliteJobs } from './sqlite-jobs.js'
@@ -44,6 +46,7 @@ export class SqliteCatalogue implements Catalogue {
   readonly #dimension: number
   readonly #sql: Statements
   readonly #log: ChangeLog
+  readonly #reserve: Reserve
 
   static async open(options: SqliteOptions): Promise<SqliteCatalogue> {
     return new SqliteCatalogue(openDatabase(options), options.stamp.dimension)
@@ -55,13 +58,15 @@ export class SqliteCatalogue implements Catalogue {
     this.#sql = prepare(db)
     const jobs = prepareJobs(db)
     this.files = new SqliteFiles(db)
-    this.jobs = new SqliteJobs(db, jobs)
+    this.#reserve = new Reserve(join(dirname(db.name), 'reserve'))
+    this.jobs = new SqliteJobs(db, jobs, this.#reserve)
     this.queue = new SqliteQueue(db, { ...jobs, insertFailure: this.#sql.insertFailure })
     this.#log = new ChangeLog(db)
   }
 
   async put(clip: NewClip, segments: readonly EncodedSegment[], end?: ItemEnd): Promise<Clip> {
     this.#check(segments)
+    this.#reserve.fill()
     return this.#write(() => {
       const row = this.#putClip({ ...clip, ...halves(segments) })
       for (const segment of segments) this.#putSegment(row.number, segment)
@@ -124,10 +129,12 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   async remove(id: ClipId): Promise<boolean> {
-    return this.#write(() => {
-      const row = this.#clipRow(id)
-      return row !== undefined && this.#removeClip(row.number)
-    })
+    const remove = () =>
+      this.#write(() => {
+        const row = this.#clipRow(id)
+        return row !== undefined && this.#removeClip(row.number)
+      })
+    return this.#reserve.use(remove) // a full disk must not keep a clip from being removed
   }
 
   async fail({ mtimeMs, ...failure }: Omit<Failure, 'failedAt'>, lease?: Lease): Promise<void> {

@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { AppError, type ErrorCode } from '../../errors.js'
 import { checkAction, hasEnded, type JobAction, jobNotFound } from '../job-state.js'
@@ -6,7 +5,7 @@ import type { Figures, Item, ItemPage, Job, JobId, JobProgress, JobRequest, JobS
 import { STAGES } from '../jobs.js'
 import { fromRequest, type JobRow, toItem, toJob, toProgress } from './job-rows.js'
 import type { JobStatements } from './job-statements.js'
-import { Reserve } from './reserve.js'
+import type { Reserve } from './reserve.js'
 import { translated } from './translated.js'
 
 const JOBS_KEPT = 500 // of those that have ended
@@ -15,12 +14,12 @@ const CLIPS_IN_FIGURES = 100
 export class SqliteJobs implements Jobs {
   readonly #db: Database
   readonly #sql: JobStatements
-  readonly #reserve: Reserve // while there are jobs, so that why one stops can be written
+  readonly #reserve: Reserve // so that the reason can be written for which a job stops
 
-  constructor(db: Database, sql: JobStatements) {
+  constructor(db: Database, sql: JobStatements, reserve: Reserve) {
     this.#db = db
     this.#sql = sql
-    this.#reserve = new Reserve(join(dirname(db.name), 'reserve'))
+    this.#reserve = reserve
   }
 
   async create(request: JobRequest, key?: string): Promise<{ job: Job; isNew: boolean }> {

@@ -5,7 +5,6 @@ import { LIMITS } from '../../config.js'
 import type { Clip as DomainClip } from '../../domain.js'
 import { clipNotFound } from '../../gallery/clip-not-found.js'
 import { ingestFile } from '../../ingest/ingest-file.js'
-import { ingestUpload, removeClip } from '../../ingest/uploads.js'
 import { links } from '../../search/search.js'
 import { topTags } from '../../tagging/tag.js'
 import { answers } from '../answers.js'
@@ -13,11 +12,11 @@ import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { allowedPath } from '../roots.js'
 import { Clip, ClipBody, ClipForm, ClipPage, ClipParams, ClipsQuery, ClipWithTags, NoQuery } from '../schemas.js'
-import { parse, receiveUpload } from '../upload.js'
+import { parse } from '../upload.js'
 
 const LABELS_SHOWN = 10
 
-export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, ...dirs }) => {
+export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, receiver, uploads }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const params = ClipParams
 
@@ -32,14 +31,15 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     const ingest = async () => {
       if (!request.isMultipart()) {
         const path = await allowedPath(parse(ClipBody, request.body).path, app.config.roots)
-        return app.run((parts) => ingestFile(path, { ...parts, signal }))
+        const within = app.config.roots
+        return app.run((parts) => ingestFile(path, { ...parts, signal }, { within }))
       }
-      await using upload = await receiveUpload(request, {
-        dir: dirs.uploadDir,
+      await using upload = await receiver.receive(request, {
         maxBytes: LIMITS.uploadBytes,
         fields: ClipForm,
+        signal,
       })
-      return await app.run((parts) => ingestUpload(upload, dirs.mediaDir, { ...parts, signal }))
+      return await app.run((parts) => uploads.add(upload, { ...parts, signal }))
     }
     const { outcome, clip } = await ingest()
     return reply.code(outcome === 'unchanged' || outcome === 'moved' ? 200 : 201).send(toClip(clip))
@@ -78,7 +78,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     response: answers(z.null(), 204),
   }
   http.delete('/v1/clips/:id', { schema: remove }, async ({ params: { id } }, reply) => {
-    if (!(await app.run(({ gallery }) => removeClip(id, dirs, gallery)))) throw clipNotFound(id)
+    if (!(await app.run(({ gallery }) => uploads.remove(id, gallery)))) throw clipNotFound(id)
     return reply.code(204).send(null)
   })
 }

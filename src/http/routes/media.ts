@@ -1,25 +1,28 @@
 import { access } from 'node:fs/promises'
-import { basename, dirname, extname } from 'node:path'
-import fastifyStatic from '@fastify/static'
-import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { SingleFlight } from '../../concurrency/single-flight.js'
 import type { Clip } from '../../domain.js'
 import { AppError } from '../../errors.js'
 import { clipNotFound } from '../../gallery/clip-not-found.js'
 import { thumbnailPath } from '../../ingest/thumbnails.js'
-import { linkTo } from '../../media/source.js'
+import { mediaTypeOf } from '../../media/formats.js'
+import { readHeader } from '../../media/header.js'
 import { thumbnail } from '../../media/thumbnail.js'
-import { pathBytes } from '../../path-text.js'
+import { OpenedFile } from '../../storage/opened-file.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { ClipParams } from '../schemas.js'
+import { sendFile } from '../send-file.js'
 
 const THUMBNAIL_AT = 0.1 // of the clip: what comes first is often black
+const MEDIA_TYPES_KEPT = 10_000
 
 export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, thumbnailDir }) => {
-  await fastify.register(fastifyStatic, { root: thumbnailDir, serve: false })
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const params = ClipParams
+  const thumbnails = new SingleFlight()
+  const mediaTypes = new Map<string, string>() // by content hash
 
   const media = {
     operationId: 'getMedia',
@@ -27,12 +30,12 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     params,
     produces: ['application/octet-stream'],
   }
-  http.get('/v1/clips/:id/media', { schema: media }, async ({ params: { id } }, reply) => {
-    const { path } = await presentClip(id)
-    if (isText(path)) return sendFile(reply, path)
-    const link = await linkTo(path, `media${extname(path)}`)
-    reply.raw.once('close', () => void link[Symbol.asyncDispose]())
-    return sendFile(reply, link.path)
+  http.get('/v1/clips/:id/media', { schema: media }, async (request, reply) => {
+    const clip = await findClip(request.params.id)
+    const file = await openClip(clip)
+    reply.raw.once('close', () => void file[Symbol.asyncDispose]())
+    const contentType = await mediaType(clip, file, closedEarly(reply))
+    return sendFile(file, request, reply, { contentType, cacheControl: 'private, max-age=0' })
   })
 
   const picture = {
@@ -41,38 +44,61 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     params,
     produces: ['image/jpeg'],
   }
-  http.get('/v1/clips/:id/thumbnail', { schema: picture }, async ({ params: { id } }, reply) => {
-    const clip = await presentClip(id)
-    if (!clip.hasVisual) throw new AppError('CLIP_HAS_NO_PICTURE', `Nothing can be seen in clip ${id}.`)
-    const target = thumbnailPath(thumbnailDir, clip.hash)
-    if (!(await exists(target))) {
-      await thumbnail(clip.path, { at: clip.seconds * THUMBNAIL_AT, target, signal: closedEarly(reply) })
+  http.get('/v1/clips/:id/thumbnail', { schema: picture }, async (request, reply) => {
+    const clip = await findClip(request.params.id)
+    if (!clip.hasVisual) {
+      throw new AppError('CLIP_HAS_NO_PICTURE', `Nothing can be seen in clip ${clip.id}.`)
     }
-    return sendFile(reply.header('cache-control', 'private, max-age=3600'), target)
+    const target = thumbnailPath(thumbnailDir, clip.hash)
+    const make = (signal: AbortSignal) => makeThumbnail(clip, target, signal)
+    if (!(await exists(target))) await thumbnails.join(target, closedEarly(reply), make)
+    const file = await OpenedFile.open(target)
+    reply.raw.once('close', () => void file[Symbol.asyncDispose]())
+    return sendFile(file, request, reply, {
+      contentType: 'image/jpeg',
+      cacheControl: 'private, max-age=3600',
+    })
   })
 
-  async function presentClip(id: string): Promise<Clip> {
+  async function findClip(id: string): Promise<Clip> {
     const clip = await app.run(({ gallery }) => gallery.catalogue.clip(id))
     if (!clip) throw clipNotFound(id)
-    if (!(await exists(clip.path)))
-      throw new AppError('CLIP_FILE_MISSING', `${clip.path} is gone: bring it back, or remove the clip.`)
     return clip
+  }
+
+  /** Opens a clip's file if it is inside a folder that is served. */
+  async function openClip({ path }: Clip): Promise<OpenedFile> {
+    try {
+      return await OpenedFile.open(path, { within: app.servedFolders })
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'FILE_NOT_FOUND') throw error
+      const detail = 'The file of the clip is missing: bring it back, or remove the clip.'
+      throw new AppError('CLIP_FILE_MISSING', detail, { cause: error })
+    }
+  }
+
+  async function makeThumbnail(clip: Clip, target: string, signal: AbortSignal): Promise<void> {
+    await using file = await openClip(clip)
+    using slot = await app.decoders.enter('query', signal)
+    await thumbnail(file, { at: clip.seconds * THUMBNAIL_AT, target, slot, signal })
+  }
+
+  /** What the file is by its content, never by its name. */
+  async function mediaType({ hash, hasVisual }: Clip, file: OpenedFile, signal: AbortSignal) {
+    const known = mediaTypes.get(hash)
+    if (known !== undefined) return known
+    using slot = await app.decoders.enter('query', signal)
+    const { format } = await readHeader(file, { slot, signal })
+    const found = mediaTypeOf(format, hasVisual)
+    const [oldest] = mediaTypes.size < MEDIA_TYPES_KEPT ? [] : mediaTypes.keys()
+    if (oldest !== undefined) mediaTypes.delete(oldest)
+    mediaTypes.set(hash, found)
+    return found
   }
 }
 
-/** The content type is what the ending says and nothing may be run from it: files come from anywhere. */
-function sendFile(reply: FastifyReply, path: string): FastifyReply {
-  return reply
-    .header('x-content-type-options', 'nosniff')
-    .header('content-security-policy', 'sandbox')
-    .sendFile(basename(path), dirname(path), { dotfiles: 'allow' })
-}
-
-/** Whether a path is as its text says; the sender of files knows text alone. */
-const isText = (path: string): boolean => pathBytes(path).equals(Buffer.from(path))
-
 function exists(path: string): Promise<boolean> {
-  return access(pathBytes(path)).then(
+  return access(path).then(
     () => true,
     () => false,
   )

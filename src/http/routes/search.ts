@@ -8,9 +8,9 @@ import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { NoQuery, SearchAnswer, SearchBody, SearchForm } from '../schemas.js'
-import { parse, receiveUpload } from '../upload.js'
+import { parse } from '../upload.js'
 
-export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, uploadDir }) => {
+export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, receiver }) => {
   const schema = {
     operationId: 'search',
     summary: 'Find what goes with a file, a clip or an embedding',
@@ -22,15 +22,17 @@ export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, u
     if (!request.isMultipart()) {
       const body = parse(SearchBody, request.body)
       const asked = { query: toQuery(body), limit: body.limit }
-      return app.run((parts) => search(asked, { ...parts, signal }))
+      const within = app.servedFolders
+      return app.run((parts) => search(asked, { ...parts, within, signal }))
     }
-    await using upload = await receiveUpload(request, {
-      dir: uploadDir,
+    await using upload = await receiver.receive(request, {
       maxBytes: LIMITS.queryUploadBytes,
       fields: SearchForm,
+      signal,
     })
     const { limit, from, to, ...range } = upload.fields
-    const asked = { query: { kind: 'file', path: upload.path, from, to, range: toSpan(range) }, limit } as const
+    const query = { kind: 'file', file: upload.file, from, to, range: toSpan(range) } as const
+    const asked = { query, limit }
     return await app.run((parts) => search(asked, { ...parts, signal }))
   })
 }

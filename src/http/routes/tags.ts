@@ -6,9 +6,9 @@ import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { NoQuery, Tags, TagsBody, TagsForm } from '../schemas.js'
-import { parse, receiveUpload } from '../upload.js'
+import { parse } from '../upload.js'
 
-export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, uploadDir }) => {
+export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, receiver }) => {
   const schema = {
     operationId: 'tag',
     summary: 'Name what is heard in a file or a clip',
@@ -16,6 +16,7 @@ export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, upl
     response: answers(Tags),
   }
   http.post('/v1/tags', { schema }, async (request, reply) => {
+    const signal = closedEarly(reply)
     if (!request.isMultipart()) {
       const { clip, limit } = parse(TagsBody, request.body)
       return app.run(async ({ gallery: { catalogue } }) => {
@@ -23,12 +24,13 @@ export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, upl
         return topTags(await catalogue.tags(clip), limit)
       })
     }
-    await using upload = await receiveUpload(request, {
-      dir: uploadDir,
+    await using upload = await receiver.receive(request, {
       maxBytes: LIMITS.queryUploadBytes,
       fields: TagsForm,
+      signal,
     })
-    const options = { limit: upload.fields.limit, signal: closedEarly(reply) }
-    return await app.run(({ encoder }) => tagFile(upload.path, encoder, options))
+    const { limit } = upload.fields
+    const options = { limit, longestSeconds: LIMITS.querySeconds, signal }
+    return await app.run((parts) => tagFile(upload.file, parts, options))
   })
 }

@@ -1,4 +1,4 @@
-import type { FileHandle } from 'node:fs/promises'
+import type { OpenedFile } from '../../storage/opened-file.js'
 
 export interface Box {
   readonly type: string
@@ -11,17 +11,17 @@ const MOST_BOXES = 64 // beside each other in the file
 const BESIDE = ['ftyp', 'mdat', 'free', 'skip', 'wide']
 
 /** The body of the one `moov` of a file; null where the file has another shape. */
-export async function readMovie(file: FileHandle): Promise<Buffer | null> {
-  const { size } = await file.stat()
+export async function readMovie(file: OpenedFile): Promise<Buffer | null> {
+  const size = file.bytes
   let movie: Buffer | null = null
   let at = 0
   for (let count = 0; at < size; count++) {
-    const { type, head, length } = boxAt(await read(file, at, 16))
+    const { type, head, length } = boxAt(await file.read(16, at))
     if (count === MOST_BOXES || length < head || at + length > size) return null
     if (count === 0 && type !== 'ftyp') return null
     if (type === 'moov') {
       if (movie || length > LARGEST_MOVIE_BYTES) return null
-      movie = await read(file, at + head, length - head)
+      movie = await file.read(length - head, at + head)
     } else if (!BESIDE.includes(type)) return null
     at += length
   }
@@ -44,9 +44,4 @@ function boxAt(buffer: Buffer): { readonly type: string; readonly head: number; 
   const short = buffer.readUInt32BE(0)
   const type = buffer.toString('latin1', 4, 8)
   return short === 1 ? { type, head: 16, length: Number(buffer.readBigUInt64BE(8)) } : { type, head: 8, length: short }
-}
-
-async function read(file: FileHandle, at: number, length: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at)
-  return buffer.subarray(0, bytesRead)
 }

@@ -1,6 +1,4 @@
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
-import { pathBytes } from '../../path-text.js'
+import type { OpenedFile } from '../../storage/opened-file.js'
 import type { PictureTrack, Probe, Track } from '../probe.js'
 import { boxesIn, readMovie } from './boxes.js'
 import { clock, type Mp4Picture, type Mp4Track, trackOf } from './track.js'
@@ -14,16 +12,15 @@ const FORMAT = 'mov,mp4,m4a,3gp,3g2,mj2'
  * process, which costs as much as decoding a short clip. Null for any other file, and where anything is unusual: then
  * ffprobe has the word, as it has on a file that cannot be read.
  */
-export async function mp4Header(path: string): Promise<Probe | null> {
+export async function mp4Header(file: OpenedFile): Promise<Probe | null> {
   try {
-    await using file = await open(pathBytes(path), constants.O_RDONLY | constants.O_NONBLOCK)
     return await headerOf(file)
   } catch {
     return null
   }
 }
 
-async function headerOf(file: FileHandle): Promise<Probe | null> {
+async function headerOf(file: OpenedFile): Promise<Probe | null> {
   const movie = await readMovie(file)
   if (!movie || EXTRAS.some((name) => movie.includes(name))) return null
   const boxes = boxesIn(movie)

@@ -1,0 +1,21 @@
+/** One mutex for each key: work on the same key runs one after the other, in the order of asking. */
+export class KeyedMutex {
+  readonly #last = new Map<string, Promise<void>>()
+
+  /** Waits for all earlier holders of the key. Disposing of the answer releases the key. */
+  async acquire(key: string): Promise<Disposable> {
+    const before = this.#last.get(key)
+    let release = () => {}
+    const mine = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    this.#last.set(key, mine)
+    await before
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#last.get(key) === mine) this.#last.delete(key)
+        release()
+      },
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import { AppError } from '../errors.js'
+
+/** Work that a person waits for comes before work in the background. */
+export type WorkPriority = 'query' | 'ingest'
+
+export interface SemaphoreOptions {
+  readonly permits: number
+  /** Permits that only queries may take, so that a query never waits for background work to end. */
+  readonly reservedForQueries: number
+  /** Queries that may wait at once; a further one is refused with SERVER_BUSY. */
+  readonly queueLength: number
+  /** Longest wait of a query in ms, after which it is refused with SERVER_BUSY. */
+  readonly queueMs: number
+}
+
+interface Waiter {
+  readonly grant: () => void
+}
+
+/** Limits how much work runs at once. Queries wait in a bounded queue ahead of background work. */
+export class PrioritySemaphore {
+  readonly #options: SemaphoreOptions
+  readonly #waiting: Readonly<Record<WorkPriority, Set<Waiter>>> = { query: new Set(), ingest: new Set() }
+  #free: number
+
+  constructor(options: SemaphoreOptions) {
+    this.#options = options
+    this.#free = options.permits
+  }
+
+  /** Disposing of the answer frees the permit; doing so twice is harmless. Throws SERVER_BUSY. */
+  async acquire(priority: WorkPriority, signal?: AbortSignal): Promise<Disposable> {
+    signal?.throwIfAborted()
+    if (this.#isFreeFor(priority) && this.#isNext(priority)) this.#free--
+    else await this.#wait(priority, signal)
+    let held = true
+    return {
+      [Symbol.dispose]: () => {
+        if (!held) return
+        held = false
+        this.#free++
+        this.#grantNext()
+      },
+    }
+  }
+
+  #isFreeFor(priority: WorkPriority): boolean {
+    return this.#free > (priority === 'query' ? 0 : this.#options.reservedForQueries)
+  }
+
+  #isNext(priority: WorkPriority): boolean {
+    return this.#waiting.query.size === 0 && (priority === 'query' || this.#waiting.ingest.size === 0)
+  }
+
+  async #wait(priority: WorkPriority, signal: AbortSignal | undefined): Promise<void> {
+    const { queueLength, queueMs } = this.#options
+    const waiting = this.#waiting[priority]
+    if (priority === 'query' && waiting.size >= queueLength) throw busy()
+    await new Promise<void>((resolve, reject) => {
+      const end = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        waiting.delete(waiter)
+      }
+      const waiter = {
+        grant: () => {
+          end()
+          this.#free--
+          resolve()
+        },
+      }
+      const onAbort = () => {
+        end()
+        reject(signal?.reason)
+      }
+      const onTimeout = () => {
+        end()
+        reject(busy())
+      }
+      const timer = priority === 'query' ? setTimeout(onTimeout, queueMs) : undefined
+      signal?.addEventListener('abort', onAbort)
+      waiting.add(waiter)
+    })
+  }
+
+  #grantNext(): void {
+    for (const priority of ['query', 'ingest'] as const) {
+      const [first] = this.#waiting[priority]
+      if (!first || !this.#isFreeFor(priority)) continue
+      first.grant()
+      return
+    }
+  }
+}
+
+function busy(): AppError {
+  return new AppError('SERVER_BUSY', 'Too much work is waiting already: try again in a few seconds.')
+}

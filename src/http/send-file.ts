@@ -1,0 +1,48 @@
+import { basename, dirname } from 'node:path'
+import { send } from '@fastify/send'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { AppError } from '../errors.js'
+import type { OpenedFile } from '../storage/opened-file.js'
+
+export interface FileHeaders {
+  readonly contentType: string
+  readonly cacheControl: string
+}
+
+/**
+ * Sends an opened file, whole or in ranges. It must stay open until the reply is closed. No client may
+ * run anything from it: files come from anywhere. Throws RANGE_NOT_SATISFIABLE.
+ */
+export async function sendFile(
+  file: OpenedFile,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { contentType, cacheControl }: FileHeaders,
+): Promise<FastifyReply> {
+  const path = file.pathForChildren
+  const options = { root: dirname(path), dotfiles: 'allow', contentType: false, cacheControl: false } as const
+  const sent = await send(request.raw, encodeURIComponent(basename(path)), options)
+  if (sent.type !== 'file') throw refusal(sent, file, reply)
+  return reply
+    .code(sent.statusCode)
+    .headers(sent.headers)
+    .header('content-type', contentType)
+    .header('cache-control', cacheControl)
+    .header('x-content-type-options', 'nosniff')
+    .header('content-security-policy', 'sandbox')
+    .send(sent.stream)
+}
+
+function refusal(
+  { statusCode, headers }: { statusCode: number; headers: Record<string, string> },
+  { name }: OpenedFile,
+  reply: FastifyReply,
+): AppError {
+  const range = headers['Content-Range']
+  if (range !== undefined) reply.header('content-range', range)
+  if (statusCode === 416) {
+    return new AppError('RANGE_NOT_SATISFIABLE', `The range is outside of the file (${range}).`)
+  }
+  if (statusCode === 412) return new AppError('REQUEST_INVALID', 'A precondition does not hold.')
+  return new AppError('CLIP_FILE_MISSING', `${name} cannot be read any more.`)
+}

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppError, isNotFound } from '../errors.js'
+import { writeAtomic } from './atomic-file.js'
+import { isInside } from './path-within.js'
+
+/**
+ * The files and folders, by real path, that the owner of the library has indexed on this machine. The
+ * server serves files of these and of its configured folders only. The list is no part of a backup, so
+ * that a backup from elsewhere cannot name files of this machine.
+ */
+export class SourceList {
+  #sources: readonly string[]
+
+  private constructor(
+    private readonly file: string,
+    sources: readonly string[],
+  ) {
+    this.#sources = sources
+  }
+
+  /** Undefined if the library has no list yet. Throws DATA_UNUSABLE. */
+  static open(dataDir: string): SourceList | undefined {
+    const file = join(dataDir, 'sources.json')
+    try {
+      const { sources } = JSON.parse(readFileSync(file, 'utf8'))
+      return new SourceList(file, sources)
+    } catch (cause) {
+      if (isNotFound(cause)) return undefined
+      const detail = `${file} cannot be read: ${(cause as Error).message}`
+      throw new AppError('DATA_UNUSABLE', detail, { cause })
+    }
+  }
+
+  /** A list for a library that has none. It is written with its first change. */
+  static of(dataDir: string, sources: readonly string[]): SourceList {
+    return new SourceList(join(dataDir, 'sources.json'), sources)
+  }
+
+  get paths(): readonly string[] {
+    return this.#sources
+  }
+
+  add(sources: readonly string[]): void {
+    const isKnown = (path: string) => this.#sources.some((source) => isInside(source, path))
+    const unknown = sources.filter((path) => !isKnown(path))
+    if (unknown.length > 0) this.#sources = [...this.#sources, ...unknown]
+    this.save()
+  }
+
+  save(): void {
+    writeAtomic(this.file, `${JSON.stringify({ sources: this.#sources }, undefined, 2)}\n`)
+  }
+}

@@ -1,0 +1,12 @@
+import { after } from 'node:test'
+import { OpenedFile } from '../src/storage/opened-file.js'
+
+const files: OpenedFile[] = []
+after(() => Promise.all(files.map((file) => file[Symbol.asyncDispose]())))
+
+/** A file that stays open until the tests of the file that runs are over. */
+export async function opened(path: string): Promise<OpenedFile> {
+  const file = await OpenedFile.open(path)
+  files.push(file)
+  return file
+}
