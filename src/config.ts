@@ -23,10 +23,10 @@ export const LIMITS = Object.freeze({
   momentsPerHit: 5,
   pictureSidePixels: 16,
   stallMs: 30_000, // ffmpeg without a byte of progress
-  decoderBytes: 1024 ** 3, // memory of one ffmpeg or ffprobe
-  largeDecoderBytes: 3 * 1024 ** 3, // of the one that decodes a large picture or video
+  decoderBytes: 512 * 1024 ** 2, // memory of one ffmpeg or ffprobe
+  largeDecoderBytes: 3 * 1024 ** 3, // at most, of one that decodes a large picture or video
   queryCpuSeconds: 300, // of one ffmpeg that decodes a query
-  animationPixels: 2 ** 29, // pixels x frames of an animated WebP
+  animationPixels: 2 ** 30, // pixels x frames of an animated WebP
   waitingQueries: 16, // for a decoder; a further one is refused
   queryWaitMs: 10_000, // for a decoder
   probeMs: 20_000,

@@ -4,6 +4,7 @@ import { AppError } from '../errors.js'
 export type WorkPriority = 'query' | 'ingest'
 
 export interface SemaphoreOptions {
+  /** A number of pieces of work, or of bytes. */
   readonly permits: number
   /** Permits that only queries may take, so that a query never waits for background work to end. */
   readonly reservedForQueries: number
@@ -14,6 +15,7 @@ export interface SemaphoreOptions {
 }
 
 interface Waiter {
+  readonly weight: number
   readonly grant: () => void
 }
 
@@ -28,31 +30,34 @@ export class PrioritySemaphore {
     this.#free = options.permits
   }
 
-  /** Disposing of the answer frees the permit; doing so twice is harmless. Throws SERVER_BUSY. */
-  async acquire(priority: WorkPriority, signal?: AbortSignal): Promise<Disposable> {
+  /**
+   * Takes `weight` permits. Disposing of the answer frees them; doing so twice is harmless. Throws
+   * SERVER_BUSY.
+   */
+  async acquire(priority: WorkPriority, weight = 1, signal?: AbortSignal): Promise<Disposable> {
     signal?.throwIfAborted()
-    if (this.#isFreeFor(priority) && this.#isNext(priority)) this.#free--
-    else await this.#wait(priority, signal)
+    if (this.#isFreeFor(priority, weight) && this.#isNext(priority)) this.#free -= weight
+    else await this.#wait(priority, weight, signal)
     let held = true
     return {
       [Symbol.dispose]: () => {
         if (!held) return
         held = false
-        this.#free++
+        this.#free += weight
         this.#grantNext()
       },
     }
   }
 
-  #isFreeFor(priority: WorkPriority): boolean {
-    return this.#free > (priority === 'query' ? 0 : this.#options.reservedForQueries)
+  #isFreeFor(priority: WorkPriority, weight: number): boolean {
+    return this.#free - weight >= (priority === 'query' ? 0 : this.#options.reservedForQueries)
   }
 
   #isNext(priority: WorkPriority): boolean {
     return this.#waiting.query.size === 0 && (priority === 'query' || this.#waiting.ingest.size === 0)
   }
 
-  async #wait(priority: WorkPriority, signal: AbortSignal | undefined): Promise<void> {
+  async #wait(priority: WorkPriority, weight: number, signal: AbortSignal | undefined): Promise<void> {
     const { queueLength, queueMs } = this.#options
     const waiting = this.#waiting[priority]
     if (priority === 'query' && waiting.size >= queueLength) throw busy()
@@ -63,9 +68,10 @@ export class PrioritySemaphore {
         waiting.delete(waiter)
       }
       const waiter = {
+        weight,
         grant: () => {
           end()
-          this.#free--
+          this.#free -= weight
           resolve()
         },
       }
@@ -83,12 +89,13 @@ export class PrioritySemaphore {
     })
   }
 
+  /** In order: the first who waits keeps others from overtaking, however many permits it needs. */
   #grantNext(): void {
     for (const priority of ['query', 'ingest'] as const) {
-      const [first] = this.#waiting[priority]
-      if (!first || !this.#isFreeFor(priority)) continue
-      first.grant()
-      return
+      for (const waiter of this.#waiting[priority]) {
+        if (!this.#isFreeFor(priority, waiter.weight)) return
+        waiter.grant()
+      }
     }
   }
 }

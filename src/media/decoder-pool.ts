@@ -1,10 +1,13 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import { PrioritySemaphore, type WorkPriority } from '../concurrency/priority-semaphore.js'
 import { LIMITS } from '../config.js'
 import type { Probe } from './probe.js'
 
+const MIB = 1024 ** 2
+/** Of the program itself, its threads and buffers. */
+const BASE_BYTES = 128 * MIB
 const STILL_BYTES_PER_PIXEL = 8 // 16 bits in four channels
-const VIDEO_BYTES_PER_PIXEL = 48 // a decoder holds up to 16 reference frames
+const VIDEO_BYTES_PER_PIXEL = 64 // up to 16 reference frames of 10 bits, and those on their way
 
 /** What one decoder process may use; the operating system enforces it. */
 export interface ProcessLimits {
@@ -16,10 +19,10 @@ export interface ProcessLimits {
 export interface DecoderSlot extends Disposable {
   readonly limits: ProcessLimits
   /**
-   * Exchanges the permit for one with memory for a large picture or video, of which there is one. The
-   * ordinary permit is free meanwhile. Throws SERVER_BUSY.
+   * Gets enough memory for the picture or video of a header, if the permit does not have it. It gives
+   * the permit back and waits for one of the few large ones. Throws SERVER_BUSY.
    */
-  enlarge(signal?: AbortSignal): Promise<void>
+  enlargeFor(header: Pick<Probe, 'picture' | 'isStill'>, signal?: AbortSignal): Promise<void>
 }
 
 /**
@@ -28,45 +31,47 @@ export interface DecoderSlot extends Disposable {
  */
 export class DecoderPool {
   readonly #ordinary: PrioritySemaphore
-  readonly #large: PrioritySemaphore
+  readonly #memory: PrioritySemaphore // bytes, of large decoders
 
   constructor(cores = availableParallelism()) {
     const queue = { queueLength: LIMITS.waitingQueries, queueMs: LIMITS.queryWaitMs }
-    // One more than there are cores for ingestion: one or another waits for its file.
-    this.#ordinary = new PrioritySemaphore({ permits: 2 * cores + 1, reservedForQueries: cores, ...queue })
-    this.#large = new PrioritySemaphore({ permits: 1, reservedForQueries: 0, ...queue })
+    // Ingestion gets one more than there are cores: one or another waits for its file.
+    const permits = 2 * cores + 1
+    this.#ordinary = new PrioritySemaphore({ permits, reservedForQueries: cores, ...queue })
+    const bytes = Math.max(LIMITS.largeDecoderBytes, totalmem() / 4)
+    this.#memory = new PrioritySemaphore({ permits: bytes, reservedForQueries: 0, ...queue })
   }
 
   /** Waits for a permit. Throws SERVER_BUSY if too many queries wait already. */
   async enter(priority: WorkPriority, signal?: AbortSignal): Promise<DecoderSlot> {
-    return new Slot(await this.#ordinary.acquire(priority, signal), this.#large, priority)
+    const permit = await this.#ordinary.acquire(priority, 1, signal)
+    return new Slot(permit, this.#memory, priority)
   }
 }
 
 class Slot implements DecoderSlot {
   #permit: Disposable
-  #isLarge = false
+  #memoryBytes: number = LIMITS.decoderBytes
 
   constructor(
     permit: Disposable,
-    private readonly large: PrioritySemaphore,
+    private readonly memory: PrioritySemaphore,
     private readonly priority: WorkPriority,
   ) {
     this.#permit = permit
   }
 
   get limits(): ProcessLimits {
-    return {
-      memoryBytes: this.#isLarge ? LIMITS.largeDecoderBytes : LIMITS.decoderBytes,
-      cpuSeconds: this.priority === 'query' ? LIMITS.queryCpuSeconds : null,
-    }
+    const cpuSeconds = this.priority === 'query' ? LIMITS.queryCpuSeconds : null
+    return { memoryBytes: this.#memoryBytes, cpuSeconds }
   }
 
-  async enlarge(signal?: AbortSignal): Promise<void> {
-    if (this.#isLarge) return
+  async enlargeFor(header: Pick<Probe, 'picture' | 'isStill'>, signal?: AbortSignal): Promise<void> {
+    const wanted = Math.min(bytesToDecode(header), LIMITS.largeDecoderBytes)
+    if (wanted <= this.#memoryBytes) return
     this.#permit[Symbol.dispose]()
-    this.#permit = await this.large.acquire(this.priority, signal)
-    this.#isLarge = true
+    this.#permit = await this.memory.acquire(this.priority, wanted, signal)
+    this.#memoryBytes = wanted
   }
 
   [Symbol.dispose](): void {
@@ -74,9 +79,8 @@ class Slot implements DecoderSlot {
   }
 }
 
-/** Whether decoding needs more memory than an ordinary permit gives. */
-export function needsMuchMemory({ picture, isStill }: Pick<Probe, 'picture' | 'isStill'>): boolean {
+/** An estimate from above of the memory that decoding takes. */
+function bytesToDecode({ picture, isStill }: Pick<Probe, 'picture' | 'isStill'>): number {
   const pixels = picture ? picture.width * picture.height : 0
-  const bytes = pixels * (isStill ? STILL_BYTES_PER_PIXEL : VIDEO_BYTES_PER_PIXEL)
-  return bytes > LIMITS.decoderBytes / 2
+  return BASE_BYTES + pixels * (isStill ? STILL_BYTES_PER_PIXEL : VIDEO_BYTES_PER_PIXEL)
 }

@@ -4,7 +4,7 @@ import { AppError } from '../errors.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import { asApng } from './animation.js'
 import { tooLong, type Window } from './audio.js'
-import { type DecoderSlot, needsMuchMemory } from './decoder-pool.js'
+import type { DecoderSlot } from './decoder-pool.js'
 import { openHalves } from './halves.js'
 import { readHeader } from './header.js'
 import { join } from './join.js'
@@ -97,7 +97,7 @@ class MediaFile implements Media {
 
   async *segments(): AsyncGenerator<MediaSegment, void> {
     const { slot, signal } = this.options
-    if (needsMuchMemory(this.header)) await slot?.enlarge(signal)
+    await slot?.enlargeFor(this.header, signal)
     await using source = await openSource(this.file, slot?.limits)
     this.#outcome = yield* this.#decode(source)
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
 import { ffmpegBuild } from './ffmpeg-build.js'
 import { ffprobe } from './ffprobe.js'
@@ -113,6 +114,11 @@ function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
   if (width * height > LARGEST_ANIMATION_PIXELS) {
     const detail = `Expected an animated WebP of at most ${LARGEST_ANIMATION_PIXELS} pixels, got ${width} × ${height}: ${name}`
     throw new AppError('MEDIA_FORMAT_REFUSED', detail)
+  }
+  const total = frames.reduce((sum, frame) => sum + frame.width * frame.height, 0)
+  if (total > LIMITS.animationPixels) {
+    const detail = `Expected an animation of at most ${LIMITS.animationPixels} pixels in all frames, got ${total}: ${name}`
+    throw new AppError('MEDIA_TOO_LARGE', detail)
   }
   if (frames.length === 0) throw new AppError('MEDIA_DAMAGED', `${name} is an animated WebP without one whole frame`)
   const seconds = frames.reduce((sum, { ms }) => sum + ms, 0) / 1000

@@ -3,7 +3,7 @@ import { rename, rm, writeFile } from 'node:fs/promises'
 import { AppError } from '../errors.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import { asApng } from './animation.js'
-import { type DecoderSlot, needsMuchMemory } from './decoder-pool.js'
+import type { DecoderSlot } from './decoder-pool.js'
 import { run } from './ffmpeg.js'
 import { toneMap } from './hdr.js'
 import { readHeader } from './header.js'
@@ -27,9 +27,8 @@ export interface ThumbnailOptions {
 export async function thumbnail(file: OpenedFile, options: ThumbnailOptions): Promise<void> {
   const { at, target, slot, signal } = options
   await sniff(file)
-  const header = await readHeader(file, options)
-  const { picture, cover, isStill, animation } = header
-  if (needsMuchMemory({ ...header, picture: picture ?? cover })) await slot?.enlarge(signal)
+  const { picture, cover, isStill, animation } = await readHeader(file, options)
+  await slot?.enlargeFor({ isStill, picture: picture ?? cover }, signal)
   await using link = await openSource(file, slot?.limits)
   const track = picture ?? cover
   if (track === null) throw new AppError('CLIP_HAS_NO_PICTURE', `${file.name} has no picture to make a thumbnail of`)
