@@ -134,8 +134,11 @@ export class FfmpegProcess implements AsyncDisposable {
 
 /** Exit codes by which the shell says that it cannot run a program. */
 const CANNOT_RUN: readonly number[] = [126, 127]
-/** Arguments are positional, so the shell never parses them. Some systems cannot limit memory. */
-const LIMIT_SCRIPT = 'ulimit -d "$1" 2>/dev/null; ulimit -t "$2"; shift 2; exec "$@"'
+/**
+ * Arguments are positional, so the shell never parses them. Some systems cannot limit memory. The limit
+ * of time is a soft one: at a hard one the signal would not tell the reason.
+ */
+const LIMIT_SCRIPT = 'ulimit -d "$1" 2>/dev/null; ulimit -S -t "$2"; shift 2; exec "$@"'
 
 function launchLimited(
   program: string,

@@ -62,7 +62,7 @@ function isDamaged(seconds: number, { header, reports, window }: Decoding): bool
 }
 
 export function damaged({ name }: Source, reports: readonly Report[]): AppError {
-  if (reports.some(({ isOutOfMemory }) => isOutOfMemory)) {
+  if (reports.some(({ isTooLarge }) => isTooLarge)) {
     return new AppError('MEDIA_TOO_LARGE', `Decoding ${name} takes more memory than is allowed.`)
   }
   const words = reports.flatMap((report) => report.words).slice(-3)

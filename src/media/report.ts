@@ -9,13 +9,15 @@ const WORDS_KEPT = 4
 const HARMLESS =
   /co located POCs unavailable|mmco: unref short|Could not find ref with POC|Last message repeated|deprecated pixel|non monotonically increasing dts|Non-monotonic DTS|^\s*$/i
 
+const TOO_LARGE = /Cannot allocate memory|Picture size \S+ is invalid/
+
 /** What ffmpeg says on stderr while it decodes one track. */
 export class Report {
   readonly words: string[] = [] // the last complaints, fit to be shown
   complaints = 0
   beat: number | null = null // seconds into the output where the decoder was last seen
   failed = false // ffmpeg ended by itself, with an error
-  isOutOfMemory = false // ffmpeg was refused a block of memory
+  isTooLarge = false // for the memory that ffmpeg may have, or for ffmpeg itself
   isCut = false // frames are missing of which ffmpeg was not told
 
   constructor(private readonly source: Source) {}
@@ -31,17 +33,17 @@ export class Report {
   }
 
   /** Takes over what was heard of the same track elsewhere. */
-  adopt({ words, complaints, beat, failed, isOutOfMemory }: Report): void {
+  adopt({ words, complaints, beat, failed, isTooLarge }: Report): void {
     this.words.splice(0, Infinity, ...words)
     this.complaints = complaints
     this.beat = beat
     this.failed = failed
-    this.isOutOfMemory = isOutOfMemory
+    this.isTooLarge = isTooLarge
   }
 
   private complain(line: string): void {
     this.complaints++
-    this.isOutOfMemory ||= /Cannot allocate memory/.test(line)
+    this.isTooLarge ||= TOO_LARGE.test(line)
     this.words.push(readable(line, this.source))
     if (this.words.length > WORDS_KEPT) this.words.shift()
   }
