@@ -2,16 +2,19 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import Database from 'better-sqlite3'
 import { openApp } from '../../src/app.js'
 import { buildHttp } from '../../src/http/http.js'
+import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { fixture, testConfig } from '../workplace.js'
 
 const FILE = 'odd_one_hour.mkv' // larger than what room there is
-const STEP_BYTES = 64 * 1024
+const STEPS_BYTES = [64 * 1024, 4096]
 
 export interface Told {
   readonly answers: readonly { readonly status: number; readonly type: string | null; readonly code: string }[]
   readonly left: readonly string[] // of the uploads
+  readonly removed: readonly number[] // statuses of removals while the disk is full
   readonly roomy: number // status
 }
 
@@ -26,7 +29,11 @@ async function upload(disk: string): Promise<Told> {
     return fetch(url + route, { method: 'POST', body: form })
   }
 
-  const ballast = fillUp(join(disk, 'ballast'))
+  const first = await post('/v1/clips', 'sound_perc_bell.opus')
+  const { id: stored } = (await first.json()) as { id: string }
+  const { clip } = await ingestFile(fixture('sound_perc_door.opus'), app) // its file stays
+
+  const ballast = fillUp(disk)
   const answers = []
   for (const route of ['/v1/search', '/v1/tags', '/v1/clips']) {
     const response = await post(route, FILE)
@@ -34,20 +41,28 @@ async function upload(disk: string): Promise<Told> {
     answers.push({ status: response.status, type: response.headers.get('content-type'), code })
   }
   const left = readdirSync(join(disk, 'uploads'))
+  const removed = []
+  for (const id of [clip.id, stored]) {
+    removed.push((await fetch(`${url}/v1/clips/${id}`, { method: 'DELETE' })).status)
+  }
   rmSync(ballast)
   const roomy = (await post('/v1/clips', 'sound_misc_crow.opus')).status
   await http.close()
-  return { answers, left, roomy }
+  return { answers, left, removed, roomy }
 }
 
-/** Leaves no more than a step of room. */
-function fillUp(file: string): string {
-  const step = Buffer.alloc(STEP_BYTES)
-  try {
-    for (;;) writeFileSync(file, step, { flag: 'a' })
-  } catch {
-    return file
+/** Leaves no room, in the log of the database either. */
+function fillUp(disk: string): string {
+  const db = new Database(join(disk, 'catalogue.sqlite'))
+  db.pragma('wal_checkpoint(TRUNCATE)')
+  db.close()
+  const file = join(disk, 'ballast')
+  for (const bytes of STEPS_BYTES) {
+    try {
+      for (;;) writeFileSync(file, Buffer.alloc(bytes), { flag: 'a' })
+    } catch {} // full
   }
+  return file
 }
 
 const [, script = '', disk = ''] = process.argv
