@@ -37,6 +37,7 @@ export type Note = keyof typeof NOTES
 export interface Clip {
   readonly id: ClipId
   readonly path: string
+  readonly name: string // of an upload as the client called it, else the last part of the path
   readonly hash: string // SHA-256 of the content, hex
   readonly bytes: number
   readonly mtimeMs: number

@@ -94,8 +94,14 @@ export const isBusy = (error: unknown): boolean =>
 /** Any thrown value as an AppError; what is not one already, and no want of the system's, is ours to answer for: INTERNAL. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
+  if (isSuppressed(error)) return toAppError(error.suppressed)
   const detail = error instanceof Error ? error.message : String(error)
   return isDiskFull(error) ? diskFull(detail, error) : isBusy(error) ? busy(detail, error) : internal(detail, error)
+}
+
+/** The first of two errors, of which the second came while something was closed because of it. */
+function isSuppressed(error: unknown): error is { readonly suppressed: unknown } {
+  return error instanceof Error && error.name === 'SuppressedError' && 'suppressed' in error
 }
 
 function diskFull(detail: string, cause: unknown): AppError {

@@ -26,10 +26,16 @@ export interface FileFacts {
 }
 
 /** A clip that was encoded and waits for its id. By its quick hash it is known again where its file is moved. */
-export type NewClip = Omit<Clip, 'id' | 'indexedAt' | 'hasAudio' | 'hasVisual'> & { readonly quickHash?: string }
+export type NewClip = Omit<Clip, 'id' | 'name' | 'indexedAt' | 'hasAudio' | 'hasVisual'> & {
+  readonly name?: string | undefined // of an upload
+  readonly quickHash?: string
+}
 
 /** A file of known content. */
-export type HashedFile = Pick<NewClip, 'path' | 'hash' | 'bytes' | 'mtimeMs' | 'quickHash'>
+export type HashedFile = Pick<NewClip, 'path' | 'name' | 'hash' | 'bytes' | 'mtimeMs' | 'quickHash'>
+
+/** A file that a clip was moved to. */
+export type MovedFile = FileFacts & Pick<NewClip, 'path' | 'name'>
 
 export interface SegmentOfClip extends Span {
   readonly id: SegmentId
@@ -103,7 +109,7 @@ export interface Catalogue extends CatalogueReader, AsyncDisposable {
    * Says that the clip's file now lies at another path, and clears that path's failure. Undefined where it is no longer at
    * the path that `clip` says: another has moved it first.
    */
-  move(clip: Clip, file: FileFacts & { readonly path: string }, end?: ItemEnd): Promise<Clip | undefined>
+  move(clip: Clip, file: MovedFile, end?: ItemEnd): Promise<Clip | undefined>
   /** Takes a clip with its segments out; false where there is none. */
   remove(id: ClipId): Promise<boolean>
   /**

@@ -43,6 +43,7 @@ export const Clip = z
   .object({
     id: ClipId,
     path: z.string(),
+    name: z.string().meta({ description: 'Of an upload as the client called it, else the last part of the path.' }),
     seconds,
     hasAudio: z.boolean(),
     hasVisual: z.boolean(),
@@ -60,7 +61,7 @@ export const ClipPage = z.object({ clips: list(Clip), next: ClipId.nullable() })
 const Hit = z.object({
   rank: z.number().int().min(1),
   score,
-  clip: Clip.pick({ id: true, path: true, seconds: true, hasAudio: true, hasVisual: true }),
+  clip: Clip.pick({ id: true, path: true, name: true, seconds: true, hasAudio: true, hasVisual: true }),
   moments: list(z.object({ start: seconds, end: seconds, score })),
   links: Links,
 })

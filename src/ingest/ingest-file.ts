@@ -3,7 +3,7 @@ import type { KeyedMutex } from '../concurrency/keyed-mutex.js'
 import type { Clip } from '../domain.js'
 import { noTimings } from '../embed.js'
 import type { Encoder } from '../encoder/encoder.js'
-import type { Catalogue, FileFacts, HashedFile } from '../gallery/catalogue.js'
+import type { Catalogue, HashedFile, MovedFile } from '../gallery/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
 import type { ItemEnd, Lease, Outcome } from '../gallery/jobs.js'
 import { plainPath } from '../path-text.js'
@@ -21,7 +21,7 @@ export interface IngestOptions {
   readonly hash?: string | undefined // of the content, where the caller has it already
   readonly lease?: Lease // the item of a job that ends with this file
   readonly within?: readonly string[] | undefined // folders, by real path, that must contain the file
-  readonly title?: string | undefined // the file's name in messages
+  readonly title?: string | undefined // of an upload: what the client calls the file
 }
 
 export interface Ingested {
@@ -44,7 +44,7 @@ export async function ingestFile(name: string, parts: IngestParts, options: Inge
   const known = isForced || at?.hash === '' ? undefined : at // '': it waits to be encoded, so its file is not known
   if (known && isSame(known, facts)) return unchanged(known, catalogue, item)
 
-  const seen = { path, ...facts, quickHash: await item.reading(opened.quickHash()) }
+  const seen = { path, name: options.title, ...facts, quickHash: await item.reading(opened.quickHash()) }
   const moved = at ? undefined : await moveHere(await catalogue.files.like(seen), seen, catalogue, item)
   if (moved) return moved
 
@@ -91,7 +91,7 @@ async function unchanged(clip: Clip, { queue }: Catalogue, item: ItemClock): Pro
 /** A clip whose own file is gone, and which is like this one, was moved here. */
 async function moveHere(
   clips: readonly Clip[],
-  file: FileFacts & { readonly path: string },
+  file: MovedFile,
   catalogue: Catalogue,
   item: ItemClock,
 ): Promise<Ingested | undefined> {

@@ -11,7 +11,7 @@ export interface Moment extends Span {
 export interface Hit {
   readonly rank: number
   readonly score: number // of its best moment
-  readonly clip: Pick<Clip, 'id' | 'path' | 'seconds' | 'hasAudio' | 'hasVisual'>
+  readonly clip: Pick<Clip, 'id' | 'path' | 'name' | 'seconds' | 'hasAudio' | 'hasVisual'>
   readonly moments: readonly Moment[] // best first
   readonly links: { readonly media: string; readonly thumbnail: string | null }
 }
@@ -106,11 +106,11 @@ function momentsByClip(
 
 function toHit(clip: Clip | undefined, moments: Moments): Omit<Hit, 'rank'>[] {
   if (!clip) return []
-  const { id, path, seconds, hasAudio, hasVisual } = clip
+  const { id, path, name, seconds, hasAudio, hasVisual } = clip
   return [
     {
       score: moments[0].score,
-      clip: { id, path, seconds, hasAudio, hasVisual },
+      clip: { id, path, name, seconds, hasAudio, hasVisual },
       moments: moments.slice(0, LIMITS.momentsPerHit),
       links: links(id, hasVisual),
     },

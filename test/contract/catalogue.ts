@@ -39,9 +39,29 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
 
       assert.match(clip.id, /^[\w-]{8,40}$/)
       assert.ok(Date.now() - Date.parse(clip.indexedAt) < 60_000)
-      assert.deepEqual(clip, { ...given, id: clip.id, indexedAt: clip.indexedAt, hasAudio: true, hasVisual: true })
+      assert.deepEqual(clip, {
+        ...given,
+        name: 'rain.mp4',
+        id: clip.id,
+        indexedAt: clip.indexedAt,
+        hasAudio: true,
+        hasVisual: true,
+      })
       assert.deepEqual(await catalogue.clip(clip.id), clip)
       assert.deepEqual(await catalogue.clipAt('/library/rain.mp4'), clip)
+    })
+
+    it('calls a clip by the name that was given, or by the last part of its path', async () => {
+      await using catalogue = await openNew()
+      const upload = await catalogue.put(newClip('/store/ab12', { name: 'rain.mp4' }), [segment(0)])
+      const plain = await catalogue.put(newClip('/a/b.wav', { name: 'b.wav' }), [segment(0)])
+      const copy = await catalogue.copy(plain, { ...newClip('/store/cd34'), name: 'copy.wav' })
+
+      const moved = await catalogue.move(plain, { path: '/c/d.wav', bytes: 1, mtimeMs: 1 })
+
+      const names = [upload, plain, copy, moved].map((clip) => clip?.name)
+      assert.deepEqual(names, ['rain.mp4', 'b.wav', 'copy.wav', 'd.wav'])
+      assert.equal((await catalogue.clip(upload.id))?.name, 'rain.mp4')
     })
 
     it('knows nothing of clips that it does not have', async () => {
@@ -145,7 +165,7 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
 
       const moved = await catalogue.move(clip, { path: '/b', bytes: 7, mtimeMs: 8 })
 
-      assert.deepEqual(moved, { ...clip, path: '/b', bytes: 7, mtimeMs: 8 })
+      assert.deepEqual(moved, { ...clip, path: '/b', name: 'b', bytes: 7, mtimeMs: 8 })
       assert.deepEqual(await catalogue.clipAt('/b'), moved)
       assert.equal(await catalogue.clipAt('/a'), undefined)
       assert.deepEqual(await catalogue.segmentIds(clip.id), [segmentId])

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import Database from 'better-sqlite3'
 import { newClipKey } from '../../src/gallery/clip-id.js'
 import type { JobId } from '../../src/gallery/jobs.js'
+import { migrate } from '../../src/gallery/sqlite/migrate.js'
 import { SqliteCatalogue } from '../../src/gallery/sqlite/sqlite-catalogue.js'
 import { jobRequest } from '../../src/ingest/job-request.js'
 import { catalogueContract, newClip, segment } from '../contract/catalogue.js'
@@ -58,14 +59,22 @@ describe('the sqlite file', () => {
     const migrationsDir = join(dir, 'migrations')
     const isOld = (file: string) => !(basename(file) > '004')
     cpSync(MIGRATIONS_DIR, migrationsDir, { recursive: true, filter: (file) => file === MIGRATIONS_DIR || isOld(file) })
-    const file = join(dir, 'catalogue.db')
-    let job: JobId
-    {
-      await using before = await SqliteCatalogue.open({ file, migrationsDir, stamp: STAMP })
-      await before.put(newClip('/a'), [segment(0)])
-      job = (await before.jobs.create(jobRequest(['/a']))).job.id
-    }
-    const db = new Database(file)
+    const db = new Database(join(dir, 'catalogue.db'))
+    migrate(db, migrationsDir)
+    db.prepare('INSERT INTO stamp (only, fingerprint, dimension) VALUES (1, ?, ?)').run(
+      STAMP.fingerprint,
+      STAMP.dimension,
+    )
+    db.exec(
+      `INSERT INTO clips (key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at)
+       VALUES ('k', '/a', 'f', 1, 1, 1, 1, 0, '[]', '2026-01-01T00:00:00.000Z')`,
+    )
+    const request = JSON.stringify(jobRequest(['/a']))
+    const made = db.prepare(
+      `INSERT INTO jobs (request, mode, state, created_at)
+       VALUES (?, 'changed', 'queued', '2026-01-01T00:00:00.000Z') RETURNING number`,
+    )
+    const { number: job } = made.get(request) as { number: JobId }
     db.exec("INSERT INTO failures VALUES ('/odd', 'FILE_NAME_INVALID', 'no UTF-8', 0, 0, '2026-01-01T00:00:00.000Z')")
     db.exec("UPDATE stamp SET successor = 'another'")
     assert.equal(db.pragma('user_version', { simple: true }), 3)

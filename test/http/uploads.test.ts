@@ -74,6 +74,16 @@ describe('equal uploads at the same time', () => {
   })
 })
 
+it('keeps what the client called a file', async (test) => {
+  const { url } = await served(test)
+  const part = filePart(tone(350, { seconds: 1 }), 'rain in the garden.wav')
+
+  const { id } = await clip(await postForm(`${url}/v1/clips`, [part]))
+
+  const shown = (await (await fetch(`${url}/v1/clips/${id}`)).json()) as { name: string }
+  assert.equal(shown.name, 'rain in the garden.wav')
+})
+
 it('restores a stored file that is missing or cut from the same upload', async (test) => {
   const { url } = await served(test)
   const part = filePart(tone(350, { seconds: 1 }), 'x.wav')

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Clip, Modality, Note, SegmentId, Seq, Span, UnitVector } from '../../domain.js'
 import type { Change, Failure, SegmentOfClip } from '../catalogue.js'
 import { clipId } from '../clip-id.js'
@@ -7,6 +8,7 @@ export interface ClipRow {
   number: number
   key: string
   path: string
+  name: string | null
   hash: string
   bytes: number
   mtime_ms: number
@@ -20,6 +22,7 @@ export interface ClipRow {
 export const toClip = (row: ClipRow): Clip => ({
   id: clipId(row),
   path: row.path,
+  name: row.name ?? basename(row.path),
   hash: row.hash,
   bytes: row.bytes,
   mtimeMs: row.mtime_ms,

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import {
   type Clip,
@@ -19,6 +19,7 @@ import type {
   Failure,
   FileFacts,
   HashedFile,
+  MovedFile,
   NewClip,
   SegmentOfClip,
   TaggedSpan,
@@ -114,13 +115,13 @@ export class SqliteCatalogue implements Catalogue {
 
   async move(
     { id, path: from }: Clip,
-    { path, bytes, mtimeMs }: FileFacts & { readonly path: string },
+    { path, name, bytes, mtimeMs }: MovedFile,
     end?: ItemEnd,
   ): Promise<Clip | undefined> {
     const parts = parseClipId(id)
     if (!parts) return undefined
     return this.#write(() => {
-      const row = this.#sql.moveClip.get({ ...parts, from, path, bytes, mtimeMs })
+      const row = this.#sql.moveClip.get({ ...parts, from, path, name: nameColumn({ path, name }), bytes, mtimeMs })
       if (!row) return undefined
       this.#sql.deleteFailure.run(path)
       if (end) this.queue.settle(end)
@@ -325,6 +326,7 @@ function lent(source: ClipRow): Pick<Clip, 'seconds' | 'notes' | 'hasAudio' | 'h
 
 const columns = (clip: NewClip & Halves): Omit<ClipRow, 'number' | 'key'> => ({
   path: clip.path,
+  name: nameColumn(clip),
   hash: clip.hash,
   bytes: clip.bytes,
   mtime_ms: clip.mtimeMs,
@@ -334,3 +336,7 @@ const columns = (clip: NewClip & Halves): Omit<ClipRow, 'number' | 'key'> => ({
   notes: JSON.stringify(clip.notes),
   indexed_at: new Date().toISOString(),
 })
+
+/** A name is kept only where the path does not end in it, since a file may be moved. */
+const nameColumn = ({ path, name }: Pick<NewClip, 'path' | 'name'>): string | null =>
+  name === undefined || name === basename(path) ? null : name

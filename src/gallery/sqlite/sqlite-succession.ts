@@ -85,7 +85,7 @@ const MIRROR = `
     WHERE was.number = clips.number AND was.key = clips.key AND was.path <> clips.path AND clips.hash <> '';
   DELETE FROM main.clips WHERE hash = '' AND path IN (
     SELECT path FROM old.clips AS was WHERE was.number <> clips.number);
-  UPDATE main.clips SET path = was.path, bytes = was.bytes, mtime_ms = was.mtime_ms,
+  UPDATE main.clips SET path = was.path, name = was.name, bytes = was.bytes, mtime_ms = was.mtime_ms,
       quick_hash = was.quick_hash, missing_since = was.missing_since
     FROM old.clips AS was
     WHERE was.number = clips.number AND was.key = clips.key AND was.hash = clips.hash AND clips.hash <> '';

@@ -3,8 +3,15 @@ import type { Modality, SegmentId } from '../../domain.js'
 import type { ClipIdParts } from '../clip-id.js'
 import type { ClipRow, FailureRow, SegmentRow, SpanRow } from './rows.js'
 
-export const CLIP = 'number, key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at'
+export const CLIP = 'number, key, path, name, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at'
 const FAILURE = 'path, code, detail, bytes, mtime_ms, failed_at'
+
+interface Moved {
+  path: string
+  name: string | null
+  bytes: number
+  mtimeMs: number
+}
 
 export type Statements = ReturnType<typeof prepare>
 
@@ -19,17 +26,22 @@ export function prepare(db: Database) {
       `SELECT ${CLIP} FROM clips WHERE number IN (SELECT value FROM json_each(?))`,
     ),
     insertClip: db.prepare<[Omit<ClipRow, 'number'> & { quick_hash: string | null }], ClipRow>(
-      `INSERT INTO clips (key, path, hash, quick_hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at)
-       VALUES (@key, @path, @hash, @quick_hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes, @indexed_at)
+      `INSERT INTO clips (
+         key, path, name, hash, quick_hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at)
+       VALUES (
+         @key, @path, @name, @hash, @quick_hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes,
+         @indexed_at)
        ON CONFLICT (path) DO UPDATE SET
-         hash = excluded.hash, bytes = excluded.bytes, mtime_ms = excluded.mtime_ms, seconds = excluded.seconds,
+         name = excluded.name, hash = excluded.hash, bytes = excluded.bytes, mtime_ms = excluded.mtime_ms, seconds = excluded.seconds,
          has_audio = excluded.has_audio, has_visual = excluded.has_visual, notes = excluded.notes,
          indexed_at = excluded.indexed_at, quick_hash = excluded.quick_hash, missing_since = NULL
        RETURNING ${CLIP}`,
     ),
     adoptClip: db.prepare<[ClipRow]>(
       `INSERT INTO clips (${CLIP})
-       VALUES (@number, @key, @path, @hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes, @indexed_at)`,
+       VALUES (
+         @number, @key, @path, @name, @hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes,
+         @indexed_at)`,
     ),
     clipsInTheWay: db.prepare<[{ number: number; path: string }], { number: number }>(
       'SELECT number FROM clips WHERE number = @number OR path = @path',
@@ -38,8 +50,8 @@ export function prepare(db: Database) {
       `UPDATE clips SET bytes = @bytes, mtime_ms = @mtimeMs, missing_since = NULL
        WHERE number = @number AND key = @key`,
     ),
-    moveClip: db.prepare<[ClipIdParts & { from: string; path: string; bytes: number; mtimeMs: number }], ClipRow>(
-      `UPDATE clips SET path = @path, bytes = @bytes, mtime_ms = @mtimeMs, missing_since = NULL
+    moveClip: db.prepare<[ClipIdParts & { from: string } & Moved], ClipRow>(
+      `UPDATE clips SET path = @path, name = @name, bytes = @bytes, mtime_ms = @mtimeMs, missing_since = NULL
        WHERE number = @number AND key = @key AND path = @from
        RETURNING ${CLIP}`,
     ),
@@ -67,7 +79,7 @@ export function prepare(db: Database) {
     ),
 
     tagsOfClip: db.prepare<[number, string], { segment: SegmentId; mid: string; name: string; probability: number }>(
-      `SELECT segment, mid, name, probability FROM tags
+      `SELECT segment, mid, labels.name, probability FROM tags
        JOIN labels ON labels.number = label JOIN segments ON segments.id = segment JOIN clips ON clips.number = clip
        WHERE clips.number = ? AND key = ? ORDER BY segment, probability DESC, label`,
     ),
