@@ -16,7 +16,7 @@ COPY --from=build /app/dist/src ./dist/src
 COPY package.json openapi.yaml LICENSE NOTICE ./
 COPY migrations ./migrations
 COPY models ./models
-ENV NODE_ENV=production EARSHOT_DATA=/data EARSHOT_HOST=0.0.0.0 EARSHOT_PORT=7411 EARSHOT_ROOTS=/media
+ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 EARSHOT_DATA=/data EARSHOT_HOST=0.0.0.0 EARSHOT_PORT=7411 EARSHOT_ROOTS=/media
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data

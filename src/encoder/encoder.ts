@@ -8,6 +8,7 @@ import type { Bundle } from './bundle.js'
 import type { Encoding, SegmentEncoding } from './encoding.js'
 import { checkGolden, goldenFrame, goldenSamples } from './golden.js'
 import type { BatchInput, Close, ProviderReport, WorkerMessage } from './protocol.js'
+import { disableTelemetry } from './telemetry.js'
 
 export interface EncodeOptions {
   readonly priority: Priority
@@ -48,6 +49,7 @@ export class Encoder implements AsyncDisposable {
     bundle: Bundle,
     { providers, threads }: { readonly providers: readonly Provider[]; readonly threads: number },
   ): Promise<Encoder> {
+    disableTelemetry()
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: { graphs: bundle.graphs, providers, threads },
     })

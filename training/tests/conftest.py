@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import cavmae  # noqa: F401, before onnxruntime: it turns telemetry off
+
 torch.set_num_threads(1)  # on shared cores, threads that wait for each other cost more than they bring
 torch.set_flush_denormal(True)
 REPOSITORY = Path(__file__).resolve().parents[2]

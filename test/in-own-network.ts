@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { copyFile, readdir, readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fixture } from './workplace.js'
+
+/** For so long the server runs: telemetry of onnxruntime asks for its host within 4 s of the start. */
+const SERVE_MS = 12_000
+const PORT = 17_412
+const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
+
+export interface Seen {
+  readonly dns: readonly string[] // names that were asked for
+  readonly connections: number // to the address that every name leads to
+  readonly codes: Readonly<Record<string, number | null>> // how each command ended
+  readonly served: number // status of a search over HTTP
+  readonly cached: readonly string[] // files written into the user's cache folder
+}
+
+/** Runs every command in a network in which all names lead to this process. Tells what was asked of it. */
+async function watchCommands(dir: string): Promise<Seen> {
+  const dns: string[] = []
+  let connections = 0
+  const names = createSocket('udp4')
+  names.on('message', (question, { address, port }) => {
+    dns.push(nameIn(question))
+    names.send(answerTo(question), port, address)
+  })
+  await new Promise<void>((resolve) => names.bind(53, '127.0.0.1', resolve))
+  const tls = createServer((socket) => {
+    connections++
+    socket.on('error', () => {}).destroy()
+  })
+  await once(tls.listen(443, '127.0.0.1'), 'listening')
+
+  const cache = join(dir, 'cache')
+  const env = { ...process.env, XDG_CACHE_HOME: cache, HOME: dir, EARSHOT_BUNDLE: 'starter' }
+  delete (env as NodeJS.ProcessEnv).ORT_DISABLE_TELEMETRY
+  const start = (data: string, ...args: string[]): ChildProcess =>
+    spawn(process.execPath, [MAIN, ...args, '--data', join(dir, data)], { env, stdio: 'ignore' })
+  const codes: Record<string, number | null> = {}
+  const run = async (name: string, data: string, ...args: string[]) => {
+    const [code] = await once(start(data, ...args), 'exit')
+    codes[name] = code
+  }
+
+  const sound = join(dir, 'sound.opus')
+  await copyFile(fixture('sound_perc_bell.opus'), sound)
+  mkdirSync(cache)
+  const server = start('served', 'serve', '--port', String(PORT))
+  const serving = (async () => {
+    await setTimeout(SERVE_MS / 2)
+    const form = new FormData()
+    form.append('file', new Blob([await readFile(sound)]), 'sound.opus')
+    const { status } = await fetch(`http://127.0.0.1:${PORT}/v1/search`, { method: 'POST', body: form })
+    await setTimeout(SERVE_MS / 2)
+    server.kill('SIGTERM')
+    await once(server, 'exit')
+    return status
+  })()
+  await run('index', 'library', 'index', sound)
+  const library = ['search', 'tag'].map((name) => run(name, 'library', name, sound))
+  const plain = ['doctor', 'jobs', 'library', 'help'].map((name) => run(name, 'library', name))
+  await Promise.all([...library, ...plain, run('backup', 'library', 'backup', join(dir, 'copy'))])
+  await run('restore', 'restored', 'restore', join(dir, 'copy'))
+  const served = await serving
+  names.close()
+  tls.close()
+  return { dns, connections, codes, served, cached: await readdir(cache, { recursive: true }) }
+}
+
+function nameIn(question: Buffer): string {
+  const labels: string[] = []
+  for (let at = 12; (question[at] ?? 0) > 0; at += 1 + (question[at] ?? 0)) {
+    labels.push(question.toString('latin1', at + 1, at + 1 + (question[at] ?? 0)))
+  }
+  return labels.join('.')
+}
+
+/** That the name is of 127.0.0.1. */
+function answerTo(question: Buffer): Buffer {
+  const address = Buffer.from([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1])
+  const head = Buffer.from([question[0] ?? 0, question[1] ?? 0, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0])
+  return Buffer.concat([head, question.subarray(12), address])
+}
+
+const [, script = '', dir = ''] = process.argv
+if (import.meta.url === pathToFileURL(script).href) {
+  console.log(JSON.stringify(await watchCommands(dir)))
+}
