@@ -12,6 +12,7 @@ export function nullEncoder(bundle: Bundle): IngestParts['encoder'] {
   return {
     bundle,
     alive: true,
+    revived: async () => true,
     encodeSegment: async ({ samples, frames }) => ({
       audio: samples && encoding(),
       frames: frames.map(encoding),

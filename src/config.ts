@@ -21,6 +21,7 @@ export const LIMITS = Object.freeze({
   jobSources: 1000,
   labels: 527,
   momentsPerHit: 5,
+  rangeSeconds: 0.05, // the shortest range that can be asked with
   pictureSidePixels: 16,
   stallMs: 30_000, // ffmpeg without a byte of progress
   decoderBytes: 512 * 1024 ** 2, // memory of one ffmpeg or ffprobe
@@ -31,7 +32,6 @@ export const LIMITS = Object.freeze({
   queryWaitMs: 10_000, // for a decoder
   probeMs: 20_000,
   requestMs: 1_800_000, // for a request to arrive whole: a large upload on a slow line
-  shutdownMs: 10_000,
 })
 
 export const PROVIDERS = ['tensorrt', 'cuda', 'cpu'] as const
@@ -59,6 +59,10 @@ const Environment = z.object({
     .default(Math.ceil(availableParallelism() / 2)),
   EARSHOT_HOST: z.string().min(1).default('127.0.0.1'),
   EARSHOT_PORT: z.coerce.number().int().min(0).max(65535).default(7411),
+  EARSHOT_HOSTS: z.string().default('').transform(list(',')),
+  EARSHOT_ALLOW_UNAUTHENTICATED: z.enum(['0', '1']).default('0'),
+  EARSHOT_DRAIN_SECONDS: z.coerce.number().min(0).max(3600).default(0),
+  EARSHOT_SHUTDOWN_SECONDS: z.coerce.number().min(1).max(3600).default(10),
   EARSHOT_ROOTS: z.string().default('').transform(list(delimiter)),
   EARSHOT_WATCH: z.string().default('').transform(list(delimiter)),
   EARSHOT_LOG: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -73,6 +77,10 @@ export interface Config {
   readonly threads: number
   readonly host: string
   readonly port: number
+  readonly hosts: readonly string[] // further names by which clients reach the server
+  readonly allowUnauthenticated: boolean // on an address that other machines reach
+  readonly drainSeconds: number // after SIGTERM, in which it is unready and still takes requests
+  readonly shutdownSeconds: number // for requests under way to end
   readonly roots: readonly string[] // folders, by real path, whose files HTTP clients may name
   readonly watch: readonly string[] // folders, by real path, that the server keeps the library in step with
   readonly log: 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -99,6 +107,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     threads: data.EARSHOT_THREADS,
     host: data.EARSHOT_HOST,
     port: data.EARSHOT_PORT,
+    hosts: Object.freeze(data.EARSHOT_HOSTS),
+    allowUnauthenticated: data.EARSHOT_ALLOW_UNAUTHENTICATED === '1',
+    drainSeconds: data.EARSHOT_DRAIN_SECONDS,
+    shutdownSeconds: data.EARSHOT_SHUTDOWN_SECONDS,
     roots: Object.freeze(data.EARSHOT_ROOTS.map(realFolder)),
     watch: Object.freeze(data.EARSHOT_WATCH.map(realFolder)),
     log: data.EARSHOT_LOG,

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type App, openApp } from './app.js'
-import { type Config, LIMITS } from './config.js'
+import type { Config } from './config.js'
 import { AppError } from './errors.js'
 import { buildHttp } from './http/http.js'
 import type { IngestParts } from './ingest/ingest-file.js'
@@ -23,9 +23,11 @@ export interface RunningServer {
 
 /** Opens the app and serves it until the process is told to stop. Requests under way are answered first. */
 export async function serve(config: Config): Promise<RunningServer> {
+  refuseExposed(config)
   const app = await openApp(config)
   await app.gallery.follow() // else the first query would wait for it
-  const http = await buildHttp(app)
+  const drain = new AbortController()
+  const http = await buildHttp(app, () => drain.signal.aborted)
   const refreshing = setInterval(() => app.refresh().catch((error) => http.log.error(error)), REFRESH_MS)
   const stop = new AbortController()
   setMaxListeners(0, stop.signal)
@@ -39,7 +41,7 @@ export async function serve(config: Config): Promise<RunningServer> {
   await listen(http, config)
   const { address, family, port } = http.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
-  return { url: `http://${host}:${port}`, stopped: untilStopped(() => http.close()) }
+  return { url: `http://${host}:${port}`, stopped: untilStopped({ drain, close: () => http.close() }, config) }
 }
 
 /** Runs jobs beside the requests, on what serves at the time. What stops all of them, a full disk say, may pass. */
@@ -82,13 +84,38 @@ async function listen(http: Http, { host, port }: Config): Promise<void> {
   }
 }
 
-/** A second signal, or a request that does not end in time, ends the process at once. */
-function untilStopped(close: () => Promise<unknown>): Promise<void> {
+/** There are no keys yet, so that whoever reaches the server may do everything with the library. */
+function refuseExposed({ host, allowUnauthenticated }: Config): void {
+  if (isLoopback(host)) return
+  if (!allowUnauthenticated) {
+    const detail =
+      `On ${host} other machines can read, change and delete the library without a key. Listen on 127.0.0.1, ` +
+      'or allow it by --allow-unauthenticated (EARSHOT_ALLOW_UNAUTHENTICATED=1) if the network or a proxy keeps others out.'
+    throw new AppError('ADDRESS_EXPOSED', detail)
+  }
+  process.stderr.write(`Warning: whoever reaches ${host} can read, change and delete the library.\n`)
+}
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host)
+
+interface Stop {
+  readonly drain: AbortController
+  close(): Promise<unknown>
+}
+
+/**
+ * After SIGTERM the server is unready and goes on for `drainSeconds`, so that a load balancer sends no
+ * more requests. Then it closes. A second signal, or a request that does not end within
+ * `shutdownSeconds`, ends the process at once.
+ */
+function untilStopped({ drain, close }: Stop, { drainSeconds, shutdownSeconds }: Config): Promise<void> {
   return new Promise((resolve, reject) => {
-    const stop = () => {
-      const giveUp = () => process.exit(1)
-      setTimeout(giveUp, LIMITS.shutdownMs).unref()
-      for (const signal of SIGNALS) process.removeListener(signal, stop).once(signal, giveUp)
+    const giveUp = () => process.exit(1)
+    const stop = async (signal: NodeJS.Signals) => {
+      for (const each of SIGNALS) process.removeListener(each, stop).once(each, giveUp)
+      drain.abort()
+      if (signal === 'SIGTERM') await sleep(1000 * drainSeconds)
+      setTimeout(giveUp, 1000 * shutdownSeconds).unref()
       close().then(() => resolve(), reject)
     }
     for (const signal of SIGNALS) process.once(signal, stop)

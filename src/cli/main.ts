@@ -78,8 +78,14 @@ function parse(command: Command, args: readonly string[]): { positionals: string
 }
 
 /** Options that stand for environment variables: the command line wins. */
-function settings({ data, host, port }: Values): Record<string, string> {
-  const given = { EARSHOT_DATA: data, EARSHOT_HOST: host, EARSHOT_PORT: port }
+function settings({ data, host, port, ...rest }: Values): Record<string, string> {
+  const isAllowed = rest['allow-unauthenticated'] === true
+  const given = {
+    EARSHOT_DATA: data,
+    EARSHOT_HOST: host,
+    EARSHOT_PORT: port,
+    EARSHOT_ALLOW_UNAUTHENTICATED: isAllowed ? '1' : undefined,
+  }
   return Object.fromEntries(
     Object.entries(given).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   )

@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Provider } from '../config.js'
 import type { MediaSegment } from '../domain.js'
-import { AppError } from '../errors.js'
+import { AppError, toAppError } from '../errors.js'
 import { assemble, type BatchItem, distribute } from './batch.js'
 import { BatchQueue, type Priority } from './batching.js'
 import type { Bundle } from './bundle.js'
@@ -23,43 +24,87 @@ interface Job extends BatchItem {
 
 type Inputs = Pick<MediaSegment, 'samples' | 'frames'>
 
-/** The bundle's graphs, run in a worker thread in dynamic batches. Queries overtake ingestion. */
+interface EncoderOptions {
+  readonly providers: readonly Provider[]
+  readonly threads: number
+}
+
+const RESTART_MS = { first: 500, longest: 60_000 } // the wait doubles with each failure
+
+/**
+ * The bundle's graphs, run in a worker thread in dynamic batches. Queries overtake ingestion. A thread
+ * that dies is started again; until then work is refused with ENCODER_RESTARTING.
+ */
 export class Encoder implements AsyncDisposable {
   readonly #queue = new BatchQueue<Job>()
+  readonly #closing = new AbortController()
   #inFlight: readonly Job[] = []
   #broken: AppError | null = null
-  readonly #exited: Promise<void>
+  #brokenSinceMs: number | null = null
+  #exited: Promise<void> = Promise.resolve()
+  #revival: Promise<void> = Promise.resolve()
+  private worker!: Worker // set by #start
+  #providers!: ProviderReport // set by #start
 
   private constructor(
     readonly bundle: Bundle,
-    readonly providers: ProviderReport,
-    private readonly worker: Worker,
-  ) {
-    worker.on('message', (message: WorkerMessage) => this.#answer(message))
-    worker.on('error', (error) => this.#break(`The encoder's thread failed: ${error.message}`, error))
-    this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()))
-    void this.#exited.then(() => this.#break("The encoder's thread ended."))
+    private readonly options: EncoderOptions,
+  ) {}
+
+  get providers(): ProviderReport {
+    return this.#providers
   }
 
   /**
    * Opens the graphs on the first provider that takes them and checks them against the bundle's golden numbers.
    * PROVIDER_UNAVAILABLE, BUNDLE_INVALID.
    */
-  static async open(
-    bundle: Bundle,
-    { providers, threads }: { readonly providers: readonly Provider[]; readonly threads: number },
-  ): Promise<Encoder> {
-    disableTelemetry()
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
-      workerData: { graphs: bundle.graphs, providers, threads },
-    })
-    const encoder = new Encoder(bundle, await ready(worker), worker)
+  static async open(bundle: Bundle, options: EncoderOptions): Promise<Encoder> {
+    const encoder = new Encoder(bundle, options)
     try {
-      await encoder.#verify()
+      await encoder.#start()
       return encoder
     } catch (error) {
       await encoder[Symbol.asyncDispose]()
       throw error
+    }
+  }
+
+  async #start(): Promise<void> {
+    disableTelemetry()
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: { graphs: this.bundle.graphs, ...this.options },
+    })
+    this.#providers = await ready(worker)
+    this.worker = worker
+    this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()))
+    worker.on('message', (message: WorkerMessage) => this.#answer(message))
+    worker.on('error', (error) => this.#lose(worker, error))
+    worker.once('exit', () => this.#lose(worker))
+    this.#broken = null
+    await this.#verify()
+    this.#brokenSinceMs = null
+  }
+
+  /** Refuses what waits, and starts another thread in place of one that died. */
+  #lose(worker: Worker, cause?: unknown): void {
+    if (worker !== this.worker || this.#broken) return
+    const detail = 'The thread of the encoder ended and is started again: try again in a few seconds.'
+    this.#break(new AppError('ENCODER_RESTARTING', detail, { cause }))
+    this.#revival = this.#revive()
+  }
+
+  async #revive(): Promise<void> {
+    const { signal } = this.#closing
+    for (let waitMs = RESTART_MS.first; !signal.aborted; ) {
+      await sleep(waitMs, undefined, { signal }).catch(() => {}) // closed: the loop ends
+      if (signal.aborted) return
+      try {
+        return await this.#start()
+      } catch (error) {
+        this.#break(toAppError(error))
+        waitMs = Math.min(2 * waitMs, RESTART_MS.longest)
+      }
     }
   }
 
@@ -87,9 +132,20 @@ export class Encoder implements AsyncDisposable {
     return { audio, frames: seen, joint: [] }
   }
 
-  /** False once the worker has failed or the encoder is closed. */
+  /** False while the thread is started again, and once the encoder is closed. */
   get alive(): boolean {
     return this.#broken === null
+  }
+
+  /** For how long the thread has been missing, in ms; 0 while it runs. */
+  get brokenMs(): number {
+    return this.#brokenSinceMs === null ? 0 : performance.now() - this.#brokenSinceMs
+  }
+
+  /** Waits until the encoder is alive again. False if it is closed, or not alive in time. */
+  async revived(withinMs: number): Promise<boolean> {
+    await Promise.race([this.#revival, sleep(withinMs, undefined, { ref: false })])
+    return this.alive
   }
 
   async #verify(): Promise<void> {
@@ -105,7 +161,10 @@ export class Encoder implements AsyncDisposable {
 
   /** Rejects what waits; the batch that is running ends first. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#break('The encoder is closed.')
+    this.#closing.abort()
+    this.#break(new AppError('ENCODER_FAILED', 'The encoder is closed.'))
+    await this.#revival
+    this.worker?.postMessage({ type: 'close' } satisfies Close)
     await this.#exited
   }
 
@@ -159,11 +218,10 @@ export class Encoder implements AsyncDisposable {
     this.#pump()
   }
 
-  #break(detail: string, cause?: unknown): void {
-    if (this.#broken) return
-    this.#broken = new AppError('ENCODER_FAILED', detail, { cause })
-    this.worker.postMessage({ type: 'close' } satisfies Close)
-    for (const job of [...this.#inFlight, ...this.#queue.drain()]) job.reject(this.#broken)
+  #break(reason: AppError): void {
+    this.#broken = reason
+    this.#brokenSinceMs ??= performance.now()
+    for (const job of [...this.#inFlight, ...this.#queue.drain()]) job.reject(reason)
     this.#inFlight = []
   }
 }

@@ -7,6 +7,9 @@ import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
 import { sweepThumbnails } from '../ingest/thumbnails.js'
 import { UploadStore } from '../ingest/uploads.js'
+import { collectMethods } from './allowed-methods.js'
+import { answerClientError } from './client-error.js'
+import { refuseForeign } from './guard.js'
 import { registerOpenapi } from './openapi.js'
 import type { HttpParts } from './parts.js'
 import { sendProblem } from './problems.js'
@@ -21,7 +24,10 @@ import { UploadReceiver } from './upload.js'
 const SWEEP_MS = 3_600_000
 
 /** The HTTP skin of an app, not yet listening. */
-export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance> {
+export async function buildHttp(
+  app: HttpParts['app'],
+  isDraining: () => boolean = () => false,
+): Promise<FastifyInstance> {
   const { dataDir, log } = app.config
   const http = Fastify({
     logger: { level: log, stream: process.stderr },
@@ -29,12 +35,26 @@ export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance>
     requestTimeout: LIMITS.requestMs,
     return503OnClosing: true,
     forceCloseConnections: 'idle',
+    routerOptions: { ignoreTrailingSlash: true },
+    frameworkErrors: sendProblem,
+    clientErrorHandler: answerClientError,
   })
+  const methodsAt = collectMethods(http)
+  http.addHook('onRequest', async (request) => refuseForeign(request, app.config))
+  acceptEmptyJson(http)
   http.setValidatorCompiler(validatorCompiler)
   http.setSerializerCompiler(serializerCompiler)
   http.setErrorHandler(sendProblem)
-  http.setNotFoundHandler(({ method, url }) => {
-    throw new AppError('ROUTE_NOT_FOUND', `There is no ${method} ${url}. openapi.yaml lists what there is.`)
+  http.setNotFoundHandler(({ method, url }, reply) => {
+    const path = url.split('?', 1)[0] ?? ''
+    const allowed = methodsAt(path)
+    if (allowed.length === 0) {
+      const detail = `There is no ${path.slice(0, 200)}. openapi.yaml lists what there is.`
+      throw new AppError('ROUTE_NOT_FOUND', detail)
+    }
+    reply.header('allow', allowed.join(', '))
+    const detail = `${method} is not among the methods of this path: ${allowed.join(', ')}.`
+    throw new AppError('METHOD_NOT_ALLOWED', detail)
   })
   const thumbnailDir = join(dataDir, 'thumbnails')
   const parts: HttpParts = {
@@ -42,6 +62,7 @@ export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance>
     receiver: new UploadReceiver(join(dataDir, 'uploads')),
     uploads: new UploadStore({ mediaDir: join(dataDir, 'media'), thumbnailDir }),
     thumbnailDir,
+    isDraining,
   }
   await mkdir(thumbnailDir, { recursive: true })
   await sweep(parts)
@@ -53,6 +74,16 @@ export async function buildHttp(app: HttpParts['app']): Promise<FastifyInstance>
     await http.register(routes, parts)
   }
   return http
+}
+
+/** A client may say that it sends JSON and send nothing, as to a route that takes no body. */
+function acceptEmptyJson(http: FastifyInstance): void {
+  const parseJson = http.getDefaultJsonParser('error', 'error')
+  http.removeContentTypeParser('application/json')
+  http.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined)
+    else parseJson(request, body, done)
+  })
 }
 
 /** Deletes what killed or hurried processes left: partial uploads, stored files and thumbnails without a clip. */

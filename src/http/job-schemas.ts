@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { LIMITS } from '../config.js'
 import { ERROR_TITLES, type ErrorCode } from '../errors.js'
 import { ITEM_STATES, JOB_MODES, JOB_STATES, STAGES } from '../gallery/jobs.js'
+import { asText } from './schemas.js'
 
 const list = <Item extends z.ZodType>(item: Item) => z.array(item).readonly()
 const count = z.number().int()
@@ -25,18 +26,18 @@ export const JobBody = z
   })
   .meta({ id: 'JobBody' })
 
-export const JobParams = z.object({ id: z.coerce.number().int().positive() })
+export const JobParams = z.object({ id: asText(z.number().int().positive()) })
 export const IdempotencyKey = z.object({ 'idempotency-key': z.string().min(1).max(255).optional() })
 export const RetryBody = z
   .strictObject({ reasons: z.array(Code).min(1).optional() })
   .nullish()
   .meta({ id: 'RetryBody' })
 
-const limit = z.coerce.number().int().min(1).max(LIMITS.pageOfClips).default(50)
-const cursor = z.coerce.number().int().positive().optional()
+const limit = asText(z.number().int().min(1).max(LIMITS.pageOfClips)).default(50)
+const cursor = asText(z.number().int().positive()).optional()
 export const JobsQuery = z.strictObject({ before: cursor, limit })
 export const ItemsQuery = z.strictObject({ status: ItemState.optional(), after: cursor, limit })
-export const LastEventId = z.object({ 'last-event-id': z.coerce.number().int().min(0).optional() })
+export const LastEventId = z.object({ 'last-event-id': asText(z.number().int().min(0)).optional() })
 
 export const Job = z
   .object({

@@ -9,4 +9,6 @@ export interface HttpParts {
   readonly receiver: UploadReceiver
   readonly uploads: UploadStore
   readonly thumbnailDir: string
+  /** Whether the server is about to stop: it is unready, and still takes requests. */
+  isDraining(): boolean
 }

@@ -22,6 +22,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   BUNDLE_INVALID: 503,
   PROVIDER_UNAVAILABLE: 503,
   ENCODER_FAILED: 500,
+  ENCODER_RESTARTING: 503,
   FINGERPRINT_MISMATCH: 409,
   DATA_UNUSABLE: 503,
   DATA_LOCKED: 503,
@@ -30,6 +31,11 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   BACKUP_INVALID: 422,
   GALLERY_RETIRED: 503,
   ADDRESS_UNAVAILABLE: 503,
+  ADDRESS_EXPOSED: 500,
+  HOST_NOT_ALLOWED: 421,
+  ORIGIN_NOT_ALLOWED: 403,
+  METHOD_NOT_ALLOWED: 405,
+  PRECONDITION_FAILED: 412,
   CATALOGUE_NEWER: 503,
   CLIP_NOT_FOUND: 404,
   CLIP_FILE_MISSING: 410,
@@ -70,13 +76,21 @@ export interface Problem {
   readonly errors?: readonly { readonly field: string; readonly detail: string }[]
 }
 
+const LONGEST_DETAIL = 1000
+const LONGEST_FIELD = 200
+const MOST_FIELDS = 20
+
+/** Answers do not grow with the question. */
+const shortened = (text: string, longest: number): string =>
+  text.length <= longest ? text : `${text.slice(0, longest)}…`
+
 export function toProblem({ code, message }: AppError): Problem {
   return {
     type: `urn:earshot:error:${code}`,
     title: ERROR_TITLES[code],
     status: STATUS[code],
     code,
-    detail: message,
+    detail: shortened(message, LONGEST_DETAIL),
   }
 }
 
@@ -102,6 +116,7 @@ function translate(error: FastifyError | Error): AppError {
   if (statusCode === 413 || code === 'FST_REQ_FILE_TOO_LARGE') return as('UPLOAD_TOO_LARGE')
   if (statusCode === 415 || statusCode === 406) return as('REQUEST_TYPE_UNSUPPORTED')
   if (statusCode === 416) return as('RANGE_NOT_SATISFIABLE')
+  if (statusCode === 412) return as('PRECONDITION_FAILED')
   if (statusCode === 404) return as('ROUTE_NOT_FOUND')
   if (statusCode === 503) return as('SHUTTING_DOWN')
   if (statusCode >= 400 && statusCode < 500) return as('REQUEST_INVALID')
@@ -112,9 +127,9 @@ function translate(error: FastifyError | Error): AppError {
 function fieldErrors(error: unknown): Pick<Problem, 'errors'> {
   if (!hasZodFastifySchemaValidationErrors(error)) return {}
   return {
-    errors: error.validation.map(({ instancePath, message }) => ({
-      field: instancePath.replace(/^\//, ''),
-      detail: message ?? 'is not valid',
+    errors: error.validation.slice(0, MOST_FIELDS).map(({ instancePath, message }) => ({
+      field: shortened(instancePath.replace(/^\//, ''), LONGEST_FIELD),
+      detail: shortened(message ?? 'is not valid', LONGEST_FIELD),
     })),
   }
 }

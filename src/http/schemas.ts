@@ -17,7 +17,7 @@ export const ClipParams = z.object({ id: ClipId })
 /** Of requests whose options are fields of a form or a body: one in the address would be passed over in silence. */
 export const NoQuery = z.strictObject(
   {},
-  { error: ({ keys }) => `${keys} belongs among the fields of the form or of the JSON body` },
+  { error: ({ keys }) => `${String(keys).slice(0, 100)} belongs among the fields of the form or of the JSON body` },
 )
 
 export const Problem = z
@@ -76,43 +76,58 @@ export const SearchAnswer = z
   })
   .meta({ id: 'SearchAnswer' })
 
-// Numbers of a form arrive as text; in JSON they are numbers already.
-const formNumber = z.coerce.number()
+/** A number that arrives as text, in a form or an address; in JSON it has to be a number. */
+export function asText<Schema extends z.ZodType>(schema: Schema) {
+  const toNumber = (value: unknown) => (typeof value === 'string' && NUMBER.test(value) ? Number(value) : value)
+  return z.preprocess(toNumber, schema)
+}
+const NUMBER = /^-?\d+(\.\d+)?$/
 
-const SearchOptions = {
+const hits = z.number().int().min(1).max(LIMITS.hits)
+const rangeStart = z.number().min(0).max(LIMITS.clipSeconds)
+const rangeEnd = z.number().positive().max(LIMITS.clipSeconds)
+const START = { description: 'Only this range of the query, in seconds: start…' }
+const END = { description: '…and end.' }
+
+const Direction = {
   from: Modality.optional().meta({ description: 'What the query is judged by.' }),
   to: Modality.optional().meta({ description: 'What is wanted back; the other modality where it is clear.' }),
-  limit: formNumber.int().min(1).max(LIMITS.hits).default(20),
-}
-const Range = {
-  start: formNumber.min(0).optional().meta({ description: 'Only this range of the query, in seconds: start…' }),
-  end: formNumber.positive().optional().meta({ description: '…and end.' }),
 }
 
-export const SearchForm = z.strictObject({ ...SearchOptions, ...Range }).meta({ id: 'SearchForm' })
+export const SearchForm = z
+  .strictObject({
+    ...Direction,
+    limit: asText(hits).default(20),
+    start: asText(rangeStart).optional().meta(START),
+    end: asText(rangeEnd).optional().meta(END),
+  })
+  .meta({ id: 'SearchForm' })
 
-export const SearchBody = z
-  .union([
-    z.strictObject({ clip: ClipId, ...SearchOptions, ...Range }),
-    z.strictObject({
-      embedding: z.array(z.number()).min(1).max(8192),
-      fingerprint: z.string().optional(),
-      ...SearchOptions,
-    }),
-  ])
-  .meta({ id: 'SearchBody' })
-export type SearchBody = z.infer<typeof SearchBody>
+export const ClipQuery = z.strictObject({
+  clip: ClipId,
+  ...Direction,
+  limit: hits.default(20),
+  start: rangeStart.optional().meta(START),
+  end: rangeEnd.optional().meta(END),
+})
+export const EmbeddingQuery = z.strictObject({
+  embedding: z.array(z.number()).min(1).max(8192),
+  fingerprint: z.string().max(64).optional(),
+  ...Direction,
+  limit: hits.default(20),
+})
+export const SearchBody = z.union([ClipQuery, EmbeddingQuery]).meta({ id: 'SearchBody' })
 
-const labelLimit = formNumber.int().min(1).max(LIMITS.labels).default(10)
-export const TagsForm = z.strictObject({ limit: labelLimit }).meta({ id: 'TagsForm' })
-export const TagsBody = z.strictObject({ clip: ClipId, limit: labelLimit }).meta({ id: 'TagsBody' })
+const labelLimit = z.number().int().min(1).max(LIMITS.labels)
+export const TagsForm = z.strictObject({ limit: asText(labelLimit).default(10) }).meta({ id: 'TagsForm' })
+export const TagsBody = z.strictObject({ clip: ClipId, limit: labelLimit.default(10) }).meta({ id: 'TagsBody' })
 
 export const ClipForm = z.strictObject({}).meta({ id: 'ClipForm' })
 export const ClipBody = z.strictObject({ path: z.string().min(1).max(4096) }).meta({ id: 'ClipBody' })
 
 export const ClipsQuery = z.strictObject({
   after: ClipId.optional(),
-  limit: formNumber.int().min(1).max(LIMITS.pageOfClips).default(50),
+  limit: asText(z.number().int().min(1).max(LIMITS.pageOfClips)).default(50),
 })
 
 export const Labels = z
@@ -143,4 +158,9 @@ export const System = z
   })
   .meta({ id: 'System' })
 
-export const Health = z.object({ status: z.enum(['ok', 'unready']) }).meta({ id: 'Health' })
+export const Health = z
+  .object({
+    status: z.enum(['ok', 'unready', 'stuck']),
+    failing: list(z.string()).optional().meta({ description: 'Names of the checks that failed.' }),
+  })
+  .meta({ id: 'Health' })

@@ -43,6 +43,8 @@ function refusal(
   if (statusCode === 416) {
     return new AppError('RANGE_NOT_SATISFIABLE', `The range is outside of the file (${range}).`)
   }
-  if (statusCode === 412) return new AppError('REQUEST_INVALID', 'A precondition does not hold.')
+  if (statusCode === 412) {
+    return new AppError('PRECONDITION_FAILED', 'The file is not as If-Match or If-Unmodified-Since says.')
+  }
   return new AppError('CLIP_FILE_MISSING', `${name} cannot be read any more.`)
 }

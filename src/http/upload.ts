@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addAbortSignal } from 'node:stream'
 import type { MultipartFile } from '@fastify/multipart'
@@ -87,6 +88,12 @@ export class UploadReceiver {
         await discard()
       },
     }
+  }
+
+  /** Throws if no upload could be received. */
+  async check(): Promise<void> {
+    await access(this.dir, constants.W_OK)
+    await this.#disk.expectRoom(0)
   }
 
   /** Deletes what earlier processes left, and prepares the folder. Uploads under way are not touched. */
@@ -200,16 +207,11 @@ export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   if (value === undefined) throw new AppError('REQUEST_INVALID', 'Expected JSON, or a form with a part named "file".')
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const problems = closest(parsed.error.issues).map(({ path, message }) =>
-    path.length > 0 ? `${path.join('.')}: ${message}` : message,
-  )
+  const problems = parsed.error.issues.slice(0, MOST_ISSUES).map(({ path, message }) => {
+    const field = path.join('.').slice(0, 100)
+    return field ? `${field}: ${message.slice(0, 200)}` : message.slice(0, 200)
+  })
   throw new AppError('REQUEST_INVALID', problems.join('; '), { cause: parsed.error })
 }
 
-/** Where a value may have several shapes, what it lacks of the one that it is closest to. */
-function closest(issues: readonly z.core.$ZodIssue[]): readonly z.core.$ZodIssue[] {
-  return issues.flatMap((issue) => {
-    if (issue.code !== 'invalid_union') return [issue]
-    return closest(issue.errors.toSorted((a, b) => a.length - b.length)[0] ?? [])
-  })
-}
+const MOST_ISSUES = 5

@@ -12,7 +12,7 @@ import { type EncodeParts, encode } from './encode.js'
 import { isGone, isSame } from './file-facts.js'
 
 export interface IngestParts extends EncodeParts {
-  readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'alive'>
+  readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'alive' | 'revived'>
   readonly gallery: Gallery
   readonly hashMutex?: KeyedMutex // so that of equal files on their way at once one is encoded
 }

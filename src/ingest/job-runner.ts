@@ -23,6 +23,7 @@ import { scanJob } from './scan-job.js'
 
 const LEASE_MS = 30_000
 const PULSE_MS = 500 // how long a pause, a cancel or a new job is not noticed at most
+const REVIVAL_MS = 60_000 // in which a dead encoder has to be started again
 const ATTEMPTS = 3 // of an item that fails for a reason that may pass
 const JOBS_STOPPED = 500 // at once
 const BACK_OFF_MS = 1000 // after the first attempt; four times as long after each further one
@@ -188,7 +189,8 @@ export class JobRunner {
   async #fail(lease: Lease, reason: Reason): Promise<Reason | undefined> {
     const { encoder, gallery } = this.#parts
     const { catalogue } = gallery
-    if (stopsJob(reason.code) || !encoder.alive || (await this.#isOffline(lease, reason))) {
+    const hasEncoder = encoder.alive || (await encoder.revived(REVIVAL_MS))
+    if (stopsJob(reason.code) || !hasEncoder || (await this.#isOffline(lease, reason))) {
       await this.#pause(lease.job, reason)
       return undefined
     }

@@ -5,6 +5,7 @@ const SOON: ReadonlySet<string> = new Set<ErrorCode>([
   'FILE_UNREADABLE',
   'MEDIA_STALLED',
   'ENCODER_FAILED',
+  'ENCODER_RESTARTING',
   'ITEM_INTERRUPTED',
   'SYSTEM_BUSY',
   'INTERNAL',

@@ -125,6 +125,7 @@ async function fromClip({ id, range, from }: Extract<Query, { kind: 'clip' }>, p
   const clip = await catalogue.clip(id)
   if (!clip) throw clipNotFound(id)
   if (range) {
+    if (range.start >= clip.seconds) throw rangeOutside(clip.seconds)
     await using file = await OpenedFile.open(clip.path, { within: parts.within })
     return { ...(await fromFile({ file, range, from }, parts)), clip: id }
   }
@@ -143,6 +144,8 @@ async function fromFile(
   using slot = await decoders.enter('query', signal)
   const decoding = { range, only: from, longestSeconds, slot, signal }
   const media = await openMedia(file, encoder.bundle.format, decoding)
+  const { statedSeconds } = media
+  if (range && statedSeconds !== null && range.start >= statedSeconds) throw rangeOutside(statedSeconds)
   const vectors: Record<Modality, UnitVector[]> = { audio: [], visual: [] }
   const options = { priority: 'query', longestSeconds, signal, timings } as const
   for await (const { audio, visual } of embed(media, encoder, options)) {
@@ -150,6 +153,11 @@ async function fromFile(
     if (visual) vectors.visual.push(visual.embedding)
   }
   return { vectors, seconds: media.outcome.seconds, clip: null, timings }
+}
+
+function rangeOutside(seconds: number): AppError {
+  const detail = `The range begins after the end of the query, which is ${seconds} s long.`
+  return new AppError('REQUEST_INVALID', detail)
 }
 
 function normalised(vector: Float32Array): UnitVector {

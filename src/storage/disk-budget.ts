@@ -19,7 +19,7 @@ export class DiskBudget {
 
   /** Reserves room for what is about to be written. Throws DISK_FULL. */
   async reserve(announced: number): Promise<Reservation> {
-    await this.#expectRoom(announced)
+    await this.expectRoom(announced)
     let left = announced // reserved and not yet written
     let unchecked = 0
     this.#reserved += announced
@@ -34,13 +34,14 @@ export class DiskBudget {
         use(bytes)
         if (unchecked < CHECK_BYTES) return
         unchecked = 0
-        await this.#expectRoom(0)
+        await this.expectRoom(0)
       },
       [Symbol.dispose]: () => use(left),
     }
   }
 
-  async #expectRoom(bytes: number): Promise<void> {
+  /** Throws DISK_FULL if there is no room for so many bytes. */
+  async expectRoom(bytes: number): Promise<void> {
     const { bavail, blocks, bsize } = await statfs(this.dir)
     const kept = Math.min(KEPT_BYTES, KEPT_SHARE * blocks * bsize)
     if (bavail * bsize - this.#reserved - bytes >= kept) return

@@ -56,7 +56,8 @@ export function prepareJobs(db: Database) {
     ),
     deleteOldJobs: db.prepare<[number]>(
       `DELETE FROM jobs WHERE ended_at IS NOT NULL
-       AND number <= (SELECT number FROM jobs ORDER BY number DESC LIMIT 1 OFFSET ?)`,
+       AND number <= (
+         SELECT number FROM jobs WHERE ended_at IS NOT NULL ORDER BY number DESC LIMIT 1 OFFSET ?)`,
     ),
     setState: db.prepare<
       [{ job: JobId; state: JobState; ended: string | null; code: string | null; detail: string | null }]

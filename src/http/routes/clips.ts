@@ -42,7 +42,11 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
       return await app.run((parts) => uploads.add(upload, { ...parts, signal }))
     }
     const { outcome, clip } = await ingest()
-    return reply.code(outcome === 'unchanged' || outcome === 'moved' ? 200 : 201).send(toClip(clip))
+    const isNew = outcome !== 'unchanged' && outcome !== 'moved'
+    return reply
+      .code(isNew ? 201 : 200)
+      .header('location', `/v1/clips/${clip.id}`)
+      .send(toClip(clip))
   })
 
   const list = {

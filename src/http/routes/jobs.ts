@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { hasEnded } from '../../gallery/job-state.js'
-import type { Job as DomainJob, Jobs } from '../../gallery/jobs.js'
+import type { Job as DomainJob, JobId, Jobs } from '../../gallery/jobs.js'
 import { jobRequest } from '../../ingest/job-request.js'
-import { answers } from '../answers.js'
+import { answers, bytes, problems } from '../answers.js'
+import { closedEarly } from '../closed-early.js'
 import { jobEvents } from '../job-events.js'
 import * as schemas from '../job-schemas.js'
 import type { HttpParts } from '../parts.js'
@@ -97,17 +98,35 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     summary: 'A job as server-sent events `item` and `job`, resumed with Last-Event-ID, until it ends',
     params,
     headers: schemas.LastEventId,
-    produces: ['text/event-stream'],
+    response: {
+      200: bytes('Events `item` and `job`.', 'text/event-stream'),
+      204: z.null().meta({ description: 'The job has ended, and the client has seen it all.' }),
+      ...problems({ 400: 'REQUEST_INVALID', 404: 'JOB_NOT_FOUND' }),
+    },
   }
-  http.get('/v1/jobs/:id/events', { schema: events }, async ({ params: { id }, headers }, reply) => {
-    const after = headers['last-event-id'] ?? 0
+  const hasSeenAll = async (id: JobId, after: number) => {
     const { state, revision } = await on((jobs) => jobs.progress(id))
-    if (hasEnded(state) && revision <= after) return reply.code(204).send() // tells an EventSource to stay away
-    const stream = Readable.from(jobEvents(id, on, { after, signal: closing.signal }))
-    return reply
-      .type('text/event-stream')
-      .header('cache-control', 'no-cache')
-      .header('x-accel-buffering', 'no')
-      .send(stream)
+    return hasEnded(state) && revision <= after
+  }
+  // Of its own: the one that fastify derives would read the stream until the job ends.
+  http.head('/v1/jobs/:id/events', { schema: { ...events, hide: true } }, async (request, reply) => {
+    const { params, headers } = request
+    if (await hasSeenAll(params.id, headers['last-event-id'] ?? 0)) return reply.code(204).send(null)
+    return reply.type('text/event-stream').header('cache-control', 'no-cache').send('')
   })
+  http.get(
+    '/v1/jobs/:id/events',
+    { schema: events, exposeHeadRoute: false },
+    async ({ params: { id }, headers }, reply) => {
+      const after = headers['last-event-id'] ?? 0
+      if (await hasSeenAll(id, after)) return reply.code(204).send(null) // tells an EventSource to stay away
+      const signal = AbortSignal.any([closing.signal, closedEarly(reply)])
+      const stream = Readable.from(jobEvents(id, on, { after, signal }))
+      return reply
+        .type('text/event-stream')
+        .header('cache-control', 'no-cache')
+        .header('x-accel-buffering', 'no')
+        .send(stream)
+    },
+  )
 }

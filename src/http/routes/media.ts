@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises'
 import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
 import { SingleFlight } from '../../concurrency/single-flight.js'
 import type { Clip } from '../../domain.js'
 import { AppError } from '../../errors.js'
@@ -10,12 +11,15 @@ import { mediaTypeOf } from '../../media/formats.js'
 import { readHeader } from '../../media/header.js'
 import { thumbnail } from '../../media/thumbnail.js'
 import { OpenedFile } from '../../storage/opened-file.js'
+import { bytes, problems } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { ClipParams } from '../schemas.js'
 import { sendFile } from '../send-file.js'
 
 const THUMBNAIL_AT = 0.1 // of the clip: what comes first is often black
+const MEDIA_TYPES = ['video/*', 'audio/*', 'image/*', 'application/octet-stream']
+const NOT_MODIFIED = z.null().meta({ description: 'The client has it already.' })
 const MEDIA_TYPES_KEPT = 10_000
 
 export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, thumbnailDir }) => {
@@ -28,7 +32,21 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     operationId: 'getMedia',
     summary: "A clip's file, whole or in ranges",
     params,
-    produces: ['application/octet-stream'],
+    response: {
+      200: bytes('The whole file.', ...MEDIA_TYPES),
+      206: bytes('The range asked for.', ...MEDIA_TYPES),
+      304: NOT_MODIFIED,
+      ...problems({
+        400: 'REQUEST_INVALID',
+        403: 'PATH_NOT_ALLOWED',
+        404: 'CLIP_NOT_FOUND',
+        410: 'CLIP_FILE_MISSING',
+        412: 'PRECONDITION_FAILED',
+        416: 'RANGE_NOT_SATISFIABLE',
+        422: 'FILE_UNREADABLE',
+        503: 'SERVER_BUSY, with Retry-After',
+      }),
+    },
   }
   http.get('/v1/clips/:id/media', { schema: media }, async (request, reply) => {
     const clip = await findClip(request.params.id)
@@ -42,7 +60,21 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     operationId: 'getThumbnail',
     summary: 'A small picture of a clip',
     params,
-    produces: ['image/jpeg'],
+    response: {
+      200: bytes('A JPEG.', 'image/jpeg'),
+      206: bytes('The range asked for.', 'image/jpeg'),
+      304: NOT_MODIFIED,
+      ...problems({
+        400: 'REQUEST_INVALID',
+        403: 'PATH_NOT_ALLOWED',
+        404: 'CLIP_NOT_FOUND, CLIP_HAS_NO_PICTURE',
+        410: 'CLIP_FILE_MISSING',
+        412: 'PRECONDITION_FAILED',
+        416: 'RANGE_NOT_SATISFIABLE',
+        422: 'What the file has become: FILE_UNREADABLE, MEDIA_DAMAGED and others',
+        503: 'SERVER_BUSY, with Retry-After',
+      }),
+    },
   }
   http.get('/v1/clips/:id/thumbnail', { schema: picture }, async (request, reply) => {
     const clip = await findClip(request.params.id)

@@ -2,12 +2,11 @@ import type { FastifyPluginAsync } from 'fastify'
 import { LIMITS } from '../../config.js'
 import type { Span } from '../../domain.js'
 import { AppError } from '../../errors.js'
-import type { Query } from '../../search/query.js'
-import { search } from '../../search/search.js'
+import { type SearchRequest, search } from '../../search/search.js'
 import { answers } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
-import { NoQuery, SearchAnswer, SearchBody, SearchForm } from '../schemas.js'
+import { ClipQuery, EmbeddingQuery, NoQuery, SearchAnswer, SearchForm } from '../schemas.js'
 import { parse } from '../upload.js'
 
 export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, receiver }) => {
@@ -20,8 +19,7 @@ export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, r
   http.post('/v1/search', { schema }, async (request, reply) => {
     const signal = closedEarly(reply)
     if (!request.isMultipart()) {
-      const body = parse(SearchBody, request.body)
-      const asked = { query: toQuery(body), limit: body.limit }
+      const asked = askedIn(request.body)
       const within = app.servedFolders
       return app.run((parts) => search(asked, { ...parts, within, signal }))
     }
@@ -37,16 +35,20 @@ export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, r
   })
 }
 
-function toQuery(asked: SearchBody): Query {
-  if ('clip' in asked) return { kind: 'clip', id: asked.clip, from: asked.from, to: asked.to, range: toSpan(asked) }
-  const { embedding, fingerprint, from, to } = asked
-  return { kind: 'embedding', vector: Float32Array.from(embedding), fingerprint, from, to }
+/** The query of a JSON body. What it names says of which kind it is, so that errors speak of that kind. */
+function askedIn(body: unknown): SearchRequest {
+  if (typeof body === 'object' && body !== null && 'embedding' in body) {
+    const { embedding, limit, ...rest } = parse(EmbeddingQuery, body)
+    return { query: { kind: 'embedding', vector: Float32Array.from(embedding), ...rest }, limit }
+  }
+  const { clip, from, to, limit, ...range } = parse(ClipQuery, body)
+  return { query: { kind: 'clip', id: clip, from, to, range: toSpan(range) }, limit }
 }
 
 function toSpan({ start, end }: { start?: number | undefined; end?: number | undefined }): Span | undefined {
   if (start === undefined && end === undefined) return undefined
-  if (end === undefined || end <= (start ?? 0)) {
-    throw new AppError('REQUEST_INVALID', 'Expected a range with an `end` after its `start`.')
-  }
-  return { start: start ?? 0, end }
+  const { rangeSeconds } = LIMITS
+  if (end !== undefined && end - (start ?? 0) >= rangeSeconds) return { start: start ?? 0, end }
+  const detail = `Expected a range with an \`end\` at least ${rangeSeconds} s after its \`start\`.`
+  throw new AppError('REQUEST_INVALID', detail)
 }

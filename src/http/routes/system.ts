@@ -5,10 +5,12 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { LIMITS, PACKAGE_DIR } from '../../config.js'
 import { ffmpegBuild } from '../../media/ffmpeg-build.js'
 import { answers } from '../answers.js'
+import { failingChecks, Liveness } from '../health.js'
 import type { HttpParts } from '../parts.js'
 import { Health, Labels, System } from '../schemas.js'
 
-export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }) => {
+export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts) => {
+  const { app } = parts
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const { version } = JSON.parse(await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'))
 
@@ -45,8 +47,16 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app
     })
   })
 
-  const live = { operationId: 'live', summary: 'Whether the process lives', response: answers(Health) }
-  http.get('/healthz', { schema: live }, async () => ({ status: 'ok' as const }))
+  const live = {
+    operationId: 'live',
+    summary: 'Whether the process does its work',
+    response: { ...answers(Health), 503: Health },
+  }
+  const liveness = new Liveness(app)
+  fastify.addHook('onClose', async () => liveness[Symbol.dispose]())
+  http.get('/healthz', { schema: live }, async (_, reply) =>
+    (await liveness.isStuck()) ? reply.code(503).send({ status: 'stuck' }) : { status: 'ok' as const },
+  )
 
   const ready = {
     operationId: 'ready',
@@ -54,10 +64,11 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app
     response: { ...answers(Health), 503: Health },
   }
   http.get('/readyz', { schema: ready }, async (_, reply) => {
-    const isReady = await app.run(async ({ encoder, gallery }) => {
-      await gallery.catalogue.head()
-      return encoder.alive
-    })
-    return isReady ? { status: 'ok' as const } : reply.code(503).send({ status: 'unready' as const })
+    const failing = parts.isDraining() ? ['draining'] : await failingChecks(parts)
+    if (failing.length === 0) return { status: 'ok' as const }
+    return reply
+      .code(503)
+      .header('retry-after', 5)
+      .send({ status: 'unready' as const, failing })
   })
 }
