@@ -32,7 +32,7 @@ const ENGINE = /^gallery\/(sqlite|postgres|hnsw|weaviate|memory)\//
 const OWNERS: Record<string, string> = {
   'fluent-ffmpeg': 'media',
   chokidar: 'ingest',
-  picomatch: 'ingest',
+  re2js: 'ingest',
   'onnxruntime-node': 'encoder',
   'better-sqlite3': 'gallery',
   'hnswlib-node': 'gallery',

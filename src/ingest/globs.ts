@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import picomatch from 'picomatch'
+import { compileGlob } from './glob.js'
 
 /** In a folder these are taken for media, by name alone; a file that is named itself is tried whatever it is called. */
 const MEDIA_EXTENSIONS = new Set(
@@ -24,7 +24,10 @@ export function selection(include: readonly string[] = [], ignore: readonly stri
 }
 
 function matcher(globs: readonly string[]): (path: string) => boolean {
-  const matches = globs.map((glob) => picomatch(glob, { dot: true, basename: !glob.includes('/') }))
+  const matches = globs.map((glob) => {
+    const match = compileGlob(glob)
+    return glob.includes('/') ? match : (path: string) => match(path.slice(path.lastIndexOf('/') + 1))
+  })
   return (path) => matches.some((match) => match(path))
 }
 
