@@ -39,7 +39,9 @@ function installPackages() {
   once('package-lock.json', join(ROOT, 'node_modules'), () => {
     ensure(COMPILER)
     say('Installing packages; two of them are compiled, which takes a few minutes …')
-    run('npm', ['ci', '--no-audit', '--no-fund'])
+    // Without it onnxruntime-node would download CUDA files, which the CPU provider does not need: docs/gpu.md.
+    const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' }
+    run('npm', ['ci', '--no-audit', '--no-fund'], { env })
   })
 }
 

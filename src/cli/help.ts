@@ -14,7 +14,8 @@ export function overview(commands: readonly Command[]): string {
     '',
     ...rows(commands.map(({ name, summary }) => [name, summary])),
     '',
-    '`earshot <command> --help` shows its options and examples. Exit codes: 0 ok, 1 usage, 2 partial, 3 failed.',
+    '`earshot <command> --help` shows its options and examples. Exit codes: 0 ok, 1 usage, 2 partial, 3 failed,',
+    '130 interrupted. `earshot --version` shows the version.',
   ].join('\n')
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { setMaxListeners } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readConfig } from '../config.js'
+import { PACKAGE_DIR, readConfig } from '../config.js'
 import { AppError, ERROR_TITLES, toAppError } from '../errors.js'
 import { type Command, EXIT, type ExitCode, type OptionValue, type Output } from './command.js'
 import { backup } from './commands/backup.js'
@@ -15,6 +16,8 @@ import { search } from './commands/search.js'
 import { serveCommand } from './commands/serve.js'
 import { tag } from './commands/tag.js'
 import { helpFor, overview } from './help.js'
+import { Interrupted, interruptSignal } from './interrupt.js'
+import { printable } from './printable.js'
 
 export const COMMANDS: readonly Command[] = [
   index,
@@ -33,6 +36,7 @@ const COMMON = {
   json: { type: 'boolean' },
   data: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
 } as const
 
 /** Runs a command line; the exit code says how it went. */
@@ -41,29 +45,55 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
   try {
     return await dispatch(argv, env, output)
   } catch (error) {
-    const { code, message: detail } = toAppError(error)
-    output.result({ code, title: ERROR_TITLES[code], detail }, () => '')
+    const { code, message } = toAppError(error)
+    const detail = code === 'USAGE' ? message : printable(message)
+    output.result({ code, title: ERROR_TITLES[code], detail: message }, () => '')
     output.talk(`${code}: ${detail}`)
+    if (error instanceof Interrupted) return error.exitCode
     return code === 'USAGE' || code === 'CONFIG_INVALID' ? EXIT.usage : EXIT.failed
   }
 }
 
-async function dispatch([name, ...rest]: readonly string[], env: NodeJS.ProcessEnv, output: Output): Promise<ExitCode> {
+async function dispatch(argv: readonly string[], env: NodeJS.ProcessEnv, output: Output): Promise<ExitCode> {
+  const { name, rest } = commandIn(argv)
   const command = COMMANDS.find((command) => command.name === name)
   if (!command) {
-    if (name !== undefined && !['help', '--help', '-h'].includes(name)) {
-      throw new AppError('USAGE', `There is no command "${name}".\n\n${overview(COMMANDS)}`)
+    if (rest.includes('--version')) {
+      const version = await packageVersion()
+      output.result({ version }, () => `earshot ${version}\n`)
+      return EXIT.ok
+    }
+    const isHelp = name === 'help' || rest.some((option) => ['--help', '-h'].includes(option))
+    if (name !== undefined && !isHelp) {
+      throw new AppError('USAGE', `There is no command "${printable(name)}".\n\n${overview(COMMANDS)}`)
     }
     process.stdout.write(`${overview(COMMANDS)}\n`)
-    return name === undefined ? EXIT.usage : EXIT.ok
+    return isHelp ? EXIT.ok : EXIT.usage
   }
   const { positionals, values } = parse(command, rest)
   if (values.help) {
     process.stdout.write(`${helpFor(command)}\n`)
     return EXIT.ok
   }
+  const extra = positionals[command.mostArgs]
+  if (extra !== undefined) {
+    throw new AppError('USAGE', `Unexpected argument "${printable(extra)}".\n\n${helpFor(command)}`)
+  }
   const config = readConfig({ ...env, ...settings(values) })
-  return command.run({ args: positionals, options: values, config, output, signal: interrupted(command) })
+  // The server has its own way of stopping.
+  const signal = command === serveCommand ? new AbortController().signal : interruptSignal()
+  return command.run({ args: positionals, options: values, config, output, signal })
+}
+
+/** The name of the command, which may stand after common options, and all other arguments. */
+function commandIn(argv: readonly string[]): { name: string | undefined; rest: readonly string[] } {
+  const at = argv.findIndex((argument, i) => !argument.startsWith('-') && argv[i - 1] !== '--data')
+  if (at < 0) return { name: undefined, rest: argv }
+  return { name: argv[at], rest: [...argv.slice(0, at), ...argv.slice(at + 1)] }
+}
+
+async function packageVersion(): Promise<string> {
+  return JSON.parse(await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8')).version
 }
 
 type Values = Readonly<Record<string, OptionValue>>
@@ -91,23 +121,20 @@ function settings({ data, host, port, ...rest }: Values): Record<string, string>
   )
 }
 
-/** Ctrl-C ends a command in good order; the server has its own way of stopping. */
-function interrupted(command: Command): AbortSignal {
-  const controller = new AbortController()
-  setMaxListeners(0, controller.signal) // one for every frame on its way
-  if (command !== serveCommand) {
-    const stop = () => controller.abort(new AppError('SHUTTING_DOWN', 'Interrupted: what was done is kept.'))
-    process.once('SIGINT', stop).once('SIGTERM', stop)
-  }
-  return controller.signal
-}
-
 function outputTo(json: boolean): Output {
   return {
     json,
     result: (value, forPeople) => void process.stdout.write(json ? `${JSON.stringify(value)}\n` : forPeople()),
     talk: (line) => void process.stderr.write(`${line}\n`),
   }
+}
+
+/** A reader that has seen enough, as `head`, closes the pipe: the command ends as if by SIGPIPE. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(141)
+    throw error
+  })
 }
 
 process.exitCode = await main(process.argv.slice(2), process.env)

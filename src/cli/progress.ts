@@ -1,6 +1,8 @@
 import cliProgress from 'cli-progress'
 import type { IngestProgress } from '../ingest/ingest-paths.js'
 
+import { printable } from './printable.js'
+
 export interface Progress extends Disposable {
   update(step: IngestProgress): void
 }
@@ -16,16 +18,17 @@ function bar(stream: NodeJS.WriteStream): Progress {
   let begun = false
   return {
     update({ files, done, path, figures: { clipsPerSecond, realtime, bottleneck, etaSeconds } }) {
-      if (!begun) shown.start(files, 0)
-      begun = true
-      shown.setTotal(files) // the scan may still find more
-      shown.update(done, {
+      const figures = {
         rate: clipsPerSecond.toFixed(1),
         realtime: realtime.toFixed(0),
         stage: bottleneck === null ? 'nothing to wait for' : `waits to ${bottleneck}`,
         eta: etaSeconds === null ? 'when it is scanned' : duration(etaSeconds),
-        name: path.slice(-40),
-      })
+        name: printable(path).slice(-40),
+      }
+      if (!begun) shown.start(files, done, figures)
+      begun = true
+      shown.setTotal(files) // the scan may still find more
+      shown.update(done, figures)
     },
     [Symbol.dispose]: () => shown.stop(),
   }
@@ -34,7 +37,7 @@ function bar(stream: NodeJS.WriteStream): Progress {
 function lines(stream: NodeJS.WriteStream): Progress {
   return {
     update({ files, done, path, outcome }) {
-      stream.write(`${done}/${files} ${typeof outcome === 'string' ? outcome : outcome.code} ${path}\n`)
+      stream.write(`${done}/${files} ${typeof outcome === 'string' ? outcome : outcome.code} ${printable(path)}\n`)
     },
     [Symbol.dispose]: () => {},
   }

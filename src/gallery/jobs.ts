@@ -17,6 +17,7 @@ export interface JobRequest {
   readonly mode: JobMode
   readonly include: readonly string[] // globs; none: whatever is called as media files are
   readonly ignore: readonly string[] // globs of files and folders
+  readonly defaultIgnores: boolean // leave out recycle bins, thumbnails, snapshots and their like
   readonly followLinks: boolean // into folders; links to files are always followed
   readonly within: readonly string[] // folders that no link may lead out of; none: it may lead anywhere
 }
@@ -57,7 +58,11 @@ export interface JobProgress {
 /** One scan of some sources. */
 export interface Job extends JobRequest, JobProgress {
   readonly warnings: readonly string[]
+  readonly skipped: Skipped
 }
+
+/** Files that a scan did not take for media, by extension; without a dot, '' where they have none. */
+export type Skipped = Readonly<Record<string, number>>
 
 /** One file of a job. */
 export interface Item {
@@ -163,8 +168,8 @@ export interface JobQueue {
   add(id: JobId, owner: string, found: Found): Promise<void>
   /** Keeps a warning with the job; of very many, the first. */
   warn(id: JobId, detail: string): Promise<void>
-  /** Says that the scan has found everything. LeaseLost. */
-  scanned(id: JobId, owner: string): Promise<void>
+  /** Says that the scan has found everything, and what it did not take. LeaseLost. */
+  scanned(id: JobId, owner: string, skipped?: Skipped): Promise<void>
   /** Gives out items of running jobs, those of the job with the fewest under way first. */
   claim(claimant: Claimant, limit: number): Promise<readonly Lease[]>
   /** Ends an item that changed nothing in the catalogue. LeaseLost. */

@@ -22,6 +22,10 @@ export const JobBody = z
     mode: z.enum(JOB_MODES).default('changed'),
     include: globs.meta({ description: 'Globs of files; none: what is called as media files are.' }),
     ignore: globs.meta({ description: 'Globs of files and folders.' }),
+    defaultIgnores: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'Leave out recycle bins, thumbnails, snapshots and their like.' }),
     followLinks: z.boolean().default(false).meta({ description: 'Enter folders that are links.' }),
   })
   .meta({ id: 'JobBody' })
@@ -48,6 +52,7 @@ export const Job = z
     mode: z.enum(JOB_MODES),
     include: list(z.string()),
     ignore: list(z.string()),
+    defaultIgnores: z.boolean(),
     followLinks: z.boolean(),
     isScanned: z.boolean().meta({ description: 'Until then more items may come.' }),
     counts: z.object(
@@ -56,6 +61,7 @@ export const Job = z
     quarantined: count.meta({ description: 'Files that failed before, are as they were, and were passed over.' }),
     reasons: z.record(z.string(), count).meta({ description: 'Items that failed, by code.' }),
     warnings: list(z.string()),
+    skipped: z.record(z.string(), count).meta({ description: 'Files that were not taken for media, by extension.' }),
     stop: Reason.nullable().meta({ description: 'Why it paused by itself.' }),
     figures: z.object({
       clipsPerSecond: z.number(),

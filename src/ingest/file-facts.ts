@@ -24,5 +24,7 @@ export async function isGone(path: string): Promise<boolean> {
 
 /** Whether a folder is gone or has nothing in it, as a mount has that is not there. */
 export async function isLost(folder: string): Promise<boolean> {
+  const stats = await stat(pathBytes(folder)).catch(() => null)
+  if (stats?.isFile()) return false // a source may be a file
   return readdir(pathBytes(folder)).then((entries) => entries.length === 0, isNotFound)
 }

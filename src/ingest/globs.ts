@@ -1,14 +1,18 @@
 import { extname } from 'node:path'
+import { MEDIA_EXTENSIONS } from '../media/formats.js'
 import { compileGlob } from './glob.js'
 
-/** In a folder these are taken for media, by name alone; a file that is named itself is tried whatever it is called. */
-const MEDIA_EXTENSIONS = new Set(
-  (
-    '3g2 3gp aac ac3 aif aifc aiff alac amr ape apng asf au avi avif bmp caf dts dv eac3 f4v flac flv gif heic heif jfif ' +
-    'jpe jpeg jpg m2ts m2v m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpa mpe mpeg mpg mts mxf oga ogg ogv opus png qt ra rm ' +
-    'rmvb tga tif tiff ts tta vob w64 wav webm webp wma wmv wv'
-  ).split(' '),
-)
+/**
+ * What storage systems, operating systems and phones keep among media: thumbnails, recycle bins,
+ * snapshots, and files that are deleted or not yet whole.
+ */
+const DEFAULT_IGNORES: readonly string[] = [
+  ...['@eaDir', '#recycle', '#snapshot', '@Recycle', '@Recently-Snapshot', '.@__thumb', '.@upload_cache'], // NAS
+  ...['.snapshot', '.snapshots', '.zfs', '.Trash', '.Trash-*', '.Trashes', 'lost+found', '.thumbnails'],
+  ...['$RECYCLE.BIN', 'RECYCLER', 'System Volume Information', 'Thumbs.db'], // Windows
+  ...['.Spotlight-V100', '.fseventsd', '.DocumentRevisions-V100', '.TemporaryItems', '.AppleDouble'], // macOS
+  ...['.trashed-*', '.pending-*'], // Android
+]
 
 /** Which of the names in a folder a scan takes. Paths are relative to the source, with slashes. */
 export interface Selection {
@@ -17,9 +21,13 @@ export interface Selection {
 }
 
 /** A glob without a slash is of names at any depth, one with a slash of paths below the source. */
-export function selection(include: readonly string[] = [], ignore: readonly string[] = []): Selection {
+export function selection(
+  include: readonly string[] = [],
+  ignore: readonly string[] = [],
+  hasDefaultIgnores = true,
+): Selection {
   const included = include.length > 0 ? matcher(include) : isMediaPath
-  const ignored = matcher(ignore)
+  const ignored = matcher(hasDefaultIgnores ? [...DEFAULT_IGNORES, ...ignore] : ignore)
   return { takes: (file) => included(file) && !ignored(file), ignores: ignored }
 }
 

@@ -8,6 +8,7 @@ import type { Gallery } from '../gallery/gallery.js'
 import type { ItemEnd, Lease, Outcome } from '../gallery/jobs.js'
 import { plainPath } from '../path-text.js'
 import { OpenedFile } from '../storage/opened-file.js'
+import { realPath } from '../storage/path-within.js'
 import { type EncodeParts, encode } from './encode.js'
 import { isGone, isSame } from './file-facts.js'
 
@@ -88,7 +89,7 @@ async function unchanged(clip: Clip, { queue }: Catalogue, item: ItemClock): Pro
   return { outcome: 'unchanged', clip }
 }
 
-/** A clip whose own file is gone, and which is like this one, was moved here. */
+/** A clip like this file was moved here if its own file is missing, or if its path leads here by links. */
 async function moveHere(
   clips: readonly Clip[],
   file: MovedFile,
@@ -96,7 +97,8 @@ async function moveHere(
   item: ItemClock,
 ): Promise<Ingested | undefined> {
   for (const clip of clips) {
-    const moved = (await isGone(clip.path)) && (await catalogue.move(clip, file, item.end('moved')))
+    const isMoved = (await isGone(clip.path)) || (await isSameFile(clip.path, file.path))
+    const moved = isMoved && (await catalogue.move(clip, file, item.end('moved')))
     if (moved) return { outcome: 'moved', clip: moved }
   }
   return undefined
@@ -117,6 +119,11 @@ async function fromTwin(
     if (clip) return { outcome: 'copied', clip }
   }
   return undefined
+}
+
+/** Whether a path leads through links to a file. */
+async function isSameFile(path: string, file: string): Promise<boolean> {
+  return path !== file && (await realPath(path).catch(() => null)) === file
 }
 
 async function encodeFile(

@@ -1,7 +1,9 @@
+import { resolve } from 'node:path'
 import type { ErrorCode } from '../errors.js'
 import type { Catalogue } from '../gallery/catalogue.js'
 import { hasEnded } from '../gallery/job-state.js'
-import type { Figures, JobId, JobRequest, Jobs, Outcome, Reason } from '../gallery/jobs.js'
+import type { Figures, JobId, JobRequest, Jobs, Outcome, Reason, Skipped } from '../gallery/jobs.js'
+import { realPaths } from '../storage/path-within.js'
 import type { IngestParts } from './ingest-file.js'
 import { jobRequest } from './job-request.js'
 import { type EndedItem, JobRunner } from './job-runner.js'
@@ -24,8 +26,21 @@ export interface IngestReport {
   readonly quarantined: number // failed before and are as they were: not tried again
   readonly failed: readonly IngestFailure[]
   readonly warnings: readonly string[]
+  readonly skipped: Skipped // files that are not taken for media
   readonly stop: Reason | null // why it stopped before everything was done
   readonly seconds: number
+}
+
+/** The signal aborted before everything was done; the job is paused. */
+export class IngestInterrupted extends Error {
+  override readonly name = 'IngestInterrupted'
+
+  constructor(
+    readonly report: IngestReport,
+    reason: unknown,
+  ) {
+    super(reason instanceof Error ? reason.message : String(reason), { cause: reason })
+  }
 }
 
 export interface IngestProgress {
@@ -54,7 +69,8 @@ export async function ingestPaths(
 ): Promise<IngestReport> {
   const started = performance.now()
   const { catalogue } = parts.gallery
-  const { id } = await takeUp(jobRequest(paths, options), catalogue)
+  const sources = await realPaths(paths.map((path) => resolve(path)))
+  const { id } = await takeUp(jobRequest(sources, options), catalogue)
   const onItem = async ({ path, result }: EndedItem) => {
     const outcome = typeof result === 'string' ? result : { path, ...result }
     options.onProgress({ ...(await progressOf(id, catalogue)), path, outcome })
@@ -62,11 +78,12 @@ export async function ingestPaths(
   await new JobRunner(parts, { concurrency: options.concurrency, except: options.except ?? [], job: id, onItem }).run()
   if (parts.signal?.aborted) {
     if (!hasEnded((await catalogue.jobs.progress(id)).state)) await catalogue.jobs.pause(id)
-    parts.signal.throwIfAborted()
   }
-  const report = await reportOf(id, catalogue)
+  const seconds = Math.round(performance.now() - started) / 1000
+  const report = { ...(await reportOf(id, catalogue)), seconds }
   for (const detail of report.warnings) options.onWarning(detail)
-  return { ...report, seconds: Math.round(performance.now() - started) / 1000 }
+  if (parts.signal?.aborted) throw new IngestInterrupted(report, parts.signal.reason)
+  return report
 }
 
 async function progressOf(id: JobId, { jobs }: Catalogue): Promise<Pick<IngestProgress, 'files' | 'done' | 'figures'>> {
@@ -76,7 +93,7 @@ async function progressOf(id: JobId, { jobs }: Catalogue): Promise<Pick<IngestPr
 }
 
 async function reportOf(id: JobId, { jobs }: Catalogue): Promise<Omit<IngestReport, 'seconds'>> {
-  const { counts, quarantined, warnings, stop } = await jobs.job(id)
+  const { counts, quarantined, warnings, skipped, stop } = await jobs.job(id)
   return {
     job: id,
     indexed: counts.indexed + counts.copied,
@@ -85,6 +102,7 @@ async function reportOf(id: JobId, { jobs }: Catalogue): Promise<Omit<IngestRepo
     quarantined,
     failed: await failuresOf(id, jobs),
     warnings,
+    skipped,
     stop,
   }
 }

@@ -1,9 +1,20 @@
 import { resolve } from 'node:path'
 import type { JobRequest } from '../gallery/jobs.js'
 import { plainPath } from '../path-text.js'
+import { selection } from './globs.js'
 
 /** A request for files and folders, each path made absolute; what is not said is as most want it. */
 export function jobRequest(paths: readonly string[], options: Partial<Omit<JobRequest, 'sources'>> = {}): JobRequest {
   const { mode = 'changed', include = [], ignore = [], followLinks = false, within = [] } = options
-  return { sources: paths.map((path) => plainPath(resolve(path))), mode, include, ignore, followLinks, within }
+  const { defaultIgnores = true } = options
+  selection(include, ignore) // throws GLOB_INVALID before there is a job
+  return {
+    sources: paths.map((path) => plainPath(resolve(path))),
+    mode,
+    include,
+    ignore,
+    defaultIgnores,
+    followLinks,
+    within,
+  }
 }

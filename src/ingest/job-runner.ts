@@ -162,7 +162,14 @@ export class JobRunner {
 
   async #scan(job: Job, signal: AbortSignal): Promise<void> {
     const { catalogue } = this.#parts.gallery
-    await scanJob(job, { catalogue, owner: this.#claimant.owner, except: this.#options.except, signal })
+    const parts = { catalogue, owner: this.#claimant.owner, except: this.#options.except, signal }
+    try {
+      await scanJob(job, parts)
+    } catch (error) {
+      const { code, message: detail } = toAppError(error)
+      if (code !== 'GLOB_INVALID') throw error
+      await this.#pause(job.id, { code, detail }) // made by an earlier version; others go on
+    }
   }
 
   async #ingest(lease: Lease, signal: AbortSignal): Promise<void> {

@@ -20,6 +20,7 @@ export const mayPass = (code: string): boolean => code === 'FILE_NOT_FOUND' || m
 const STOPPING: ReadonlySet<string> = new Set<ErrorCode>([
   'FFMPEG_MISSING',
   'DISK_FULL',
+  'TEMP_UNUSABLE',
   'DATA_UNUSABLE',
   'GALLERY_RETIRED',
 ])

@@ -1,6 +1,7 @@
 import type { Catalogue } from '../gallery/catalogue.js'
 import type { Job } from '../gallery/jobs.js'
 import type { ScannedFile } from './scan.js'
+import { SkippedFiles } from './skipped-files.js'
 import { survey } from './survey.js'
 
 export interface ScanParts {
@@ -17,15 +18,20 @@ export async function scanJob(job: Job, { catalogue, owner, except, signal }: Sc
   const tell = async () => {
     for (const detail of warnings.splice(0)) await queue.warn(job.id, detail)
   }
-  const onWarning = (detail: string) => void warnings.push(detail)
-  for await (const { todo, unchanged, quarantined, present } of survey(job, catalogue, { except, onWarning })) {
+  const skipped = new SkippedFiles()
+  const options = {
+    except,
+    onWarning: (detail: string) => void warnings.push(detail),
+    onSkipped: (extension: string) => skipped.add(extension),
+  }
+  for await (const { todo, unchanged, quarantined, present } of survey(job, catalogue, options)) {
     signal.throwIfAborted()
     if (present.length > 0) await files.mark(present, 'present')
     await queue.add(job.id, owner, { files: todo, unchanged: paths(unchanged), quarantined: paths(quarantined) })
     await tell()
   }
   await tell()
-  await queue.scanned(job.id, owner)
+  await queue.scanned(job.id, owner, skipped.counts)
 }
 
 const paths = (files: readonly ScannedFile[]): string[] => files.map(({ path }) => path)

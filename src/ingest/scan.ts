@@ -1,10 +1,10 @@
-import type { BigIntStats, Dirent } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import type { Dirent } from 'node:fs'
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { extname, relative, resolve, sep } from 'node:path'
 import { isNotFound } from '../errors.js'
 import type { FoundFile } from '../gallery/jobs.js'
 import { joinedPath, pathBytes, pathText } from '../path-text.js'
-import { realPathInside } from '../storage/path-within.js'
+import { isInside, realPathInside } from '../storage/path-within.js'
 import { type Selection, selection } from './globs.js'
 
 export interface ScanOptions {
@@ -13,7 +13,10 @@ export interface ScanOptions {
   readonly followLinks?: boolean // into folders; links to files are always followed
   readonly within?: readonly string[] // folders that no link may lead out of; none: it may lead anywhere
   readonly except?: readonly string[] // folders that are not entered
+  readonly defaultIgnores?: boolean
   readonly onWarning: (detail: string) => void
+  /** A file that is not taken for media, by its extension without the dot. */
+  readonly onSkipped?: (extension: string) => void
 }
 
 export interface ScannedFile extends FoundFile {
@@ -27,8 +30,9 @@ const LOOKS_AT_ONCE = 64 // a network mount answers many as fast as one
  * and passed over. Folders are entered once, so that links cannot go in circles.
  */
 export async function* scan(sources: readonly string[], options: ScanOptions): AsyncGenerator<ScannedFile> {
-  const walk = new Walk(options)
-  for (const source of sources.map((source) => resolve(source))) {
+  const paths = sources.map((source) => resolve(source))
+  const walk = new Walk(paths, options)
+  for (const source of paths) {
     const bytes = pathBytes(source)
     if (!(await walk.mayEnter(bytes))) continue
     const stats = await stat(bytes).catch(() => null)
@@ -41,16 +45,21 @@ class Walk {
   readonly #options: ScanOptions
   readonly #selection: Selection
   readonly #entered = new Set<string>()
+  readonly #linked = new Set<string>() // files that links lead to
+  readonly #sources: readonly string[]
+  #excepted: Promise<readonly (string | null)[]> | undefined
 
-  constructor(options: ScanOptions) {
+  constructor(sources: readonly string[], options: ScanOptions) {
+    this.#sources = sources
     this.#options = options
-    this.#selection = selection(options.include, options.ignore)
+    this.#selection = selection(options.include, options.ignore, options.defaultIgnores)
   }
 
   /** `below`: the folder's path below its source, for globs. */
   async *folder(folder: Buffer, below: string): AsyncGenerator<ScannedFile> {
-    if (this.#options.except?.includes(pathText(folder))) return
-    if (this.#options.followLinks && !(await this.#isNew(folder))) return
+    const identity = await identityOf(folder)
+    if (await this.#isExcepted(identity)) return
+    if (this.#options.followLinks && !this.#isNew(identity)) return
     const entries = await this.#entries(folder)
     for (let from = 0; from < entries.length; from += LOOKS_AT_ONCE) {
       const slice = entries.slice(from, from + LOOKS_AT_ONCE)
@@ -90,6 +99,9 @@ class Walk {
     const isWanted = this.#selection.takes(below)
     if (entry.isSymbolicLink())
       return isWanted || this.#options.followLinks ? this.#follow(path, below, isWanted) : null
+    if (entry.isFile() && !isWanted && this.#reports(name)) {
+      this.#options.onSkipped?.(extname(name).slice(1).toLowerCase())
+    }
     return entry.isFile() && isWanted ? this.#file(path) : null
   }
 
@@ -100,11 +112,24 @@ class Walk {
       const { within = [] } = this.#options
       if (within.length > 0 && !(await realPathInside(within, pathText(path))))
         throw new Error('it leads out of the roots')
-      return target.isDirectory() ? { kind: 'folder', path, below } : await this.#file(path)
+      const real = await realpath(path, { encoding: 'buffer' }) // a clip's path has no links in it
+      if (target.isDirectory()) return { kind: 'folder', path: real, below }
+      return this.#isFoundElsewhere(pathText(real)) ? null : await this.#file(real)
     } catch (error) {
       this.#passOver(path, error)
       return null
     }
+  }
+
+  /** Whether a file that a link leads to is found without the link, or by another one. */
+  #isFoundElsewhere(real: string): boolean {
+    if (this.#linked.has(real)) return true
+    this.#linked.add(real)
+    const source = this.#sources.find((source) => isInside(source, real))
+    if (source === undefined) return false
+    const parts = relative(source, real).split(sep)
+    const folders = parts.map((_, i) => parts.slice(0, i + 1).join('/'))
+    return this.#selection.takes(parts.join('/')) && !folders.some((path) => this.#selection.ignores(path))
   }
 
   async #file(bytes: Buffer): Promise<Look | null> {
@@ -117,13 +142,23 @@ class Walk {
     }
   }
 
-  async #isNew(folder: Buffer): Promise<boolean> {
-    const stats: BigIntStats | null = await stat(folder, { bigint: true }).catch(() => null)
-    if (!stats) return true // reading it will say why
-    const identity = `${stats.dev}:${stats.ino}`
+  /** Whatever name it is reached by. */
+  async #isExcepted(identity: string | null): Promise<boolean> {
+    const { except = [] } = this.#options
+    this.#excepted ??= Promise.all(except.map((folder) => identityOf(pathBytes(folder))))
+    return identity !== null && (await this.#excepted).includes(identity)
+  }
+
+  #isNew(identity: string | null): boolean {
+    if (identity === null) return true // reading it will say why
     if (this.#entered.has(identity)) return false
     this.#entered.add(identity)
     return true
+  }
+
+  /** Hidden files are no media, and what is included by globs was chosen. */
+  #reports(name: string): boolean {
+    return !name.startsWith('.') && (this.#options.include ?? []).length === 0
   }
 
   #passOver(path: Buffer, error: unknown): void {
@@ -131,6 +166,13 @@ class Walk {
       `${pathText(path)} is passed over: ${error instanceof Error ? error.message : String(error)}`,
     )
   }
+}
+
+async function identityOf(folder: Buffer): Promise<string | null> {
+  return await stat(folder, { bigint: true }).then(
+    ({ dev, ino }) => `${dev}:${ino}`,
+    () => null,
+  )
 }
 
 type Look = { kind: 'folder'; path: Buffer; below: string } | { kind: 'file'; file: ScannedFile }

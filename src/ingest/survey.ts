@@ -22,6 +22,7 @@ export interface Surveyed {
 export interface SurveyOptions {
   readonly except?: readonly string[]
   readonly onWarning: (detail: string) => void
+  readonly onSkipped?: (extension: string) => void
 }
 
 /** Scans what a job is to index and says of each file whether it has to be worked on. */

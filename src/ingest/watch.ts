@@ -6,7 +6,7 @@ import type { Catalogue } from '../gallery/catalogue.js'
 import { hasEnded } from '../gallery/job-state.js'
 import type { JobId, JobRequest } from '../gallery/jobs.js'
 import { joinedPath, pathBytes, pathText } from '../path-text.js'
-import { isInside } from '../storage/path-within.js'
+import { isInside, realPaths } from '../storage/path-within.js'
 import { isGone } from './file-facts.js'
 import { type Selection, selection } from './globs.js'
 import { jobRequest } from './job-request.js'
@@ -70,7 +70,7 @@ class Watched {
     private readonly request: JobRequest,
     private readonly options: WatchOptions,
   ) {
-    this.#selection = selection(request.include, request.ignore)
+    this.#selection = selection(request.include, request.ignore, request.defaultIgnores)
   }
 
   watch(): FSWatcher {
@@ -124,5 +124,5 @@ async function jobOf(ready: Set<string>, request: JobRequest, { files, jobs }: C
     if (!(await isGone(path)) || (await files.under(path, { limit: 1 })).length > 0) sources.push(path)
   }
   if (sources.length === 0) return undefined
-  return (await jobs.create(jobRequest(sources, request))).job.id
+  return (await jobs.create(jobRequest(await realPaths(sources), request))).job.id
 }

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LIMITS } from '../config.js'
+import { AppError } from '../errors.js'
 import { pathBytes } from '../path-text.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import type { ProcessLimits } from './decoder-pool.js'
@@ -22,7 +23,7 @@ export interface Source extends AsyncDisposable {
  * other file in the folder. The file must stay open until the source is closed.
  */
 export async function openSource(file: OpenedFile, limits: ProcessLimits = DEFAULT_LIMITS): Promise<Source> {
-  const folder = await mkdtemp(join(tmpdir(), PREFIX))
+  const folder = await temporaryFolder()
   const path = join(folder, 'media')
   const close = () => rm(folder, { recursive: true, force: true })
   try {
@@ -34,9 +35,23 @@ export async function openSource(file: OpenedFile, limits: ProcessLimits = DEFAU
   return { path, url: `file:${path}`, name: file.name, limits, [Symbol.asyncDispose]: close }
 }
 
+/** A new, empty folder among the system's temporary files. Throws TEMP_UNUSABLE. */
+export async function temporaryFolder(): Promise<string> {
+  try {
+    return await mkdtemp(join(tmpdir(), PREFIX))
+  } catch (cause) {
+    const { code = '' } = cause as NodeJS.ErrnoException
+    if (!UNUSABLE.includes(code)) throw cause
+    const detail = `No temporary file can be made in ${tmpdir()} (${code}): set TMPDIR to a folder that can be written.`
+    throw new AppError('TEMP_UNUSABLE', detail, { cause })
+  }
+}
+
+const UNUSABLE = ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS']
+
 /** Removes the folders of links that killed processes have left; what is younger than a day may be in use. */
 export async function sweepLinks(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
+  for (const name of await readdir(tmpdir()).catch(() => [])) {
     const folder = join(tmpdir(), name)
     const isOld = async () => Date.now() - (await stat(folder)).mtimeMs > ABANDONED_MS
     if (name.startsWith(PREFIX) && (await isOld().catch(() => false)))

@@ -60,6 +60,8 @@ it('ends with 1 and says how when it is called wrongly', async () => {
 it('gives one JSON value also when it fails', async (test) => {
   const data = await temporaryDir(test)
 
+  await earshot('index', fixture('photo_dog.webp'), '--data', data)
+
   const { code, stdout } = await earshot('search', 'nobody', '--json', '--data', data)
 
   assert.equal(code, 3)
@@ -75,7 +77,7 @@ it('says by code why it cannot open a library, or serve it', async (test) => {
   const { port } = taken.address() as AddressInfo
 
   const noDatabase = await earshot('search', 'x', '--json', '--data', data)
-  const noFolder = await earshot('search', 'x', '--json', '--data', join(data, 'catalogue.sqlite', 'below'))
+  const noFolder = await earshot('index', 'x', '--json', '--data', join(data, 'catalogue.sqlite', 'below'))
   const noPort = await earshot('serve', '--json', '--port', String(port), '--data', await temporaryDir(test))
 
   assert.equal(JSON.parse(noDatabase.stdout).code, 'DATA_UNUSABLE')
@@ -100,7 +102,7 @@ it('examines itself', async (test) => {
   assert.equal(ok, true)
   assert.deepEqual(
     findings.map(({ check }: { check: string }) => check),
-    ['ffmpeg', 'bundle', 'provider', 'encoder', 'library', 'recall@10'],
+    ['ffmpeg', 'temporary folder', 'data folder', 'bundle', 'provider', 'encoder', 'library'],
   )
 })
 

@@ -17,13 +17,16 @@ it('pauses at Ctrl-C, says so, and goes on when it is called again', async (test
 
   const child = start(['index', dir, '--concurrency', '1', ...json])
   const exited = once(child, 'close')
+  let stdout = ''
+  child.stdout.on('data', (chunk) => (stdout += chunk))
   await once(child.stderr, 'data')
   child.kill('SIGINT')
   const [code] = await exited
   const [paused] = JSON.parse((await earshot('jobs', ...json)).stdout)
   const again = JSON.parse((await earshot('index', dir, ...json)).stdout)
 
-  assert.equal(code, 3)
+  assert.equal(code, 130)
+  assert.equal(JSON.parse(stdout).job, paused.id)
   assert.equal(paused.state, 'paused')
   assert.ok(paused.counts.indexed >= 1 && paused.counts.queued >= 1, JSON.stringify(paused.counts))
   assert.deepEqual([again.job, again.indexed], [paused.id, SOUNDS.length])

@@ -19,6 +19,7 @@ const REQUEST: JobRequest = {
   mode: 'changed',
   include: [],
   ignore: ['drafts'],
+  defaultIgnores: true,
   followLinks: false,
   within: [],
 }

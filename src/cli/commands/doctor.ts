@@ -1,9 +1,17 @@
+import { constants, existsSync } from 'node:fs'
+import { access, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
+import { hasLibrary, openEncoder } from '../../app/library.js'
 import { type App, openApp } from '../../app.js'
 import type { Config } from '../../config.js'
 import { loadBundle } from '../../encoder/bundle.js'
+import type { Encoder } from '../../encoder/encoder.js'
 import { measureEncoder } from '../../encoder/measure.js'
 import { toAppError } from '../../errors.js'
 import { ffmpegBuild } from '../../media/ffmpeg-build.js'
+import { temporaryFolder } from '../../media/source.js'
+import { DiskBudget } from '../../storage/disk-budget.js'
 import { type Command, EXIT } from '../command.js'
 import { table } from '../table.js'
 
@@ -20,6 +28,7 @@ export const doctor: Command = {
   summary: 'Check ffmpeg, the bundle, the execution provider in use, the library; measure the encoder',
   usage: 'doctor [options]',
   examples: ['earshot doctor', 'EARSHOT_PROVIDERS=cuda earshot doctor --json'],
+  mostArgs: 0,
   options: {},
   optionHelp: {},
   async run({ config, output }) {
@@ -38,19 +47,28 @@ export const doctor: Command = {
 
 async function* examine(config: Config): AsyncGenerator<Finding> {
   yield await finding('ffmpeg', async () => (await ffmpegBuild()).version)
+  yield await finding('temporary folder', async () => {
+    await rm(await temporaryFolder(), { recursive: true })
+    return tmpdir()
+  })
+  yield await finding('data folder', async () => {
+    const folder = firstExisting(config.dataDir)
+    await access(folder, constants.W_OK)
+    await new DiskBudget(folder).expectRoom(0)
+    return config.dataDir
+  })
   yield await finding('bundle', async () => {
     const { name, fingerprint, licence } = await loadBundle(config.bundleDir)
     return `${name} ${fingerprint.slice(0, 12)}, ${licence}, in ${config.bundleDir}`
   })
   try {
+    if (!hasLibrary(config)) {
+      yield* examineEncoder(config)
+      yield { check: 'library', ok: true, detail: `none in ${config.dataDir} yet: earshot index makes one` }
+      return
+    }
     await using app = await openApp(config, 'read')
-    const { inUse, refused } = app.encoder.providers
-    const reasons = refused.map(({ provider, reason }) => `; ${provider} cannot be used: ${reason}`).join('')
-    yield { check: 'provider', ok: true, detail: `${inUse} in use${reasons}` }
-    yield await finding(
-      'encoder',
-      async () => `${(await measureEncoder(app.encoder)).toFixed(1)} segments/s, golden numbers reproduced`,
-    )
+    yield* findingsOf(app.encoder)
     yield await finding('library', async () => {
       const { clips, segments, embeddings, failures } = await app.gallery.catalogue.counts()
       const { whole, missing } = await app.gallery.check()
@@ -61,6 +79,25 @@ async function* examine(config: Config): AsyncGenerator<Finding> {
   } catch (error) {
     yield failed('app', error)
   }
+}
+
+/** A folder, or the first above it that exists. */
+function firstExisting(folder: string): string {
+  return existsSync(folder) || dirname(folder) === folder ? folder : firstExisting(dirname(folder))
+}
+
+async function* examineEncoder(config: Config): AsyncGenerator<Finding> {
+  await using encoder = await openEncoder(config)
+  yield* findingsOf(encoder)
+}
+
+async function* findingsOf(encoder: Encoder): AsyncGenerator<Finding> {
+  const { inUse, refused } = encoder.providers
+  const reasons = refused.map(({ provider, reason }) => `; ${provider} cannot be used: ${reason}`).join('')
+  yield { check: 'provider', ok: true, detail: `${inUse} in use${reasons}` }
+  yield await finding('encoder', async () => {
+    return `${(await measureEncoder(encoder)).toFixed(1)} segments/s, golden numbers reproduced`
+  })
 }
 
 /** Sampled: what exact search finds, asked from sounds for pictures and from pictures for sounds. */

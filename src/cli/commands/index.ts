@@ -1,17 +1,21 @@
-import { openLibrary } from '../../app/library.js'
+import { resolve } from 'node:path'
+import { openLibraryOrEmpty } from '../../app/library.js'
 import { type App, openApp } from '../../app.js'
 import type { Config } from '../../config.js'
 import { AppError } from '../../errors.js'
-import { JOB_MODES, type JobRequest } from '../../gallery/jobs.js'
-import { FILES_PER_THREAD, type IngestReport, ingestPaths } from '../../ingest/ingest-paths.js'
+import { JOB_MODES, type JobRequest, type Skipped } from '../../gallery/jobs.js'
+import { FILES_PER_THREAD, IngestInterrupted, type IngestReport, ingestPaths } from '../../ingest/ingest-paths.js'
 import { jobRequest } from '../../ingest/job-request.js'
 import { keep } from '../../ingest/keep.js'
+import { SkippedFiles } from '../../ingest/skipped-files.js'
 import { survey } from '../../ingest/survey.js'
 import { RESCAN_MINUTES, SETTLE_SECONDS } from '../../ingest/watch.js'
 import { realPaths } from '../../storage/path-within.js'
 import { type Command, EXIT, type ExitCode, type Invocation, type Output } from '../command.js'
 import { helpFor } from '../help.js'
+import { Interrupted } from '../interrupt.js'
 import { choiceOption, countOption, listOption } from '../options.js'
+import { printable } from '../printable.js'
 import { progressTo } from '../progress.js'
 
 export const index: Command = {
@@ -24,6 +28,7 @@ export const index: Command = {
     "earshot index /archive --ignore '*.wav' --ignore 'drafts/**' --dry-run",
     'earshot index /mnt/nas --watch --poll 10',
   ],
+  mostArgs: Number.POSITIVE_INFINITY,
   options: {
     watch: { type: 'boolean' },
     mode: { type: 'string' },
@@ -31,6 +36,7 @@ export const index: Command = {
     include: { type: 'string', multiple: true },
     ignore: { type: 'string', multiple: true },
     'follow-links': { type: 'boolean' },
+    'no-default-ignores': { type: 'boolean' },
     concurrency: { type: 'string' },
     settle: { type: 'string' },
     rescan: { type: 'string' },
@@ -44,6 +50,7 @@ export const index: Command = {
     '--include <glob>': 'take these files of folders, whatever they are called (repeatable)',
     '--ignore <glob>': 'leave out these files and folders (repeatable)',
     '--follow-links': 'enter folders that are links',
+    '--no-default-ignores': 'take recycle bins, thumbnails, snapshots and their like, too',
     '--concurrency <n>': `files on their way at once (${FILES_PER_THREAD} for each of EARSHOT_THREADS)`,
     '--settle <s>': `watching: seconds for which a file must have stood still (${SETTLE_SECONDS})`,
     '--rescan <min>': `watching: minutes between scans of everything (${RESCAN_MINUTES})`,
@@ -52,11 +59,13 @@ export const index: Command = {
   async run(invocation) {
     const { args, options, config, output } = invocation
     if (args.length === 0) throw new AppError('USAGE', `Say what to index.\n\n${helpFor(index)}`)
-    const request = jobRequest(args, {
+    const sources = await realPaths(args.map((path) => resolve(path)))
+    const request = jobRequest(sources, {
       mode: choiceOption('mode', options.mode, { choices: JOB_MODES, otherwise: 'changed' }),
       include: listOption(options.include),
       ignore: listOption(options.ignore),
       followLinks: options['follow-links'] === true,
+      defaultIgnores: options['no-default-ignores'] !== true,
     })
     if (options['dry-run']) return dryRun(request, config, output)
     const concurrency = countOption('concurrency', options.concurrency, {
@@ -65,7 +74,7 @@ export const index: Command = {
     })
     const times = watchTimes(options)
     await using app = await openApp(config)
-    app.sources.add(await realPaths(request.sources))
+    app.sources.add(request.sources)
     if (options.watch) return await keepOn(request, app, { ...times, concurrency }, invocation)
     return await indexOnce(request, app, concurrency, invocation)
   },
@@ -77,35 +86,54 @@ async function indexOnce(
   concurrency: number,
   { config, output, signal }: Invocation,
 ): Promise<ExitCode> {
-  using progress = progressTo(process.stderr)
-  const report = await ingestPaths(
-    sources,
-    { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal },
-    {
-      ...request,
-      concurrency,
-      except: [config.dataDir],
-      onWarning: output.talk,
-      onProgress: (step) => progress.update(step),
-    },
-  )
-  output.result(report, () => summary(report))
-  return exitCode(report)
+  const ingest = async () => {
+    using progress = progressTo(process.stderr) // gone before the summary is printed
+    return await ingestPaths(
+      sources,
+      { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal },
+      {
+        ...request,
+        concurrency,
+        except: [config.dataDir],
+        onWarning: (detail) => output.talk(printable(detail)),
+        onProgress: (step) => progress.update(step),
+      },
+    )
+  }
+  try {
+    const report = await ingest()
+    output.result(report, () => summary(report))
+    return exitCode(report)
+  } catch (error) {
+    if (!(error instanceof IngestInterrupted)) throw error
+    output.result(error.report, () => summary(error.report))
+    output.talk(`${error.message} The same command goes on.`)
+    return error.cause instanceof Interrupted ? error.cause.exitCode : EXIT.failed
+  }
 }
 
 async function dryRun(request: JobRequest, config: Config, output: Output): Promise<ExitCode> {
-  await using library = await openLibrary(config)
+  await using library = await openLibraryOrEmpty(config)
   const todo: string[] = []
   let unchanged = 0
   let quarantined = 0
-  const options = { except: [config.dataDir], onWarning: output.talk }
+  const skipped = new SkippedFiles()
+  const options = {
+    except: [config.dataDir],
+    onWarning: (detail: string) => output.talk(printable(detail)),
+    onSkipped: (extension: string) => skipped.add(extension),
+  }
   for await (const found of survey(request, library, options)) {
     todo.push(...found.todo.map(({ path }) => path))
     unchanged += found.unchanged.length
     quarantined += found.quarantined.length
   }
-  output.result({ todo, unchanged, quarantined }, () =>
-    [...todo, `${todo.length} to index, ${unchanged} unchanged, ${quarantined} that failed before`, ''].join('\n'),
+  output.result({ todo, unchanged, quarantined, skipped: skipped.counts }, () =>
+    [
+      ...todo.map(printable),
+      `${todo.length} to index, ${unchanged} unchanged, ${quarantined} that failed before`,
+      skippedLine(skipped.counts),
+    ].join('\n'),
   )
   return EXIT.ok
 }
@@ -130,15 +158,16 @@ async function keepOn(
   options: WatchTimes & { readonly concurrency: number },
   { config, output, signal }: Invocation,
 ): Promise<ExitCode> {
-  output.talk(`Watching ${request.sources.join(', ')}; Ctrl-C ends.`)
+  output.talk(`Watching ${printable(request.sources.join(', '))}; Ctrl-C ends.`)
   await keep(
     request,
     { encoder, gallery, decoders, signal },
     {
       ...options,
       except: [config.dataDir],
-      onWarning: output.talk,
-      onItem: async ({ path, result }) => output.talk(`${typeof result === 'string' ? result : result.code} ${path}`),
+      onWarning: (detail) => output.talk(printable(detail)),
+      onItem: async ({ path, result }) =>
+        output.talk(`${typeof result === 'string' ? result : result.code} ${printable(path)}`),
     },
   )
   return EXIT.ok
@@ -149,10 +178,29 @@ function exitCode({ indexed, unchanged, partial, failed, stop }: IngestReport): 
   return failed.length > 0 || partial > 0 ? EXIT.partial : EXIT.ok
 }
 
-function summary({ job, indexed, unchanged, partial, quarantined, failed, stop, seconds }: IngestReport): string {
-  const failures = failed.map(({ path, code, detail }) => `${code}  ${path}\n    ${detail}\n`).join('')
+function summary(report: IngestReport): string {
+  const { job, indexed, unchanged, partial, quarantined, failed, skipped, stop, seconds } = report
+  const failures = failed
+    .map(({ path, code, detail }) => `${code}  ${printable(path)}\n    ${printable(detail)}\n`)
+    .join('')
   const counts = `${indexed} indexed, ${unchanged} unchanged, ${partial} partial, ${failed.length} failed in ${seconds} s\n`
   const before = quarantined > 0 ? `${quarantined} failed before and are as they were: see earshot library\n` : ''
-  const why = stop ? `Job ${job} has paused: ${stop.code}: ${stop.detail}\nThe same command goes on with it.\n` : ''
-  return failures + counts + before + why
+  const why = stop
+    ? `Job ${job} has paused: ${stop.code}: ${printable(stop.detail)}\nThe same command goes on with it.\n`
+    : ''
+  return failures + counts + skippedLine(skipped) + before + why
 }
+
+/** Files that were passed over because of their extension, the commonest first. */
+function skippedLine(skipped: Skipped): string {
+  const found = Object.entries(skipped).sort(([, a], [, b]) => b - a)
+  if (found.length === 0) return ''
+  const total = found.reduce((sum, [, count]) => sum + count, 0)
+  const shown = found
+    .slice(0, EXTENSIONS_SHOWN)
+    .map(([name, count]) => `${count} ${name ? `.${name}` : 'without extension'}`)
+  const more = found.length > shown.length ? ', …' : ''
+  return `${total} files are not called as media files are (${printable(shown.join(', '))}${more}): --include takes them\n`
+}
+
+const EXTENSIONS_SHOWN = 8

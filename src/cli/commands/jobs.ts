@@ -5,6 +5,7 @@ import { type Figures, ITEM_STATES, type Item, type Job, type JobId, type Jobs }
 import { type Command, EXIT, type OptionValue } from '../command.js'
 import { helpFor } from '../help.js'
 import { listOption } from '../options.js'
+import { printable } from '../printable.js'
 import { duration } from '../progress.js'
 import { table } from '../table.js'
 
@@ -16,10 +17,11 @@ export const jobs: Command = {
   summary: 'Show jobs, and pause, resume, cancel or retry them',
   usage: 'jobs [list | show <id> | pause <id> | resume <id> | cancel <id> | retry <id> [--reason <code>]] [options]',
   examples: ['earshot jobs', 'earshot jobs show 12', 'earshot jobs retry 12 --reason MEDIA_STALLED'],
+  mostArgs: 2,
   options: { reason: { type: 'string', multiple: true } },
   optionHelp: { '--reason <code>': 'retry: only the files that failed for this reason (repeatable)' },
-  async run({ args: [action = 'list', id, ...more], options, config, output }) {
-    if (more.length > 0) throw usage('One job at a time.')
+  async run({ args: [action = 'list', id], options, config, output }) {
+    if (action === 'list' && id !== undefined) throw usage('list takes no arguments.')
     await using library = await openLibrary(config)
     if (action === 'list') {
       const page = await library.jobs.jobs({ limit: JOBS_SHOWN })
@@ -57,19 +59,19 @@ function act(action: string, id: JobId, jobs: Jobs, codes: readonly ErrorCode[])
     case 'retry':
       return jobs.retry(id, codes.length > 0 ? codes : undefined)
     default:
-      throw usage(`There is nothing called "${action}" to do with a job.`)
+      throw usage(`There is nothing called "${printable(action)}" to do with a job.`)
   }
 }
 
 function jobId(id: string | undefined): JobId {
   if (id !== undefined && /^[1-9]\d*$/.test(id)) return Number(id)
-  throw usage(`Expected the number of a job, got "${id ?? ''}".`)
+  throw usage(`Expected the number of a job, got "${printable(id ?? '')}".`)
 }
 
 function reasons(value: OptionValue): ErrorCode[] {
   return listOption(value).map((code) => {
     if (code in ERROR_TITLES) return code as ErrorCode
-    throw usage(`There is no reason "${code}": docs/errors.md lists them.`)
+    throw usage(`There is no reason "${printable(code)}": docs/errors.md lists them.`)
   })
 }
 
@@ -89,11 +91,11 @@ function people({ job, figures, failed }: Shown): string {
   const counts = ITEM_STATES.filter((state) => job.counts[state] > 0).map((state) => `${job.counts[state]} ${state}`)
   const lines = [
     `Job ${job.id} is ${job.state}: ${counts.join(', ') || 'nothing found yet'}`,
-    `${job.mode} of ${job.sources.join(', ')}`,
-    ...(job.stop ? [`It has paused by itself: ${job.stop.code}: ${job.stop.detail}`] : []),
+    `${job.mode} of ${printable(job.sources.join(', '))}`,
+    ...(job.stop ? [`It has paused by itself: ${job.stop.code}: ${printable(job.stop.detail)}`] : []),
     ...(hasEnded(job.state) ? [] : [rate(figures)]),
-    ...job.warnings,
-    ...failed.map(({ path, reason }) => `${reason?.code}  ${path}\n    ${reason?.detail}`),
+    ...job.warnings.map(printable),
+    ...failed.map(({ path, reason }) => `${reason?.code}  ${printable(path)}\n    ${printable(reason?.detail ?? '')}`),
     ...(job.counts.failed > failed.length ? [`… and ${job.counts.failed - failed.length} more`] : []),
   ]
   return `${lines.join('\n')}\n`

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { openLibrary } from '../../app/library.js'
+import { openLibrary, requireLibrary } from '../../app/library.js'
 import { openApp } from '../../app.js'
 import type { Config } from '../../config.js'
 import { AppError } from '../../errors.js'
@@ -12,6 +12,7 @@ import { UploadStore } from '../../ingest/uploads.js'
 import { type Command, EXIT, type ExitCode, type Invocation } from '../command.js'
 import { helpFor } from '../help.js'
 import { listOption } from '../options.js'
+import { printable } from '../printable.js'
 import { progressTo } from '../progress.js'
 import { table } from '../table.js'
 
@@ -28,14 +29,21 @@ export const library: Command = {
     'earshot library prune /mnt/old     # … and all clips of a folder that is offline',
     'earshot library retry --reason MEDIA_DAMAGED',
   ],
+  mostArgs: Number.POSITIVE_INFINITY,
   options: { reason: { type: 'string', multiple: true } },
   optionHelp: { '--reason <code>': 'retry: only the files that failed for this reason (repeatable)' },
   async run(invocation) {
     const [action = 'show'] = invocation.args
-    if (action === 'show') return show(invocation)
     if (action === 'prune') return pruneLibrary(invocation)
+    if (invocation.args.length > 1) {
+      throw new AppError('USAGE', `${action} takes no arguments.\n\n${helpFor(library)}`)
+    }
+    if (action === 'show') return show(invocation)
     if (action === 'retry') return retry(invocation)
-    throw new AppError('USAGE', `There is nothing called "${action}" to do with a library.\n\n${helpFor(library)}`)
+    throw new AppError(
+      'USAGE',
+      `There is nothing called "${printable(action)}" to do with a library.\n\n${helpFor(library)}`,
+    )
   },
 }
 
@@ -59,6 +67,7 @@ async function show({ config, output }: Invocation): Promise<ExitCode> {
 }
 
 async function pruneLibrary({ args: [, ...folders], config, output, signal }: Invocation): Promise<ExitCode> {
+  requireLibrary(config)
   await using app = await openApp(config)
   const dirs = { mediaDir: join(config.dataDir, 'media'), thumbnailDir: join(config.dataDir, 'thumbnails') }
   const pruned = await prune(
@@ -71,18 +80,22 @@ async function pruneLibrary({ args: [, ...folders], config, output, signal }: In
 
 /** A file that is named is tried again, whatever became of it before. */
 async function retry({ options, config, output, signal }: Invocation): Promise<ExitCode> {
+  requireLibrary(config)
   await using app = await openApp(config)
   const paths = await quarantined(app.gallery.catalogue, listOption(options.reason))
-  using progress = progressTo(process.stderr)
-  const report = await ingestPaths(
-    paths,
-    { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal },
-    {
-      concurrency: config.threads * FILES_PER_THREAD,
-      onWarning: output.talk,
-      onProgress: (step) => progress.update(step),
-    },
-  )
+  const ingest = async () => {
+    using progress = progressTo(process.stderr) // gone before the summary is printed
+    return await ingestPaths(
+      paths,
+      { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal },
+      {
+        concurrency: config.threads * FILES_PER_THREAD,
+        onWarning: (detail) => output.talk(printable(detail)),
+        onProgress: (step) => progress.update(step),
+      },
+    )
+  }
+  const report = await ingest()
   output.result(report, () => `${paths.length - report.failed.length} mended, ${report.failed.length} failed again\n`)
   return report.failed.length > 0 ? EXIT.partial : EXIT.ok
 }
@@ -95,7 +108,7 @@ async function quarantined(catalogue: Catalogue, codes: readonly string[]): Prom
 function people({ roots, counts, quarantine, missing }: Shown, { dataDir }: Config): string {
   const { clips, segments, failures } = counts
   const sections = [
-    `${dataDir}: ${clips} clips of ${segments} segments, ${failures} files in quarantine\n`,
+    `${printable(dataDir)}: ${clips} clips of ${segments} segments, ${failures} files in quarantine\n`,
     section(
       ['state', 'clips', 'source'],
       roots.map(({ path, clips, isOffline }) => [isOffline ? 'offline' : 'online', clips, path]),

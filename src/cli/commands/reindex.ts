@@ -5,6 +5,7 @@ import { type CarryOverReport, carryOver } from '../../ingest/carry-over.js'
 import { FILES_PER_THREAD } from '../../ingest/ingest-paths.js'
 import { type Command, EXIT, type ExitCode, type Invocation, type Output } from '../command.js'
 import { helpFor } from '../help.js'
+import { printable } from '../printable.js'
 
 export const reindex: Command = {
   name: 'reindex',
@@ -15,6 +16,7 @@ export const reindex: Command = {
     'earshot reindex --rollback            # goes back to the bundle before, with what came since',
     'earshot reindex --prune               # deletes the galleries that do not serve',
   ],
+  mostArgs: 0,
   options: { bundle: { type: 'string' }, rollback: { type: 'boolean' }, prune: { type: 'boolean' } },
   optionHelp: {
     '--bundle <bundle>': 'a name under models/, or a path',
@@ -42,7 +44,7 @@ async function change(bundle: string, { config, output, signal }: Invocation): P
     { ...opened, signal },
     {
       concurrency: config.threads * FILES_PER_THREAD,
-      onProgress: ({ done, files, outcome, path }) => output.talk(`${done}/${files} ${outcome} ${path}`),
+      onProgress: ({ done, files, outcome, path }) => output.talk(`${done}/${files} ${outcome} ${printable(path)}`),
     },
   )
   if (config.isBundleGiven) output.talk(`From now on the library is of ${bundle}: set EARSHOT_BUNDLE so, or unset it.`)
@@ -51,6 +53,8 @@ async function change(bundle: string, { config, output, signal }: Invocation): P
 }
 
 function summary({ clips, encoded, copied, partial, kept, waiting, seconds }: CarryOverReport): string {
-  const waits = waiting.map(({ waits, path, detail }) => `${waits}  ${path}\n    ${detail}\n`).join('')
+  const waits = waiting
+    .map(({ waits, path, detail }) => `${waits}  ${printable(path)}\n    ${printable(detail)}\n`)
+    .join('')
   return `${waits}${clips} clips: ${encoded} encoded, ${copied} copied, ${partial} partial, ${kept} kept, ${waiting.length} wait for their files, in ${seconds} s\n`
 }

@@ -12,10 +12,11 @@ export const restore: Command = {
     'earshot restore library.earshot --data ./another-folder',
     'EARSHOT_BUNDLE=models/new earshot restore library.earshot --force',
   ],
+  mostArgs: 1,
   options: { force: { type: 'boolean' } },
   optionHelp: { '--force': 'in place of the library that is there, which is deleted' },
-  async run({ args: [file, ...more], options, config, output, signal }) {
-    if (!file || more.length > 0) throw new AppError('USAGE', `Say one file.\n\n${helpFor(restore)}`)
+  async run({ args: [file], options, config, output, signal }) {
+    if (!file) throw new AppError('USAGE', `Say one file.\n\n${helpFor(restore)}`)
     await restoreFrom(config, file, { force: options.force === true })
     await using app = await openApp(config)
     await app.gallery.follow(signal)

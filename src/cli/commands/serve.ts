@@ -5,6 +5,7 @@ export const serveCommand: Command = {
   summary: 'Serve the library over HTTP',
   usage: 'serve [--host <host>] [--port <port>] [options]',
   examples: ['earshot serve', 'EARSHOT_ROOTS=/archive earshot serve --port 8080 --data /data'],
+  mostArgs: 0,
   options: {
     host: { type: 'string' },
     port: { type: 'string' },

@@ -1,28 +1,31 @@
-import { openApp } from '../../app.js'
+import { openEncoder } from '../../app/library.js'
 import { LIMITS } from '../../config.js'
 import type { Label } from '../../domain.js'
 import { AppError } from '../../errors.js'
-import { OpenedFile } from '../../storage/opened-file.js'
+import { DecoderPool } from '../../media/decoder-pool.js'
 import { type Tags, tagFile } from '../../tagging/tag.js'
 import { type Command, EXIT } from '../command.js'
 import { helpFor } from '../help.js'
+import { openInput } from '../input.js'
 import { countOption } from '../options.js'
 import { clock, table } from '../table.js'
 
 export const tag: Command = {
   name: 'tag',
   summary: 'Name what is heard in a file, and when',
-  usage: 'tag <file> [--limit <n>] [options]',
+  usage: 'tag <file|-> [--limit <n>] [options]',
   examples: ['earshot tag street.wav', 'earshot tag film.mp4 --limit 3 --json'],
+  mostArgs: 1,
   options: { limit: { type: 'string' } },
   optionHelp: { '--limit <n>': `labels for the whole and for each segment, 1 to ${LIMITS.labels} (5)` },
   async run({ args, options, config, output, signal }) {
     const [file] = args
-    if (!file || args.length > 1) throw new AppError('USAGE', `Say one file.\n\n${helpFor(tag)}`)
+    if (!file) throw new AppError('USAGE', `Say one file.\n\n${helpFor(tag)}`)
     const limit = countOption('limit', options.limit, { most: LIMITS.labels, otherwise: 5 })
-    await using app = await openApp(config, 'read')
-    await using opened = await OpenedFile.open(file)
-    const tags = await tagFile(opened, app, { limit, signal })
+    await using input = await openInput(file)
+    await using encoder = await openEncoder(config)
+    const decoders = new DecoderPool()
+    const tags = await tagFile(input.file, { encoder, decoders }, { limit, signal })
     output.result(tags, () => people(tags))
     return EXIT.ok
   },

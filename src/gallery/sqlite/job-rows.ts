@@ -12,6 +12,7 @@ import {
   type JobState,
   type Lease,
   type Reason,
+  type Skipped,
 } from '../jobs.js'
 
 export interface ProgressRow {
@@ -31,6 +32,7 @@ export interface ProgressRow {
 export interface JobRow extends ProgressRow {
   request: string
   warnings: string
+  skipped: string // JSON
 }
 
 export interface CountRow {
@@ -43,6 +45,7 @@ export const toJob = (row: JobRow, counted: readonly CountRow[]): Job => ({
   ...toRequest(row.request),
   ...toProgress(row, counted),
   warnings: JSON.parse(row.warnings) as string[],
+  skipped: JSON.parse(row.skipped) as Skipped,
 })
 
 export function toProgress(row: ProgressRow, counted: readonly CountRow[]): JobProgress {
@@ -69,10 +72,18 @@ export function toProgress(row: ProgressRow, counted: readonly CountRow[]): JobP
 }
 
 /** In one order of fields, so that equal requests are equal text. */
-export const fromRequest = ({ sources, mode, include, ignore, followLinks, within }: JobRequest): string =>
-  JSON.stringify({ sources, mode, include, ignore, followLinks, within })
+export const fromRequest = ({
+  sources,
+  mode,
+  include,
+  ignore,
+  defaultIgnores,
+  followLinks,
+  within,
+}: JobRequest): string => JSON.stringify({ sources, mode, include, ignore, defaultIgnores, followLinks, within })
 
-export const toRequest = (request: string): JobRequest => JSON.parse(request) as JobRequest
+/** Requests of earlier versions do not say whether the default ignores apply. */
+export const toRequest = (request: string): JobRequest => ({ defaultIgnores: true, ...JSON.parse(request) })
 
 export interface ItemRow {
   id: ItemId

@@ -4,7 +4,7 @@ import type { CountRow, ItemRow, JobRow, LeaseRow, ProgressRow } from './job-row
 
 const PROGRESS =
   'number, state, revision, is_scanned, unchanged, quarantined, stop_code, stop_detail, created_at, started_at, ended_at'
-const JOB = `${PROGRESS}, request, warnings`
+const JOB = `${PROGRESS}, request, warnings, skipped`
 const ITEM = 'id, path, state, code, detail, attempts, settled'
 const OPEN = `state IN ('queued', 'running')`
 const UNHELD = 'owner = NULL, lease_until_ms = NULL'
@@ -96,9 +96,10 @@ export function prepareJobs(db: Database) {
       `UPDATE jobs SET warnings = json_insert(warnings, '$[#]', @detail), revision = revision + 1
        WHERE number = @job AND json_array_length(warnings) < @most`,
     ),
-    endScan: db.prepare<[JobId, string]>(
-      `UPDATE jobs SET is_scanned = 1, scan_owner = NULL, scan_until_ms = NULL, revision = revision + 1
-       WHERE number = ? AND state = 'running' AND scan_owner = ?`,
+    endScan: db.prepare<[{ job: JobId; owner: string; skipped: string }]>(
+      `UPDATE jobs SET is_scanned = 1, scan_owner = NULL, scan_until_ms = NULL, skipped = @skipped,
+         revision = revision + 1
+       WHERE number = @job AND state = 'running' AND scan_owner = @owner`,
     ),
     exhausted: db.prepare<[{ job: JobId | null }], { number: JobId }>(
       `SELECT number FROM jobs WHERE state = 'running' AND is_scanned AND (@job IS NULL OR number = @job)

@@ -14,6 +14,7 @@ import {
   type Lease,
   LeaseLost,
   type Reason,
+  type Skipped,
 } from '../jobs.js'
 import { toJob, toLease, toProgress, toRequest } from './job-rows.js'
 import type { InterruptedRow, JobStatements } from './job-statements.js'
@@ -61,8 +62,9 @@ export class SqliteQueue implements JobQueue {
     translated(() => this.#sql.warn.run({ job: id, detail, most: WARNINGS_KEPT }))
   }
 
-  async scanned(id: JobId, owner: string): Promise<void> {
-    if (translated(() => this.#sql.endScan.run(id, owner)).changes === 0) throw new LeaseLost()
+  async scanned(id: JobId, owner: string, skipped: Skipped = {}): Promise<void> {
+    const end = () => this.#sql.endScan.run({ job: id, owner, skipped: JSON.stringify(skipped) })
+    if (translated(end).changes === 0) throw new LeaseLost()
   }
 
   async claim(

@@ -121,12 +121,18 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     if (known !== undefined) return known
     using slot = await app.decoders.enter('query', signal)
     const { format } = await readHeader(file, { slot, signal })
-    const found = mediaTypeOf(format, hasVisual)
+    const found = mediaTypeOf(await exactFormat(format, file), hasVisual)
     const [oldest] = mediaTypes.size < MEDIA_TYPES_KEPT ? [] : mediaTypes.keys()
     if (oldest !== undefined) mediaTypes.delete(oldest)
     mediaTypes.set(hash, found)
     return found
   }
+}
+
+/** ffprobe has one name for Matroska and WebM; a browser plays the latter only by its own name. */
+async function exactFormat(format: string, file: OpenedFile): Promise<string> {
+  if (format !== 'matroska,webm') return format
+  return (await file.read(64, 0)).includes('webm') ? 'webm' : 'matroska'
 }
 
 function exists(path: string): Promise<boolean> {
