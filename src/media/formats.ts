@@ -19,5 +19,11 @@ export const INPUT_GUARDS: readonly string[] = [
   [CONTAINERS, SOUNDS, PICTURES].join(','),
 ]
 
+/** Formats whose clock may jump: ffmpeg corrects the jumps of one stream at a time, and sets other streams wrong. */
+export const hasJumpingClock = (format: string): boolean => /^(mpegts|mpeg)$/.test(format)
+
 /** Formats whose clock ffmpeg shifts to the first packet of the streams that are read, instead of all streams. */
-export const CLOCK_BY_STREAMS_READ = /^(mpegts|mpeg|ogg)$/
+export const hasClockByStreamsRead = (format: string): boolean => hasJumpingClock(format) || format === 'ogg'
+
+/** False for sound without timestamps: those that ffmpeg makes up are wrong where the sample rate changes midway. */
+export const hasTimestamps = (format: string): boolean => !SOUNDS.split(',').includes(format)

@@ -4,17 +4,19 @@ import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
 import { pathBytes } from '../path-text.js'
 import { asApng } from './animation.js'
-import { tooLong, type Window } from './audio.js'
+import { tooLong } from './audio.js'
 import { openHalves } from './halves.js'
 import { readHeader } from './header.js'
 import { join } from './join.js'
 import { keyGap } from './key-gap.js'
+import { measureHeader } from './measured-header.js'
 import { conclude, type DecodeOutcome, noContent } from './outcome.js'
 import type { PictureTrack, Probe } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
 import { nameOf, openSource, type Source } from './source.js'
 import { decodeStill } from './still.js'
+import type { Window } from './timing.js'
 
 export type { DecodeOutcome } from './outcome.js'
 
@@ -108,25 +110,26 @@ class MediaFile implements Media {
     const reports = { sound: new Report(file), picture: new Report(file) }
 
     const { animation } = this.header
-    const source = animation ? await asApng(file, animation, { report: reports.picture, signal }) : file
-    const header = await this.#wanted(source, signal)
+    const opened = animation ? await asApng(file, animation, { report: reports.picture, signal }) : file
+    const { source, header: measured } = await measureHeader(opened, this.header, signal)
+    const header = await this.#wanted(source, measured, signal)
     if (header.picture !== null && header.isStill) {
       return yield* decodeStill(source, header.picture, this.format, { report: reports.picture, signal })
     }
     const halves = openHalves({ source, header, format: this.format, window, reports, signal })
     const summary = yield* join({ ...halves, stop }, window, this.format.seconds)
     const mix = this.format.audio.channels
-    return conclude({ source, header: this.header, summary, reports, window, mix, isHalf: only !== undefined })
+    return conclude({ source, header: measured, summary, reports, window, mix, isHalf: only !== undefined })
   }
 
   /** The header without the half that is not wanted. */
-  async #wanted(source: Source, signal: AbortSignal): Promise<Probe> {
-    const { picture, sounds, isStill } = this.header
+  async #wanted(source: Source, header: Probe, signal: AbortSignal): Promise<Probe> {
+    const { picture, sounds, isStill } = header
     const isHeard = this.#isWanted('audio')
     const isSeen = this.#isWanted('visual')
     const moving = picture && !isStill && isSeen
     const seen = moving ? { ...picture, keyGap: await keyGap(source, picture, signal) } : picture
-    return { ...this.header, picture: isSeen ? seen : null, sounds: isHeard ? sounds : [] }
+    return { ...header, picture: isSeen ? seen : null, sounds: isHeard ? sounds : [] }
   }
 
   #isWanted(modality: Modality): boolean {

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { AppError } from '../errors.js'
+import type { Clock } from './clock.js'
 import { ffmpegBuild } from './ffmpeg-build.js'
 import { ffprobe } from './ffprobe.js'
+import { hasClockByStreamsRead } from './formats.js'
 import { HDR_TRANSFERS, type HdrTransfer } from './hdr.js'
 import { readable } from './report.js'
 import type { Source } from './source.js'
@@ -37,7 +39,9 @@ export interface Probe {
   readonly cover: PictureTrack | null
   readonly sounds: readonly SoundTrack[] // the default ones first
   readonly isStill: boolean // one picture and nothing else
+  readonly streams: number // how many streams there are, those of other types included
   readonly animation: WebpAnimation | null // where ffmpeg cannot decode it as it is
+  readonly clock: Clock | null // where the timestamps that ffmpeg gives are not times in the clip
 }
 
 const number = z.coerce.number().optional().catch(undefined)
@@ -103,9 +107,19 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
     cover: cover ? await asPicture(cover, asTrack(cover)) : null,
     sounds: sounds.map((stream) => ({ ...asTrack(stream), channels: stream.channels ?? 1 })),
     isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || moving?.nb_read_packets === 1),
+    streams: streams.length,
     animation: null,
+    clock: hasClockByStreamsRead(format.format_name) && moving ? steadyClock(start, streams) : null,
   }
 }
+
+/** A clock without jumps that begins at a timestamp. */
+function steadyClock(start: number, streams: readonly Stream[]): Clock {
+  const spans = new Map(streams.map(({ index }) => [index, { start: -FOREVER_SECONDS, end: FOREVER_SECONDS }]))
+  return { pieces: [{ shift: -start, spans }] }
+}
+
+const FOREVER_SECONDS = 1e9
 
 /** What the header of an animated WebP claims, of which ffprobe says nothing. */
 function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
@@ -117,7 +131,7 @@ function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
   if (frames.length === 0) throw new AppError('MEDIA_DAMAGED', `${name} is an animated WebP without one whole frame`)
   const seconds = frames.reduce((sum, { ms }) => sum + ms, 0) / 1000
   const picture = { index: 0, startsAt: 0, seconds, width, height, hdr: null, canToneMap: false, keyGap: null }
-  return { format: 'webp', seconds, picture, cover: null, sounds: [], isStill: frames.length === 1, animation }
+  return { format: 'webp', seconds, picture, cover: null, sounds: [], isStill: frames.length === 1, streams: 1, animation, clock: null }
 }
 
 async function asPicture({ width = 0, height = 0, color_transfer }: Stream, track: Track): Promise<PictureTrack> {

@@ -31,13 +31,14 @@ export class Report {
 
   /** Takes over what was heard of the same track elsewhere. */
   adopt({ words, complaints, beat, failed }: Report): void {
-    this.words.splice(0, Infinity, ...words)
-    this.complaints = complaints
+    this.words.splice(0, Infinity, ...this.words, ...words)
+    this.complaints += complaints
     this.beat = beat
     this.failed = failed
   }
 
-  private complain(line: string): void {
+  /** Counts a line that tells of damage. */
+  complain(line: string): void {
     this.complaints++
     this.words.push(readable(line, this.source))
     if (this.words.length > WORDS_KEPT) this.words.shift()

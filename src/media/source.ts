@@ -8,6 +8,7 @@ export interface Source extends AsyncDisposable {
   readonly path: string // of the link to it
   readonly url: string
   readonly name: string
+  readonly options?: readonly string[] // options of the input, for ffmpeg and ffprobe alike
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { SegmentFormat } from '../domain.js'
-import { isAudible, NOTHING_HEARD, type SoundPart, type SoundSummary, type Voice, type Window } from './audio.js'
+import { isAudible, NOTHING_HEARD, type SoundPart, type SoundSummary, type Voice } from './audio.js'
 import type { SoundTrack } from './probe.js'
 import type { Source } from './source.js'
+import type { Timing } from './timing.js'
 
 /**
  * Every way to hear a file, best first: each track mixed as the model wants it; then, since channels may cancel each
@@ -17,7 +18,7 @@ export function voicesOf(tracks: readonly SoundTrack[], { audio: { channels } }:
 export interface Listening {
   readonly source: Source
   readonly format: SegmentFormat
-  readonly window: Window
+  readonly timing: Timing
   readonly open: (voice: Voice) => AsyncGenerator<SoundPart, SoundSummary>
   readonly signal?: AbortSignal | undefined
 }
@@ -52,7 +53,6 @@ async function leave(parts: AsyncGenerator<SoundPart, SoundSummary>): Promise<vo
 }
 
 async function firstAudible(voices: readonly Voice[], listening: Listening): Promise<Voice | undefined> {
-  const { source, format } = listening
-  for (const voice of voices) if (await isAudible(source, voice, format, listening)) return voice
+  for (const voice of voices) if (await isAudible(listening.source, voice, listening)) return voice
   return undefined
 }

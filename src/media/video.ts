@@ -1,12 +1,13 @@
 import { LIMITS } from '../config.js'
 import type { SegmentFormat } from '../domain.js'
-import { LEAST_TAIL_SECONDS, tooLong, type Window } from './audio.js'
+import { LEAST_TAIL_SECONDS, tooLong } from './audio.js'
 import { run } from './ffmpeg.js'
 import { chosenFrames, frames, isBlank } from './frame.js'
 import { firstFrameJob, gridOf, statedSeconds } from './picture-job.js'
 import type { PictureTrack } from './probe.js'
 import type { Report } from './report.js'
 import type { Source } from './source.js'
+import type { Timing } from './timing.js'
 
 /** The frames of one segment, without blank ones. */
 export interface PicturePart {
@@ -28,7 +29,7 @@ export interface StillOptions {
 export interface PictureOptions extends StillOptions {
   readonly source: Source
   readonly format: SegmentFormat
-  readonly window: Window
+  readonly timing: Timing
 }
 
 /**
@@ -38,8 +39,9 @@ export interface PictureOptions extends StillOptions {
 export async function* pictureParts(
   chunks: AsyncIterable<Buffer>,
   track: PictureTrack,
-  { source, format, window, report, signal }: PictureOptions,
+  { source, format, timing, report, signal }: PictureOptions,
 ): AsyncGenerator<PicturePart, PictureSummary> {
+  const { window } = timing
   const stated = statedSeconds(track, window)
   const { cell } = gridOf(stated, format)
   const lead = track.startsAt - window.start

@@ -50,7 +50,9 @@ function asProbe(tracks: readonly Mp4Track[], clipSeconds: number): Probe | null
     cover: null,
     sounds: sounds.map(({ index, startsAt, seconds, channels }) => ({ index, startsAt, seconds, channels })),
     isStill: sounds.length === 0 && seen?.samples === 1,
+    streams: tracks.length,
     animation: null,
+    clock: null,
   }
 }
 
