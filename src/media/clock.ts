@@ -35,7 +35,7 @@ export function stretchesOf({ pieces }: Clock, stream: number): readonly Stretch
   return spans.map(({ start, end, shift }, i) => {
     const next = spans[i + 1]
     const high = end + (next ? SLACK_AT_JUMP_SECONDS : SLACK_SECONDS)
-    const reach = next ? end + PAST_JUMP_SECONDS : high
+    const reach = next ? Math.min(end + PAST_JUMP_SECONDS, next.start > end ? next.start : Infinity) : high
     return { start, end, shift, low: start - SLACK_SECONDS, high, reach, next: next ? next.start + next.shift : end }
   })
 }
@@ -52,10 +52,11 @@ export function clipTimes(clock: Clock, stream: number): (timestamp: number) => 
   let at = 0
   let previous = stretches[0]?.start ?? 0
   return (timestamp) => {
-    const first = timestamp < previous - LARGEST_STEP_BACK_SECONDS ? at + 1 : at
-    const found = stretches.findIndex(({ low, high }, i) => i >= first && timestamp >= low && timestamp <= high)
+    const isBack = timestamp < previous - LARGEST_STEP_BACK_SECONDS
     const current = stretches[at]
-    if (found < 0 && current && timestamp > current.high && timestamp <= current.reach) return current.next
+    if (current && !isBack && timestamp > current.high && timestamp < current.reach) return current.next
+    const first = isBack ? at + 1 : at
+    const found = stretches.findIndex(({ low, high }, i) => i >= first && timestamp >= low && timestamp <= high)
     if (found >= 0) {
       at = found
       previous = timestamp
@@ -69,15 +70,15 @@ export function setptsFilter(clock: Clock, stream: number, start: number): strin
   const stretches = stretchesOf(clock, stream)
   const lookUp = (of: keyof Stretch, index: string) =>
     `(${stretches.map((stretch, i) => `eq(${index},${i})*${stretch[of].toFixed(6)}`).join('+') || '0'})`
-  // Variables: 0 the current piece, 1 the previous timestamp, 2 the piece that is looked at.
+  // Variables: 0 the current piece, 1 the previous timestamp, 2 the piece that is looked at, 3 whether T goes back.
+  const isPast = `not(ld(3))*gt(T,${lookUp('high', 'ld(0)')})*lt(T,${lookUp('reach', 'ld(0)')})`
   const isOutside = `gt(lt(T,${lookUp('low', 'ld(2)')})+gt(T,${lookUp('high', 'ld(2)')}),0)`
-  const isPast = `gt(T,${lookUp('high', 'ld(0)')})*lte(T,${lookUp('reach', 'ld(0)')})`
   const wasFound = `lt(ld(2),${stretches.length})`
+  const time =
+    `st(2,ld(0)+ld(3));while(${wasFound}*${isOutside},st(2,ld(2)+1));` +
+    `if(${wasFound},st(0,ld(2));st(1,T));ld(1)+${lookUp('shift', 'ld(0)')}`
   const expression =
-    `if(eq(N,0),st(1,${stretches[0]?.start ?? 0}));` +
-    `st(2,ld(0)+lt(T,ld(1)-${LARGEST_STEP_BACK_SECONDS}));` +
-    `while(${wasFound}*${isOutside},st(2,ld(2)+1));` +
-    `if(${wasFound},st(0,ld(2));st(1,T));` +
-    `if(not(${wasFound})*${isPast},${lookUp('next', 'ld(0)')},ld(1)+${lookUp('shift', 'ld(0)')})`
-  return `setpts='st(3,(${expression}));(ld(3)-${start})/TB'`
+    `if(eq(N,0),st(1,${stretches[0]?.start ?? 0}));st(3,lt(T,ld(1)-${LARGEST_STEP_BACK_SECONDS}));` +
+    `if(${isPast},${lookUp('next', 'ld(0)')},${time})`
+  return `setpts='st(4,(${expression}));(ld(4)-${start})/TB'`
 }

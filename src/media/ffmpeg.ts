@@ -13,6 +13,7 @@ export interface Job {
   readonly threads?: number // of its decoder
   readonly largestAllocation: number // bytes, for one block of memory inside ffmpeg
   readonly stallMs?: number
+  readonly beats?: boolean // it tells the time of its first frame before the frame itself
 }
 
 /**
@@ -30,6 +31,7 @@ export async function* run(
   for (;;) {
     const chunk = await child.patiently(() => child.outputs[0].next())
     if (chunk === null) break
+    if (job.beats) await child.patiently(() => Promise.race([report.begun, child.ended]))
     yield chunk
   }
   report.failed = (await child.patiently(() => child.ended)) !== 0
@@ -53,7 +55,10 @@ export async function start(
 }
 
 /** The command line, without the program. */
-export function argumentsOf({ url, options = [] }: Pick<Source, 'url' | 'options'>, jobs: readonly Job[]): readonly string[] {
+export function argumentsOf(
+  { url, options = [] }: Pick<Source, 'url' | 'options'>,
+  jobs: readonly Job[],
+): readonly string[] {
   const largest = Math.min(...jobs.map((job) => job.largestAllocation))
   const command = ffmpeg(url).inputOptions('-nostdin', '-v', 'error', '-max_alloc', String(largest))
   const threads = Math.max(...jobs.map((job) => job.threads ?? 1))

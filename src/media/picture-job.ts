@@ -45,7 +45,7 @@ export function gridJob(track: PictureTrack, format: SegmentFormat, timing: Timi
   const clock = pictureClock(timing, track.index)
   const chain = `${clock ? `${clock},` : ''}${beat},fps=${rate}:start_time=0:eof_action=pass,${filters(track, format)}`
   const threads = isLarge(track) ? THREADS_OF_LARGE : 1
-  return { ...pictureJob(track, [...clockOptions(timing), ...seek, ...skip], ['-vf', chain]), threads }
+  return { ...pictureJob(track, [...clockOptions(timing), ...seek, ...skip], ['-vf', chain]), threads, beats: true }
 }
 
 /** The first frame that can be decoded. */

@@ -131,7 +131,17 @@ function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
   if (frames.length === 0) throw new AppError('MEDIA_DAMAGED', `${name} is an animated WebP without one whole frame`)
   const seconds = frames.reduce((sum, { ms }) => sum + ms, 0) / 1000
   const picture = { index: 0, startsAt: 0, seconds, width, height, hdr: null, canToneMap: false, keyGap: null }
-  return { format: 'webp', seconds, picture, cover: null, sounds: [], isStill: frames.length === 1, streams: 1, animation, clock: null }
+  return {
+    format: 'webp',
+    seconds,
+    picture,
+    cover: null,
+    sounds: [],
+    isStill: frames.length === 1,
+    streams: 1,
+    animation,
+    clock: null,
+  }
 }
 
 async function asPicture({ width = 0, height = 0, color_transfer }: Stream, track: Track): Promise<PictureTrack> {

@@ -14,10 +14,11 @@ const MOST_PIECES = 500
 /** The timestamps of one packet, in seconds. */
 export interface Packet {
   readonly stream: number
+  readonly isPicture: boolean
   readonly decodedAt: number
-  readonly shownAt: number | null // null: it has no timestamp of its own
+  readonly shownAt: number
   readonly seconds: number
-  readonly position: number // bytes from the beginning of the file
+  readonly position: number | null // bytes; null: its timestamps are counted on from those of the packet before
 }
 
 export interface ClockReading {
@@ -25,7 +26,12 @@ export interface ClockReading {
   readonly firstPositions: ReadonlyMap<number, number> // bytes, of each stream that has packets
 }
 
-const QUESTIONS = ['-show_entries', 'packet=stream_index,pts_time,dts_time,duration_time,pos', '-of', 'csv=p=0']
+const QUESTIONS = [
+  '-show_entries',
+  'packet=codec_type,stream_index,pts_time,dts_time,duration_time,pos',
+  '-of',
+  'csv=p=0',
+]
 
 /** Reads the timestamps of all packets of a file, without decoding them. */
 export async function readClock(source: Source, signal?: AbortSignal): Promise<ClockReading> {
@@ -35,18 +41,24 @@ export async function readClock(source: Source, signal?: AbortSignal): Promise<C
   for await (const line of ffprobeLines(source, QUESTIONS, signal)) {
     const packet = parsePacket(line)
     if (packet === null) continue
-    if (!firstPositions.has(packet.stream)) firstPositions.set(packet.stream, packet.position)
+    if (!firstPositions.has(packet.stream)) firstPositions.set(packet.stream, packet.position ?? 0)
     steady.add(packet)
   }
   return { clock: builder.build(), firstPositions }
 }
 
 function parsePacket(line: string): Packet | null {
-  const [stream, pts, dts, duration, position] = line.split(',').map(Number) as [number, number, number, number, number]
+  const [type, ...fields] = line.split(',')
+  const [stream, pts, dts, duration, position] = fields.map(Number) as [number, number, number, number, number]
   const decodedAt = Number.isFinite(dts) ? dts : pts
   if (!Number.isInteger(stream) || !Number.isFinite(decodedAt)) return null
-  const shownAt = Number.isFinite(pts) ? pts : null
-  return { stream, decodedAt, shownAt, seconds: duration || 0, position: position || 0 }
+  const isNear = Math.abs(pts - decodedAt) <= LARGEST_STEP_SECONDS // at a jump ffprobe mixes those of two packets
+  return {
+    ...{ stream, isPicture: type === 'video', decodedAt },
+    shownAt: isNear ? pts : decodedAt,
+    seconds: duration <= LARGEST_STEP_SECONDS ? duration : 0,
+    position: Number.isFinite(position) ? position : null,
+  }
 }
 
 const continues = (from: number, to: number): boolean =>
@@ -87,8 +99,8 @@ interface OpenPiece {
 
 interface OpenSpan {
   start: number
-  end: number // as the packets state
-  impliedEnd: number // counted on from what they state
+  end: number // without the pictures whose timestamps are counted on
+  impliedEnd: number // with them
 }
 
 /** Sorts the packets of all streams, in the order of the file, into pieces of the clock. */
@@ -96,7 +108,7 @@ export class ClockBuilder {
   readonly #pieces: OpenPiece[] = []
   readonly #streams = new Map<number, { piece: number; last: number }>()
 
-  add({ stream, decodedAt, shownAt, seconds }: Packet): void {
+  add({ stream, isPicture, decodedAt, shownAt, seconds, position }: Packet): void {
     const index = this.#pieceOf(stream, decodedAt)
     const piece = this.#pieces[index]
     if (piece === undefined) return
@@ -104,9 +116,9 @@ export class ClockBuilder {
     piece.first = Math.min(piece.first, decodedAt)
     piece.last = Math.max(piece.last, decodedAt)
     const span = piece.spans.get(stream) ?? { start: Infinity, end: -Infinity, impliedEnd: -Infinity }
-    span.start = Math.min(span.start, shownAt ?? decodedAt)
-    if (shownAt !== null) span.end = Math.max(span.end, shownAt + seconds)
-    span.impliedEnd = Math.max(span.impliedEnd, (shownAt ?? decodedAt) + seconds)
+    span.start = Math.min(span.start, shownAt)
+    if (!isPicture || position !== null) span.end = Math.max(span.end, shownAt + seconds)
+    span.impliedEnd = Math.max(span.impliedEnd, shownAt + seconds)
     piece.spans.set(stream, span)
   }
 
@@ -160,14 +172,13 @@ export class ClockBuilder {
 }
 
 /**
- * Where the clock jumps, packets without timestamps of their own may come from after the jump: they are not believed to
- * reach past the end that the packets of any stream state.
+ * A packet of a program stream holds many small pictures, and has a timestamp for the first: where the clock jumps, the
+ * others may come from after the jump.
  */
 function spansOf({ spans }: OpenPiece, isLast: boolean): ReadonlyMap<number, Span> {
-  const stated = isLast ? Infinity : Math.max(...[...spans.values()].map(({ end }) => end))
   return new Map(
     [...spans].map(([stream, { start, end, impliedEnd }]) => {
-      return [stream, { start, end: Math.max(end, Math.min(impliedEnd, stated)) }]
+      return [stream, { start, end: isLast || end < start ? impliedEnd : end }]
     }),
   )
 }

@@ -52,8 +52,8 @@ export async function* pictureParts(
     if (middle >= window.end - window.start) break
     if (window.start + middle > LIMITS.clipSeconds) throw tooLong()
     for (; middle >= part.end; part.next()) yield part.full()
-    // Before the track begins ffmpeg shows its first frame.
-    if (middle + cell / 2 > lead) part.add(frame)
+    // Before the track begins ffmpeg shows its first frame; a header does not always state when that is.
+    if (middle + cell / 2 > Math.max(lead, report.firstBeat ?? 0)) part.add(frame)
   }
   if (cells === 0 && report.beat !== null) {
     part.add(await stillFrame(source, track, format, { report, signal }))
