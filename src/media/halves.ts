@@ -8,7 +8,7 @@ import type { PictureTrack, Probe } from './probe.js'
 import type { Source } from './source.js'
 import type { Timing, Window } from './timing.js'
 import { type Half, type Reports, together } from './together.js'
-import { heardParts, voicesOf } from './tracks.js'
+import { heardParts, seenParts, voicesOf } from './tracks.js'
 import { pictureParts } from './video.js'
 
 /** A larger picture takes larger blocks of memory than a gap in the sound may be filled with: it has its own ffmpeg. */
@@ -26,17 +26,20 @@ export interface Wanted {
 /** Sound and picture of a file, to be decoded side by side. */
 export function openHalves(wanted: Wanted): Omit<Halves, 'stop'> {
   const { source, header, format, reports, signal } = wanted
-  const { picture, sounds } = header
+  const { picture, otherPictures, sounds } = header
   const timing = timingOf(wanted)
   const voices = voicesOf(sounds, format)
   const [voice] = voices
   const chunks = openChunks(wanted)
   const open = (voice: Voice, chunks = run(source, soundJob(voice, format, timing), reports.sound, signal)) =>
     soundParts(chunks, voice, { format, timing, report: reports.sound })
-  const options = { source, format, timing, report: reports.picture, signal }
+  const options = { source, format, timing, signal }
+  const look = (track: PictureTrack, chunks = run(source, gridJob(track, format, timing), reports.picture, signal)) =>
+    pictureParts(chunks, track, { ...options, report: reports.picture })
+  const seen = picture && chunks.picture && look(picture, chunks.picture)
   return {
     sound: voice && chunks.sound ? heardParts(open(voice, chunks.sound), voices, { ...options, open }) : null,
-    picture: picture && chunks.picture && pictureParts(chunks.picture, picture, options),
+    picture: seen && seenParts(seen, [picture, ...otherPictures], { ...options, open: look }),
   }
 }
 

@@ -43,11 +43,11 @@ function withClock(header: Probe, clock: Clock): Probe {
     return [{ ...track, startsAt, seconds: endsAt - startsAt }]
   }
   const ends = clock.pieces.flatMap(({ spans, shift }) => [...spans.values()].map(({ end }) => end + shift))
+  const pictures = header.picture === null ? [] : [header.picture, ...header.otherPictures]
+  const [picture = null, ...otherPictures] = pictures.flatMap(measured)
   return {
-    ...header,
-    clock,
+    ...{ ...header, clock, picture, otherPictures },
     seconds: Math.max(...ends),
-    picture: (header.picture && measured(header.picture)[0]) ?? null,
     sounds: header.sounds.flatMap(measured),
   }
 }

@@ -44,18 +44,23 @@ export interface Media {
 export async function openMedia(path: string, format: SegmentFormat, options: MediaOptions = {}): Promise<Media> {
   await sniff(path)
   const header = await readHeader(path, options.signal)
-  const picture = largeEnough(header, nameOf(path))
-  refuseUnserved({ ...header, picture }, nameOf(path), format)
+  const usable = { ...header, ...largeEnough(header, nameOf(path)) }
+  refuseUnserved(usable, nameOf(path), format)
   if (options.range === undefined) await refuseTooLong(path, header)
-  return new MediaFile(path, format, { ...header, picture }, options)
+  return new MediaFile(path, format, usable, options)
 }
 
-function largeEnough({ picture, sounds }: Probe, name: string): PictureTrack | null {
+/** The picture tracks without those that are too small to show anything. */
+function largeEnough(
+  { picture, otherPictures, sounds }: Probe,
+  name: string,
+): Pick<Probe, 'picture' | 'otherPictures'> {
   if (picture === null && sounds.length === 0) throw noContent(name)
-  const side = picture === null || picture.width === 0 ? Infinity : Math.min(picture.width, picture.height)
-  if (side >= LIMITS.pictureSidePixels) return picture
-  if (sounds.length > 0) return null
-  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${side}: ${name}`
+  const side = ({ width, height }: PictureTrack) => (width === 0 ? Infinity : Math.min(width, height))
+  const pictures = picture === null ? [] : [picture, ...otherPictures]
+  const [first = null, ...others] = pictures.filter((track) => side(track) >= LIMITS.pictureSidePixels)
+  if (first !== null || sounds.length > 0) return { picture: first, otherPictures: others }
+  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${Math.max(...pictures.map(side))}: ${name}`
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }
 
@@ -129,7 +134,8 @@ class MediaFile implements Media {
     const isSeen = this.#isWanted('visual')
     const moving = picture && !isStill && isSeen
     const seen = moving ? { ...picture, keyGap: await keyGap(source, picture, signal) } : picture
-    return { ...header, picture: isSeen ? seen : null, sounds: isHeard ? sounds : [] }
+    const otherPictures = isSeen ? header.otherPictures : []
+    return { ...header, picture: isSeen ? seen : null, otherPictures, sounds: isHeard ? sounds : [] }
   }
 
   #isWanted(modality: Modality): boolean {

@@ -36,6 +36,7 @@ export interface Probe {
   readonly format: string
   readonly seconds: number | null
   readonly picture: PictureTrack | null
+  readonly otherPictures: readonly PictureTrack[] // to be looked at where that one is blank
   readonly cover: PictureTrack | null
   readonly sounds: readonly SoundTrack[] // the default ones first
   readonly isStill: boolean // one picture and nothing else
@@ -56,6 +57,7 @@ const Stream = z.object({
   start_time: number,
   duration: number,
   nb_read_packets: number,
+  nb_frames: number,
   disposition: z.object({ attached_pic: flag, timed_thumbnails: flag, default: flag }).prefault({}),
 })
 const Answer = z.object({
@@ -71,7 +73,7 @@ type Stream = z.infer<typeof Stream>
 
 const SHOW =
   'format=format_name,start_time,duration,probe_score:' +
-  'stream=index,codec_type,width,height,channels,color_transfer,start_time,duration,nb_read_packets:' +
+  'stream=index,codec_type,width,height,channels,color_transfer,start_time,duration,nb_read_packets,nb_frames:' +
   'stream_disposition=attached_pic,timed_thumbnails,default'
 
 // Two packets tell a still from an animation.
@@ -95,7 +97,8 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
   const isCover = ({ disposition }: Stream) => disposition.attached_pic + disposition.timed_thumbnails > 0
   const ofType = (type: string) => streams.filter((stream) => stream.codec_type === type).sort(defaultFirst)
   const pictures = ofType('video')
-  const moving = pictures.find((stream) => !isCover(stream))
+  const shown = pictures.filter((stream) => !isCover(stream))
+  const [moving, ...others] = shown
   const cover = pictures.find((stream) => stream.disposition.attached_pic > 0)
   const sounds = ofType('audio')
   const animation = moving?.width === 0 ? await readWebpAnimation(source.path) : null
@@ -104,9 +107,10 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
     format: format.format_name,
     seconds: format.duration ?? null,
     picture: moving ? await asPicture(moving, asTrack(moving)) : null,
+    otherPictures: await Promise.all(others.map((stream) => asPicture(stream, asTrack(stream)))),
     cover: cover ? await asPicture(cover, asTrack(cover)) : null,
     sounds: sounds.map((stream) => ({ ...asTrack(stream), channels: stream.channels ?? 1 })),
-    isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || moving?.nb_read_packets === 1),
+    isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || hasOnePicture(shown)),
     streams: streams.length,
     animation: null,
     clock: hasClockByStreamsRead(format.format_name) && moving ? steadyClock(start, streams) : null,
@@ -120,6 +124,11 @@ function steadyClock(start: number, streams: readonly Stream[]): Clock {
 }
 
 const FOREVER_SECONDS = 1e9
+
+/** The two packets may be one of each of two tracks: then the header is asked. */
+function hasOnePicture([first, ...others]: readonly Stream[]): boolean {
+  return first?.nb_read_packets === 1 && (others.length === 0 || first.nb_frames === 1)
+}
 
 /** What the header of an animated WebP claims, of which ffprobe says nothing. */
 function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
@@ -135,6 +144,7 @@ function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
     format: 'webp',
     seconds,
     picture,
+    otherPictures: [],
     cover: null,
     sounds: [],
     isStill: frames.length === 1,

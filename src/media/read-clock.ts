@@ -76,13 +76,14 @@ class SteadyPackets {
     const last = this.#last.get(stream)
     const doubtful = this.#doubtful.get(stream)
     this.#doubtful.delete(stream)
-    if (last === undefined || continues(last.decodedAt, decodedAt)) return this.#pass(packet)
-    if (doubtful === undefined || !continues(doubtful.decodedAt, decodedAt)) {
+    if (last === undefined || continues(last.decodedAt, decodedAt)) {
+      this.#pass(packet)
+    } else if (doubtful !== undefined && continues(doubtful.decodedAt, decodedAt)) {
+      this.#pass(doubtful)
+      this.#pass(packet)
+    } else {
       this.#doubtful.set(stream, packet)
-      return
     }
-    this.#pass(doubtful)
-    this.#pass(packet)
   }
 
   #pass(packet: Packet): void {

@@ -47,6 +47,7 @@ function asProbe(tracks: readonly Mp4Track[], clipSeconds: number): Probe | null
     format: FORMAT,
     seconds: clipSeconds,
     picture: seen ? asPicture(seen) : null,
+    otherPictures: [],
     cover: null,
     sounds: sounds.map(({ index, startsAt, seconds, channels }) => ({ index, startsAt, seconds, channels })),
     isStill: sounds.length === 0 && seen?.samples === 1,
