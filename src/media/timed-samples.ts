@@ -40,8 +40,7 @@ export async function* placeSamples(
   const positions = new Positions(placement)
   let written = 0
   for await (const pairs of pairsOf(chunks)) {
-    for (const { samples, timestamp } of runsOf(pairs)) {
-      const at = positions.take(samples.length, timestamp)
+    for (const { samples, at } of runsOf(pairs, positions)) {
       const start = Math.min(at, end)
       for (; written < start; written += Math.min(SILENCE.length, start - written)) {
         yield SILENCE.subarray(0, start - written)
@@ -54,52 +53,55 @@ export async function* placeSamples(
   }
 }
 
-/** Tells the position of each run of samples, in samples from the start of the window; it may be negative. */
+interface Run {
+  readonly samples: Float32Array
+  readonly at: number // position of the first
+}
+
+/** Samples that follow one another without a gap. */
+function* runsOf(pairs: Float32Array, positions: Positions): Generator<Run> {
+  const samples = new Float32Array(pairs.length / 2)
+  let first = 0
+  let start = positions.next
+  for (let i = 0; i < samples.length; i++) {
+    const timestamp = pairs[2 * i + 1] as number
+    if (timestamp !== positions.timestamp) {
+      const expected = start + i - first
+      const at = positions.moveTo(timestamp, expected)
+      if (at !== expected) {
+        if (i > first) yield { samples: samples.subarray(first, i), at: start }
+        first = i
+        start = at
+      }
+    }
+    samples[i] = pairs[2 * i] as number
+  }
+  positions.next = start + samples.length - first
+  if (samples.length > first) yield { samples: samples.subarray(first), at: start }
+}
+
+/** Tells positions by timestamps, in samples from the start of the window; they may be negative. */
 class Positions {
-  #next: number
-  #timestamp = UNKNOWN
+  next: number // position of the sample to come, unless its timestamp differs
+  timestamp = UNKNOWN // of the frame that is being read, which may come in several parts
   #correction = 0 // samples, for timestamps that are not believed
 
   constructor(private readonly placement: Placement) {
-    this.#next = Math.round(placement.startsAt * placement.rateHz)
+    this.next = Math.round(placement.startsAt * placement.rateHz)
   }
 
-  take(length: number, timestamp: number): number {
-    // A frame may come in several runs.
-    if (timestamp !== UNKNOWN && timestamp !== this.#timestamp) this.#moveTo(this.placement.toSeconds(timestamp))
-    this.#timestamp = timestamp
-    const at = this.#next
-    this.#next += length
-    return at
-  }
-
-  #moveTo(seconds: number): void {
-    const { rateHz, longest, refuse } = this.placement
+  moveTo(timestamp: number, expected: number): number {
+    this.timestamp = timestamp
+    if (timestamp === UNKNOWN) return expected
+    const { rateHz, longest, toSeconds, refuse } = this.placement
+    const seconds = toSeconds(timestamp)
     const stated = Math.round(seconds * rateHz)
-    if (Math.abs(stated + this.#correction - this.#next) <= TOLERANCE_SECONDS * rateHz) return
+    if (Math.abs(stated + this.#correction - expected) <= TOLERANCE_SECONDS * rateHz) return expected
     if (stated + this.#correction > longest * rateHz) {
-      this.#correction = this.#next - stated
+      this.#correction = expected - stated
       refuse(seconds)
     }
-    this.#next = stated + this.#correction
-  }
-}
-
-interface Run {
-  readonly samples: Float32Array
-  readonly timestamp: number
-}
-
-/** Runs of samples with the same timestamp. */
-function* runsOf(pairs: Float32Array): Generator<Run> {
-  for (let from = 0; from < pairs.length; ) {
-    const timestamp = pairs[from + 1] as number
-    let to = from + 2
-    while (to < pairs.length && pairs[to + 1] === timestamp) to += 2
-    const samples = new Float32Array((to - from) / 2)
-    for (let i = 0; i < samples.length; i++) samples[i] = pairs[from + 2 * i] as number
-    yield { samples, timestamp }
-    from = to
+    return stated + this.#correction
   }
 }
 
