@@ -2,10 +2,10 @@ import { LIMITS } from '../config.js'
 import type { SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
 import { type Job, run } from './ffmpeg.js'
-import type { Track } from './probe.js'
+import type { SoundTrack } from './probe.js'
 import { Report } from './report.js'
 import type { Source } from './source.js'
-import { placeSamples, timestampFilters } from './timed-samples.js'
+import { placeSamples, soundFilters } from './timed-samples.js'
 import { canSeek, clockOptions, soundOrigin, soundTimes, type Timing } from './timing.js'
 
 export const LEAST_TAIL_SECONDS = 1
@@ -28,7 +28,7 @@ export const NOTHING_HEARD: SoundSummary = { seconds: 0, audible: false, voice: 
 
 /** One way to hear a file: a track, and what becomes of its channels. */
 export interface Voice {
-  readonly track: Track
+  readonly track: SoundTrack
   readonly channels: SegmentFormat['audio']['channels']
 }
 
@@ -87,12 +87,11 @@ export function tooLong(): AppError {
 /** Raw samples with their timestamps as bytes, for `placeSamples`. */
 export function soundJob({ track, channels }: Voice, { audio }: SegmentFormat, timing: Timing): Job {
   const mix = channels === 'first' ? 'pan=mono|c0=c0,' : ''
-  const timestamps = timestampFilters({ hasTimestamps: timing.hasTimestamps, origin: soundOrigin(timing) })
+  const filters = soundFilters(audio.sampleRateHz, track.spacing, soundOrigin(timing))
   return {
     input: [...clockOptions(timing), ...(canSeek(timing) ? ['-ss', String(timing.window.start)] : [])],
     output: [
-      ...['-map', `0:${track.index}`],
-      ...['-af', `${mix}aresample=${audio.sampleRateHz}:rematrix_maxval=1,${timestamps}`],
+      ...['-map', `0:${track.index}`, '-af', `${mix}${filters}`],
       ...['-ar', String(audio.sampleRateHz), '-c:a', 'pcm_f32le', '-f', 'f32le'],
       ...['-flush_packets', '0'], // in blocks of 32 KiB, not a few hundred samples at a time
     ],
@@ -109,6 +108,7 @@ function placed(
   const { window } = timing
   const lead = track.startsAt - window.start
   return placeSamples(chunks, {
+    spacing: track.spacing,
     rateHz: format.audio.sampleRateHz,
     startsAt: canSeek(timing) ? Math.max(0, lead) : lead,
     seconds: window.end - window.start,

@@ -1,7 +1,6 @@
 import type { SegmentFormat } from '../domain.js'
 import { soundJob, soundParts, type Voice } from './audio.js'
 import { run } from './ffmpeg.js'
-import { hasTimestamps } from './formats.js'
 import type { Halves } from './join.js'
 import { gridJob } from './picture-job.js'
 import type { PictureTrack, Probe } from './probe.js'
@@ -65,7 +64,7 @@ function openChunks(wanted: Wanted): Record<Half, AsyncGenerator<Buffer, void> |
 }
 
 function timingOf({ header, window }: Pick<Wanted, 'header' | 'window'>): Timing {
-  return { window, clock: header.clock, hasTimestamps: hasTimestamps(header.format) }
+  return { window, clock: header.clock }
 }
 
 const isHuge = (picture: PictureTrack | null) =>

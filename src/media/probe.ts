@@ -3,7 +3,7 @@ import { AppError } from '../errors.js'
 import type { Clock } from './clock.js'
 import { ffmpegBuild } from './ffmpeg-build.js'
 import { ffprobe } from './ffprobe.js'
-import { hasClockByStreamsRead } from './formats.js'
+import { hasClockByStreamsRead, hasTimestamps } from './formats.js'
 import { HDR_TRANSFERS, type HdrTransfer } from './hdr.js'
 import { readable } from './report.js'
 import type { Source } from './source.js'
@@ -21,7 +21,14 @@ export interface Track {
 
 export interface SoundTrack extends Track {
   readonly channels: number
+  readonly spacing: Spacing
 }
+
+/**
+ * How the packets of a sound lie in time. `untimed`: they follow one another, and timestamps are made up by ffmpeg.
+ * `even`: they follow one another, but for damaged ones. `any`: there may be gaps.
+ */
+export type Spacing = 'untimed' | 'even' | 'any'
 
 export interface PictureTrack extends Track {
   readonly width: number // 0 where the header does not say
@@ -101,6 +108,7 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
   const [moving, ...others] = shown
   const cover = pictures.find((stream) => stream.disposition.attached_pic > 0)
   const sounds = ofType('audio')
+  const spacing = hasTimestamps(format.format_name) ? 'any' : 'untimed'
   const animation = moving?.width === 0 ? await readWebpAnimation(source.path) : null
   if (animation) return animatedProbe(animation, source)
   return {
@@ -109,7 +117,7 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
     picture: moving ? await asPicture(moving, asTrack(moving)) : null,
     otherPictures: await Promise.all(others.map((stream) => asPicture(stream, asTrack(stream)))),
     cover: cover ? await asPicture(cover, asTrack(cover)) : null,
-    sounds: sounds.map((stream) => ({ ...asTrack(stream), channels: stream.channels ?? 1 })),
+    sounds: sounds.map((stream) => ({ ...asTrack(stream), channels: stream.channels ?? 1, spacing })),
     isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || hasOnePicture(shown)),
     streams: streams.length,
     animation: null,

@@ -1,28 +1,29 @@
-const BYTES = Float32Array.BYTES_PER_ELEMENT
+import type { Spacing } from './probe.js'
+
 /** The same limit as that of ffmpeg's `aresample`: timestamps that differ by less are rounding or jitter. */
 const TOLERANCE_SECONDS = 0.1
 const SILENCE = new Float32Array(16 * 1024)
 const UNKNOWN = 0 // a timestamp that says nothing
 
 /**
- * Returns filters that add to mono sound a second channel, which holds the timestamp of the frame that a sample came
- * in, less `origin`: raw samples have no other. `aresample=async=1` fills a gap in one block of memory, however long.
+ * Returns filters that resample sound to one channel and add a second, which holds the timestamp of the frame that a
+ * sample came in, less `origin`: raw samples have no other. ffmpeg itself (`aresample=async=1`) fills a gap in one block
+ * of memory, however long: that is left to it where there are no gaps but lost packets, since it costs less.
  */
-export function timestampFilters({ hasTimestamps, origin }: TimestampOptions): string {
-  const volume = hasTimestamps ? `t-${origin.toFixed(6)}` : UNKNOWN
+export function soundFilters(rateHz: number, spacing: Spacing, origin: number): string {
+  const resample = `aresample=${rateHz}:rematrix_maxval=1`
+  const mono = 'aformat=sample_fmts=flt:channel_layouts=mono'
+  if (spacing === 'untimed') return `${resample},${mono}`
+  if (spacing === 'even') return `${resample}:async=1,${mono}`
   return (
-    'aformat=sample_fmts=flt:channel_layouts=mono,asplit[samples][copy];' +
-    `[copy]volume=0,dcshift=1,volume='${volume}':eval=frame[times];` +
+    `${resample},${mono},asplit[samples][copy];` +
+    `[copy]volume=0,dcshift=1,volume='t-${origin.toFixed(6)}':eval=frame[times];` +
     '[samples][times]join=inputs=2:channel_layout=stereo:map=0.0-FL|1.0-FR'
   )
 }
 
-export interface TimestampOptions {
-  readonly hasTimestamps: boolean
-  readonly origin: number // seconds
-}
-
 export interface Placement {
+  readonly spacing: Spacing
   readonly rateHz: number
   readonly startsAt: number // seconds of the window where the first sample belongs, unless its timestamp differs
   readonly seconds: number // length of the window; may be infinite
@@ -31,7 +32,7 @@ export interface Placement {
   readonly refuse: (seconds: number) => void // is told of a timestamp that is not believed
 }
 
-/** Puts samples where their timestamps say, out of the bytes of `timestampFilters`: gaps are zeros, overlaps are cut. */
+/** Puts samples where their timestamps say, out of the bytes of `soundFilters`: gaps are zeros, overlaps are cut. */
 export async function* placeSamples(
   chunks: AsyncIterable<Buffer>,
   placement: Placement,
@@ -39,8 +40,9 @@ export async function* placeSamples(
   const end = Math.round(placement.seconds * placement.rateHz)
   const positions = new Positions(placement)
   let written = 0
-  for await (const pairs of pairsOf(chunks)) {
-    for (const { samples, at } of runsOf(pairs, positions)) {
+  const isTimed = placement.spacing === 'any'
+  for await (const values of valuesOf(chunks, isTimed ? 2 : 1)) {
+    for (const { samples, at } of isTimed ? runsOf(values, positions) : [positions.follow(values)]) {
       const start = Math.min(at, end)
       for (; written < start; written += Math.min(SILENCE.length, start - written)) {
         yield SILENCE.subarray(0, start - written)
@@ -90,6 +92,12 @@ class Positions {
     this.next = Math.round(placement.startsAt * placement.rateHz)
   }
 
+  follow(samples: Float32Array): Run {
+    const at = this.next
+    this.next += samples.length
+    return { samples, at }
+  }
+
   moveTo(timestamp: number, expected: number): number {
     this.timestamp = timestamp
     if (timestamp === UNKNOWN) return expected
@@ -105,21 +113,14 @@ class Positions {
   }
 }
 
-/** Whole pairs of a sample and a timestamp, however the bytes are cut. */
-async function* pairsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Float32Array> {
-  let rest: Uint8Array = new Uint8Array(0)
+/** The values of so many channels at a time, however the bytes are cut. */
+async function* valuesOf(chunks: AsyncIterable<Buffer>, channels: number): AsyncGenerator<Float32Array> {
+  const group = channels * Float32Array.BYTES_PER_ELEMENT
+  let rest: Buffer = Buffer.alloc(0)
   for await (const chunk of chunks) {
-    const bytes = rest.length + chunk.length
-    const pairs = new Float32Array(2 * Math.floor(bytes / (2 * BYTES)))
-    const view = new Uint8Array(pairs.buffer)
-    const taken = view.length - rest.length
-    if (taken < 0) {
-      rest = Buffer.concat([rest, chunk])
-      continue
-    }
-    view.set(rest)
-    view.set(chunk.subarray(0, taken), rest.length)
-    rest = new Uint8Array(chunk.subarray(taken))
-    yield pairs
+    const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
+    const whole = bytes.length - (bytes.length % group)
+    rest = bytes.subarray(whole)
+    if (whole > 0) yield new Float32Array(Uint8Array.from(bytes.subarray(0, whole)).buffer)
   }
 }

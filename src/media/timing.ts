@@ -10,7 +10,6 @@ export interface Window {
 export interface Timing {
   readonly window: Window
   readonly clock: Clock | null // null: ffmpeg's timestamps are seconds of the window
-  readonly hasTimestamps: boolean // false: samples follow one another
 }
 
 /** Returns the options that make ffmpeg give the timestamps of the file where the clock is mapped here. */
