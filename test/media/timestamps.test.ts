@@ -91,6 +91,31 @@ describe('a clock that begins again', { concurrency: 2 }, () => {
   })
 })
 
+describe('a wrong timestamp', () => {
+  it('of one packet of a transport stream moves nothing', async () => {
+    const bytes = await readFile(await record(at('steady.ts'), 'red', 12, MPEG2))
+    const pictures = packetsOf(bytes).filter((packet) => pidOf(packet) === 0x100 && (packet.readUInt8(1) & 0x40) > 0)
+    const packet = pictures[150] as Buffer
+    const header = packet.byteOffset - bytes.byteOffset + packet.indexOf(Buffer.from('000001e0', 'hex'))
+    // The five bytes of the PTS, of which the first holds the highest bits: about half an hour and many hours later.
+    for (const [name, offset, bits] of [
+      ['half-hour', 10, 0x08],
+      ['hours', 9, 0x04],
+    ] as const) {
+      const broken = Buffer.from(bytes)
+      broken.writeUInt8(broken.readUInt8(header + offset) ^ bits, header + offset)
+      const path = at(`${name}.ts`)
+      await writeFile(path, broken)
+
+      const decoded = await decode(path)
+
+      assert.equal(tonesOf(decoded), '333333333333', name)
+      assert.ok(huesOf(decoded).join('').length >= 12, name)
+      assert.ok(Math.abs(decoded.outcome.seconds - 12) < 0.2, `${name}: ${decoded.outcome.seconds} s`)
+    }
+  })
+})
+
 describe('a long gap in the sound', { concurrency: 2 }, () => {
   const surround = ['-ac', '6', '-c:a', 'ac3']
   const cases = { 'surround.mkv': [surround, 60], 'stereo.mp4': [[...AAC, '-ac', '2'], 400], 'mono.mka': [AAC, 720] }
@@ -201,10 +226,13 @@ describe('sound without timestamps', () => {
 })
 
 /** A transport stream without the packets of some PIDs. */
-function withoutPids(bytes: Buffer, pids: readonly number[]): Buffer {
-  const packets = Array.from({ length: bytes.length / 188 }, (_, i) => bytes.subarray(i * 188, (i + 1) * 188))
-  return Buffer.concat(packets.filter((packet) => !pids.includes(packet.readUInt16BE(1) & 0x1fff)))
-}
+const withoutPids = (bytes: Buffer, pids: readonly number[]): Buffer =>
+  Buffer.concat(packetsOf(bytes).filter((packet) => !pids.includes(pidOf(packet))))
+
+const packetsOf = (bytes: Buffer): Buffer[] =>
+  Array.from({ length: bytes.length / 188 }, (_, i) => bytes.subarray(i * 188, (i + 1) * 188))
+
+const pidOf = (packet: Buffer): number => packet.readUInt16BE(1) & 0x1fff
 
 /** A sound without the header of a FLAC file. */
 function framesOf(bytes: Buffer): Buffer {
