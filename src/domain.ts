@@ -26,6 +26,7 @@ export const NOTES = {
   AUDIO_SHORT: 'Its sound is shorter than one second: it was repeated to fill a segment.',
   AUDIO_TRACK_CHOSEN: 'It has several sound tracks: the first that is not silent was taken.',
   AUDIO_FIRST_CHANNEL: 'Its channels cancel each other out: the first was taken.',
+  VISUAL_TRACK_CHOSEN: 'It has several picture tracks: the first that is not blank was taken.',
   VISUAL_BLANK: 'It has a picture, and every frame is one flat colour: only the sound is indexed.',
   VISUAL_HDR: 'It is HDR, and the ffmpeg in use has no zimg to map its colours: they are indexed paler than they are.',
   COVER_ONLY: 'Its only picture is cover art, which is not video: only the sound is indexed.',
@@ -88,5 +89,5 @@ export interface SegmentFormat {
 /** One decoded segment. `samples` is null where nothing can be heard, `frames` empty where nothing can be seen. */
 export interface MediaSegment extends Span {
   readonly samples: Float32Array | null // mono in [-1, 1], at most format.audio.samples long: the last may be shorter
-  readonly frames: readonly Uint8Array[] // RGB, [height, width, 3] each
+  readonly frames: readonly Uint8Array[] // RGB, [height, width, 3] each; equal ones in a row are the same array
 }

@@ -41,6 +41,8 @@ export class Encoder implements AsyncDisposable {
   #inFlight: readonly Job[] = []
   #broken: AppError | null = null
   #brokenSinceMs: number | null = null
+  /** Frames of segments that are still held somewhere: one frame may be on show for many segments. */
+  readonly #encodedFrames = new WeakMap<Uint8Array, { tags: boolean | undefined; encoding: Promise<Encoding> }>()
   #exited: Promise<void> = Promise.resolve()
   #revival: Promise<void> = Promise.resolve()
   private worker!: Worker // set by #start
@@ -120,16 +122,36 @@ export class Encoder implements AsyncDisposable {
     return expectEncoding(frames[0])
   }
 
-  /** The sound and frames of a segment: together where the bundle tags them together, else each in a batch of its kind. */
+  /**
+   * The sound and frames of a segment: together where the bundle tags them together, else each in a batch of its kind.
+   * A frame that comes again, as the same array with the same bytes, is encoded once.
+   */
   async encodeSegment({ samples, frames }: Inputs, options: EncodeOptions): Promise<SegmentEncoding> {
     if (samples && frames.length > 0 && options.tags && this.bundle.tagsFrom.includes('joint')) {
-      return this.#encode({ kind: 'segment', samples, frames }, options)
+      return this.#encodeTogether(samples, frames, options)
     }
     const [audio, seen] = await Promise.all([
       samples && this.encodeSound(samples, options),
-      Promise.all(frames.map((frame) => this.encodeFrame(frame, options))),
+      Promise.all(frames.map((frame) => this.#encodeOnce(frame, options))),
     ])
     return { audio, frames: seen, joint: [] }
+  }
+
+  async #encodeTogether(samples: Float32Array, frames: Inputs['frames'], options: EncodeOptions) {
+    const distinct = [...new Set(frames)]
+    const encoded = await this.#encode({ kind: 'segment', samples, frames: distinct }, options)
+    const each = <T>(answers: readonly T[]) =>
+      answers.length === 0 ? [] : frames.map((frame) => answers[distinct.indexOf(frame)] as T)
+    return { audio: encoded.audio, frames: each(encoded.frames), joint: each(encoded.joint) }
+  }
+
+  #encodeOnce(frame: Uint8Array, options: EncodeOptions): Promise<Encoding> {
+    const known = this.#encodedFrames.get(frame)
+    if (known && known.tags === options.tags) return known.encoding
+    const encoding = this.encodeFrame(frame, options)
+    this.#encodedFrames.set(frame, { tags: options.tags, encoding })
+    encoding.catch(() => this.#encodedFrames.delete(frame))
+    return encoding
   }
 
   /** False while the thread is started again, and once the encoder is closed. */

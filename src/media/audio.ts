@@ -2,19 +2,15 @@ import { LIMITS } from '../config.js'
 import type { SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
 import { type Job, run } from './ffmpeg.js'
-import type { Track } from './probe.js'
+import type { SoundTrack } from './probe.js'
 import { Report } from './report.js'
 import type { Source } from './source.js'
+import { placeSamples, soundFilters } from './timed-samples.js'
+import { canSeek, clockOptions, soundOrigin, soundTimes, type Timing } from './timing.js'
 
 export const LEAST_TAIL_SECONDS = 1
 export const SILENT_PEAK = 1e-4 // -80 dBFS
-const LARGEST_ALLOCATION = 128 * 1024 ** 2 // a gap in the sound is filled inside ffmpeg, in one block
-
-/** Which part of the clip, in its own seconds; `end` may be infinite. */
-export interface Window {
-  readonly start: number
-  readonly end: number
-}
+const LARGEST_ALLOCATION = 128 * 1024 ** 2
 
 /** The sound of one segment: null where it is silent. */
 export interface SoundPart {
@@ -32,8 +28,14 @@ export const NOTHING_HEARD: SoundSummary = { seconds: 0, audible: false, voice: 
 
 /** One way to hear a file: a track, and what becomes of its channels. */
 export interface Voice {
-  readonly track: Track
+  readonly track: SoundTrack
   readonly channels: SegmentFormat['audio']['channels']
+}
+
+export interface SoundOptions {
+  readonly format: SegmentFormat
+  readonly timing: Timing
+  readonly report: Report
 }
 
 /**
@@ -43,17 +45,17 @@ export interface Voice {
 export async function* soundParts(
   chunks: AsyncIterable<Buffer>,
   voice: Voice,
-  format: SegmentFormat,
-  window: Window,
+  options: SoundOptions,
 ): AsyncGenerator<SoundPart, SoundSummary> {
+  const { format, timing } = options
   const rate = format.audio.sampleRateHz
   const length = Math.round(format.seconds * rate)
   let total = 0
   let audible = false
-  for await (const samples of blocks(placed(chunks, voice.track, format, window), length)) {
+  for await (const samples of blocks(placed(chunks, voice, options), length)) {
     const first = total === 0
     total += samples.length
-    if (window.start + total / rate > LIMITS.clipSeconds) throw tooLong()
+    if (timing.window.start + total / rate > LIMITS.clipSeconds) throw tooLong()
     const seconds = samples.length / rate
     if (!first && seconds < LEAST_TAIL_SECONDS) break
     const loud = clip(samples) >= SILENT_PEAK
@@ -67,12 +69,13 @@ export async function* soundParts(
 export async function isAudible(
   source: Source,
   voice: Voice,
-  format: SegmentFormat,
-  { window, signal }: { readonly window: Window; readonly signal?: AbortSignal | undefined },
+  { format, timing, signal }: Omit<SoundOptions, 'report'> & { readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
-  const chunks = run(source, soundJob(voice, format, window), new Report(source), signal)
-  for await (const samples of blocks(placed(chunks, voice.track, format, window), format.audio.sampleRateHz)) {
-    if (clip(samples) >= SILENT_PEAK) return true
+  const report = new Report(source)
+  const chunks = run(source, soundJob(voice, format, timing), report, signal)
+  const samples = placed(chunks, voice, { format, timing, report })
+  for await (const block of blocks(samples, format.audio.sampleRateHz)) {
+    if (clip(block) >= SILENT_PEAK) return true
   }
   return false
 }
@@ -84,61 +87,57 @@ export function tooLong(longestSeconds: number = LIMITS.clipSeconds): AppError {
   return new AppError('MEDIA_TOO_LONG', detail)
 }
 
-/** Raw samples as bytes, as the model wants them. */
-export function soundJob({ track, channels }: Voice, { audio }: SegmentFormat, { start }: Window): Job {
+/** Raw samples with their timestamps as bytes, for `placeSamples`. */
+export function soundJob({ track, channels }: Voice, { audio }: SegmentFormat, timing: Timing): Job {
   const mix = channels === 'first' ? 'pan=mono|c0=c0,' : ''
+  const filters = soundFilters(audio.sampleRateHz, track.spacing, soundOrigin(timing))
   return {
-    input: start > 0 ? ['-ss', String(start)] : [],
+    input: [...clockOptions(timing), ...(canSeek(timing) ? ['-ss', String(timing.window.start)] : [])],
     output: [
-      ...['-map', `0:${track.index}`, '-af', `${mix}aresample=${audio.sampleRateHz}:async=1:rematrix_maxval=1`],
-      ...['-ac', '1', '-ar', String(audio.sampleRateHz), '-c:a', 'pcm_f32le', '-f', 'f32le'],
+      ...['-map', `0:${track.index}`, '-af', `${mix}${filters}`],
+      ...['-ar', String(audio.sampleRateHz), '-c:a', 'pcm_f32le', '-f', 'f32le'],
       ...['-flush_packets', '0'], // in blocks of 32 KiB, not a few hundred samples at a time
     ],
     largestAllocation: LARGEST_ALLOCATION,
   }
 }
 
-/** The samples in their place: where the track begins after the window's start, zeros lead up to it. */
-async function* placed(
+/** The samples in their place; a timestamp beyond what a clip may last is not believed. */
+function placed(
   chunks: AsyncIterable<Buffer>,
-  { startsAt }: Track,
-  { audio }: SegmentFormat,
-  { start, end }: Window,
-): AsyncGenerator<Buffer> {
-  const bytesAt = (seconds: number) => Math.round(seconds * audio.sampleRateHz) * Float32Array.BYTES_PER_ELEMENT
-  let left = bytesAt(end - start)
-  let lead = Math.min(left, bytesAt(Math.max(0, startsAt - start)))
-  // The lead is not ffmpeg's (first_pts): it would come again wherever the track changes its channels midway.
-  for await (const chunk of chunks) {
-    for (; lead > 0; lead -= SILENCE.length) {
-      yield SILENCE.subarray(0, lead)
-      left -= Math.min(lead, SILENCE.length)
-    }
-    yield chunk.length > left ? chunk.subarray(0, left) : chunk
-    left -= chunk.length
-    if (left <= 0) return
-  }
+  { track }: Voice,
+  { format, timing, report }: SoundOptions,
+): AsyncGenerator<Float32Array, void> {
+  const { window } = timing
+  const lead = track.startsAt - window.start
+  return placeSamples(chunks, {
+    spacing: track.spacing,
+    rateHz: format.audio.sampleRateHz,
+    startsAt: canSeek(timing) ? Math.max(0, lead) : lead,
+    seconds: window.end - window.start,
+    longest: LIMITS.clipSeconds - window.start,
+    toSeconds: soundTimes(timing, track.index),
+    refuse: (seconds) => report.complain(`A timestamp of ${seconds} s in the sound is beyond any clip`),
+  })
 }
 
-const SILENCE = Buffer.alloc(64 * 1024)
-
 /** Blocks of `length` samples; the last may be shorter. */
-async function* blocks(chunks: AsyncIterable<Buffer>, length: number): AsyncGenerator<Float32Array> {
+async function* blocks(runs: AsyncIterable<Float32Array>, length: number): AsyncGenerator<Float32Array> {
   let block = new Float32Array(length)
-  let filled = 0 // bytes
-  for await (const chunk of chunks) {
-    for (let from = 0; from < chunk.length; ) {
-      const copied = chunk.copy(new Uint8Array(block.buffer), filled, from)
-      from += copied
-      filled += copied
-      if (filled < block.byteLength) continue
+  let filled = 0
+  for await (const samples of runs) {
+    for (let from = 0; from < samples.length; ) {
+      const copied = samples.subarray(from, from + length - filled)
+      block.set(copied, filled)
+      from += copied.length
+      filled += copied.length
+      if (filled < length) continue
       yield block
       block = new Float32Array(length)
       filled = 0
     }
   }
-  const rest = Math.floor(filled / Float32Array.BYTES_PER_ELEMENT)
-  if (rest > 0) yield block.subarray(0, rest)
+  if (filled > 0) yield block.subarray(0, filled)
 }
 
 /** Holds samples to [-1, 1], in place: decoders overshoot, and hostile files hold NaN. Returns the peak. */

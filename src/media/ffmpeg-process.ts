@@ -23,7 +23,7 @@ export interface ProcessOptions {
  */
 export class FfmpegProcess implements AsyncDisposable {
   readonly outputs: readonly [ReadAhead, ReadAhead]
-  readonly #exited: Promise<Exit>
+  readonly exited: Promise<Exit>
   readonly #interrupts = new Set<(reason: unknown) => void>() // of those who wait
   #lifeAt = performance.now()
   #gone = false
@@ -35,7 +35,7 @@ export class FfmpegProcess implements AsyncDisposable {
   ) {
     const [first, words, second] = launched.outputs
     this.outputs = [new ReadAhead(first, this.#showLife), new ReadAhead(second, this.#showLife)]
-    this.#exited = this.#end()
+    this.exited = this.#end()
     words.on('error', () => {}) // 'close' follows
     createInterface({ input: words }).on('line', (line) => {
       this.#showLife()
@@ -73,7 +73,7 @@ export class FfmpegProcess implements AsyncDisposable {
    * MEDIA_TOO_LARGE if it used up its processor time, FFMPEG_MISSING if it could not be run.
    */
   async exitCode(): Promise<number | null> {
-    const { code, signal } = await this.patiently(() => this.#exited)
+    const { code, signal } = await this.patiently(() => this.exited)
     if (signal === 'SIGXCPU') throw this.#outOfTime()
     if (code !== null && CANNOT_RUN.includes(code)) throw ffmpegMissing(this.program)
     return code
@@ -83,7 +83,7 @@ export class FfmpegProcess implements AsyncDisposable {
     this.options.signal?.removeEventListener('abort', this.#onAbort)
     for (const output of this.outputs) output.abandon()
     this.#kill()
-    await this.#exited
+    await this.exited
   }
 
   /** Where this process itself was held up, what ffmpeg has written meanwhile is read before it is judged. */

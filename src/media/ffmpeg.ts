@@ -11,9 +11,9 @@ export interface Job {
   readonly input: readonly string[]
   readonly output: readonly string[]
   readonly threads?: number // of its decoder
-  readonly alsoRead?: number | undefined // a stream that is read and thrown away, for the sake of its clock
   readonly largestAllocation: number // bytes, for one block of memory inside ffmpeg
   readonly stallMs?: number
+  readonly beats?: boolean // it tells the time of its first frame before the frame itself
 }
 
 /**
@@ -31,6 +31,7 @@ export async function* run(
   for (;;) {
     const chunk = await child.patiently(() => child.outputs[0].next())
     if (chunk === null) break
+    if (job.beats) await child.patiently(() => Promise.race([report.begun, child.exited]))
     yield chunk
   }
   report.failed = (await child.exitCode()) !== 0
@@ -55,7 +56,10 @@ export async function start(
 }
 
 /** The command line, without the program. */
-export function argumentsOf({ url }: Pick<Source, 'url'>, jobs: readonly Job[]): readonly string[] {
+export function argumentsOf(
+  { url, options = [] }: Pick<Source, 'url' | 'options'>,
+  jobs: readonly Job[],
+): readonly string[] {
   const largest = Math.min(...jobs.map((job) => job.largestAllocation))
   const command = ffmpeg(url).inputOptions('-nostdin', '-v', 'error', '-max_alloc', String(largest))
   const threads = Math.max(...jobs.map((job) => job.threads ?? 1))
@@ -65,12 +69,11 @@ export function argumentsOf({ url }: Pick<Source, 'url'>, jobs: readonly Job[]):
     '-filter_threads',
     '1',
     ...INPUT_GUARDS,
+    ...options,
     ...jobs.flatMap((job) => job.input),
   )
   for (const [i, job] of jobs.entries()) {
     command.output(`pipe:${OUTPUT_FDS[i]}`).outputOptions('-sn', '-dn', ...job.output)
-    if (job.alsoRead === undefined) continue
-    command.output('-').outputOptions('-map', `0:${job.alsoRead}`, '-c', 'copy', '-f', 'null')
   }
   return command._getArguments()
 }

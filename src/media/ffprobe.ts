@@ -1,6 +1,6 @@
 import { LIMITS } from '../config.js'
 import { findFfprobe } from './executables.js'
-import { FfmpegProcess } from './ffmpeg-process.js'
+import { FfmpegProcess, type ProcessOptions } from './ffmpeg-process.js'
 import { INPUT_GUARDS } from './formats.js'
 import type { Source } from './source.js'
 
@@ -13,22 +13,52 @@ export interface Said {
 }
 
 /** Asks ffprobe. */
-export async function ffprobe(
-  { url, limits }: Source,
-  questions: readonly string[],
-  signal?: AbortSignal,
-): Promise<Said> {
-  const args = ['-v', 'warning', ...INPUT_GUARDS, ...questions, '-print_format', 'json', '-i', url]
-  const program = await findFfprobe()
-  signal?.throwIfAborted()
+export async function ffprobe(source: Source, questions: readonly string[], signal?: AbortSignal): Promise<Said> {
   const words: string[] = []
   const hear = (line: string) => words.length < MOST_WORDS && words.push(line)
-  await using child = await FfmpegProcess.start(program, args, { limits, stallMs: LIMITS.probeMs, hear, signal })
+  await using child = await start(source, ['-v', 'warning', ...questions, '-print_format', 'json'], { hear, signal })
   const answer = await answerOf(child)
-  if ((await child.exitCode()) === null) {
-    throw new Error('ffprobe was killed by another: that says nothing of the file')
-  }
+  await expectEnd(child)
   return { json: parseJson(answer), stderr: words.join('\n') }
+}
+
+/** Yields the lines of an answer of any length, while ffprobe writes it. */
+export async function* ffprobeLines(
+  source: Source,
+  questions: readonly string[],
+  signal?: AbortSignal,
+): AsyncGenerator<string, void> {
+  await using child = await start(source, ['-v', 'error', ...questions], { hear: () => {}, signal })
+  let rest = ''
+  for (;;) {
+    const chunk = await child.patiently(() => child.outputs[0].next())
+    if (chunk === null) break
+    const lines = (rest + chunk.toString('latin1')).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+  await expectEnd(child)
+}
+
+async function start(
+  { url, limits, options = [] }: Source,
+  args: readonly string[],
+  { hear, signal }: Pick<ProcessOptions, 'hear' | 'signal'>,
+): Promise<FfmpegProcess> {
+  const program = await findFfprobe()
+  signal?.throwIfAborted()
+  const stallMs = LIMITS.probeMs
+  return FfmpegProcess.start(program, [...args, ...INPUT_GUARDS, ...options, '-i', url], {
+    limits,
+    stallMs,
+    hear,
+    signal,
+  })
+}
+
+async function expectEnd(child: FfmpegProcess): Promise<void> {
+  if ((await child.exitCode()) !== null) return
+  throw new Error('ffprobe was killed by another: that says nothing of the file')
 }
 
 /** What it writes, as far as an answer can go: one that is longer is none. */

@@ -105,16 +105,32 @@ export const MEDIA_EXTENSIONS: ReadonlySet<string> = new Set(
 /** Input options of every ffmpeg and ffprobe: formats and protocols, of the file and of what it points to. */
 export const INPUT_GUARDS: readonly string[] = ['-protocol_whitelist', 'file', '-format_whitelist', DEMUXERS.join(',')]
 
+/** Formats whose clock may jump: ffmpeg corrects the jumps of one stream at a time, and sets other streams wrong. */
+export const hasJumpingClock = (format: string): boolean => /^(mpegts|mpeg)$/.test(format)
+
 /** Formats whose clock ffmpeg shifts to the first packet of the streams that are read, instead of all streams. */
-export const CLOCK_BY_STREAMS_READ = /^(mpegts|mpeg|ogg)$/
+export const hasClockByStreamsRead = (format: string): boolean => hasJumpingClock(format) || format === 'ogg'
+
+/**
+ * False for formats of sound alone, which have no timestamps: those that ffmpeg makes up are wrong
+ * where the sample rate changes midway.
+ */
+export const hasTimestamps = (format: string): boolean => {
+  const found = formatOf(format)
+  return !found || found.video !== undefined
+}
 
 /**
  * The media type of a file by ffprobe's name of its format, such as `mov,mp4,m4a,3gp,3g2,mj2`. A file
  * of another format, or one that no browser should run anything from, is `application/octet-stream`.
  */
 export function mediaTypeOf(format: string, hasPicture: boolean): string {
-  const [name = ''] = format.split(',')
-  const found = FORMATS.find(({ demuxers }) => demuxers.split(',').includes(name))
+  const found = formatOf(format)
   const type = hasPicture ? (found?.video ?? found?.sound) : (found?.sound ?? found?.video)
   return type ?? 'application/octet-stream'
+}
+
+function formatOf(format: string): Format | undefined {
+  const [name = ''] = format.split(',')
+  return FORMATS.find(({ demuxers }) => demuxers.split(',').includes(name))
 }

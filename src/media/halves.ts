@@ -1,13 +1,13 @@
 import type { SegmentFormat } from '../domain.js'
-import { soundJob, soundParts, type Voice, type Window } from './audio.js'
+import { soundJob, soundParts, type Voice } from './audio.js'
 import { run } from './ffmpeg.js'
-import { CLOCK_BY_STREAMS_READ } from './formats.js'
 import type { Halves } from './join.js'
 import { gridJob } from './picture-job.js'
 import type { PictureTrack, Probe } from './probe.js'
 import type { Source } from './source.js'
+import type { Timing, Window } from './timing.js'
 import { type Half, type Reports, together } from './together.js'
-import { heardParts, voicesOf } from './tracks.js'
+import { heardParts, seenParts, voicesOf } from './tracks.js'
 import { pictureParts } from './video.js'
 
 /** A larger picture takes larger blocks of memory than a gap in the sound may be filled with: it has its own ffmpeg. */
@@ -24,25 +24,31 @@ export interface Wanted {
 
 /** Sound and picture of a file, to be decoded side by side. */
 export function openHalves(wanted: Wanted): Omit<Halves, 'stop'> {
-  const { source, header, format, window, reports, signal } = wanted
-  const { picture, sounds } = header
+  const { source, header, format, reports, signal } = wanted
+  const { picture, otherPictures, sounds } = header
+  const timing = timingOf(wanted)
   const voices = voicesOf(sounds, format)
   const [voice] = voices
   const chunks = openChunks(wanted)
-  const open = (voice: Voice, chunks = run(source, soundJob(voice, format, window), reports.sound, signal)) =>
-    soundParts(chunks, voice, format, window)
+  const open = (voice: Voice, chunks = run(source, soundJob(voice, format, timing), reports.sound, signal)) =>
+    soundParts(chunks, voice, { format, timing, report: reports.sound })
+  const options = { source, format, timing, signal }
+  const look = (track: PictureTrack, chunks = run(source, gridJob(track, format, timing), reports.picture, signal)) =>
+    pictureParts(chunks, track, { ...options, report: reports.picture })
+  const seen = picture && chunks.picture && look(picture, chunks.picture)
   return {
-    sound: voice && chunks.sound ? heardParts(open(voice, chunks.sound), voices, { ...wanted, open }) : null,
-    picture: picture && chunks.picture && pictureParts(chunks.picture, picture, { ...wanted, report: reports.picture }),
+    sound: voice && chunks.sound ? heardParts(open(voice, chunks.sound), voices, { ...options, open }) : null,
+    picture: seen && seenParts(seen, [picture, ...otherPictures], { ...options, open: look }),
   }
 }
 
 /** What ffmpeg is to do for each half that there is; of the sound, for the first of its voices. */
 export function jobsOf({ header, format, window }: Pick<Wanted, 'header' | 'format' | 'window'>) {
+  const timing = timingOf({ header, window })
   const [voice] = voicesOf(header.sounds, format)
   return {
-    sound: voice ? soundJob(voice, format, window) : null,
-    picture: header.picture && gridJob(header.picture, format, { window, alsoRead: clockOf(header) }),
+    sound: voice ? soundJob(voice, format, timing) : null,
+    picture: header.picture && gridJob(header.picture, format, timing),
   }
 }
 
@@ -57,7 +63,9 @@ function openChunks(wanted: Wanted): Record<Half, AsyncGenerator<Buffer, void> |
   }
 }
 
-const clockOf = ({ format, sounds }: Probe) => (CLOCK_BY_STREAMS_READ.test(format) ? sounds[0]?.index : undefined)
+function timingOf({ header, window }: Pick<Wanted, 'header' | 'window'>): Timing {
+  return { window, clock: header.clock }
+}
 
 const isHuge = (picture: PictureTrack | null) =>
   (picture?.width ?? 0) * (picture?.height ?? 0) > LARGEST_TOGETHER_PIXELS

@@ -1,5 +1,6 @@
 import type { MediaSegment } from '../domain.js'
-import type { SoundPart, SoundSummary, Window } from './audio.js'
+import type { SoundPart, SoundSummary } from './audio.js'
+import type { Window } from './timing.js'
 import type { PicturePart, PictureSummary } from './video.js'
 
 export interface Halves {
@@ -16,17 +17,17 @@ export interface Summary {
 /** Seconds to the millisecond: finer than any header, and fit to be read. */
 export const toMs = (seconds: number): number => Math.round(seconds * 1000) / 1000
 
-const NO_HALF = { done: true, value: null } as const
-
 /** Sound and picture side by side, one segment of each at a time: neither runs ahead of the other. */
 export async function* join(
   { sound, picture, stop }: Halves,
   { start, end }: Window,
   segmentSeconds: number,
 ): AsyncGenerator<MediaSegment, Summary> {
+  const nextSound = keepingEnd(sound)
+  const nextPicture = keepingEnd(picture)
   try {
     for (let from = start; ; from += segmentSeconds) {
-      const [heard, seen] = await Promise.all([sound?.next() ?? NO_HALF, picture?.next() ?? NO_HALF])
+      const [heard, seen] = await Promise.all([nextSound(), nextPicture()])
       if (heard.done && seen.done) return { sound: heard.value, picture: seen.value }
       const seconds = Math.max(heard.done ? 0 : heard.value.seconds, seen.done ? 0 : seen.value.seconds)
       yield {
@@ -42,5 +43,18 @@ export async function* join(
   } finally {
     const halves: (AsyncGenerator<unknown, unknown> | null)[] = [sound, picture]
     await Promise.allSettled(halves.map((half) => half?.return(undefined)))
+  }
+}
+
+/** Reads a generator and repeats its return value after the end, which the generator itself returns only once. */
+function keepingEnd<Part, Value>(
+  parts: AsyncGenerator<Part, Value> | null,
+): () => Promise<IteratorResult<Part, Value | null>> {
+  let end: IteratorReturnResult<Value | null> | null = parts ? null : { done: true, value: null }
+  return async () => {
+    if (parts === null || end !== null) return end as IteratorReturnResult<Value | null>
+    const result = await parts.next()
+    if (result.done) end = result
+    return result
   }
 }

@@ -3,18 +3,20 @@ import type { MediaSegment, Modality, SegmentFormat, Span } from '../domain.js'
 import { AppError } from '../errors.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import { asApng } from './animation.js'
-import { tooLong, type Window } from './audio.js'
+import { tooLong } from './audio.js'
 import type { DecoderSlot } from './decoder-pool.js'
 import { openHalves } from './halves.js'
 import { readHeader } from './header.js'
 import { join } from './join.js'
 import { keyGap } from './key-gap.js'
+import { measureHeader } from './measured-header.js'
 import { conclude, type DecodeOutcome, noContent } from './outcome.js'
 import type { PictureTrack, Probe } from './probe.js'
 import { Report } from './report.js'
 import { sniff } from './sniff.js'
 import { openSource, type Source } from './source.js'
 import { decodeStill } from './still.js'
+import type { Window } from './timing.js'
 
 export type { DecodeOutcome } from './outcome.js'
 
@@ -47,18 +49,23 @@ export interface Media {
 export async function openMedia(file: OpenedFile, format: SegmentFormat, options: MediaOptions = {}): Promise<Media> {
   await sniff(file)
   const header = await readHeader(file, options)
-  const picture = largeEnough(header, file.name)
-  refuseUnserved({ ...header, picture }, file.name, format)
+  const usable = { ...header, ...largeEnough(header, file.name) }
+  refuseUnserved(usable, file.name, format)
   if (options.range === undefined) refuseTooLong(file, header, options.longestSeconds)
-  return new MediaFile(file, format, { ...header, picture }, options)
+  return new MediaFile(file, format, usable, options)
 }
 
-function largeEnough({ picture, sounds }: Probe, name: string): PictureTrack | null {
+/** The picture tracks without those that are too small to show anything. */
+function largeEnough(
+  { picture, otherPictures, sounds }: Probe,
+  name: string,
+): Pick<Probe, 'picture' | 'otherPictures'> {
   if (picture === null && sounds.length === 0) throw noContent(name)
-  const side = picture === null || picture.width === 0 ? Infinity : Math.min(picture.width, picture.height)
-  if (side >= LIMITS.pictureSidePixels) return picture
-  if (sounds.length > 0) return null
-  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${side}: ${name}`
+  const side = ({ width, height }: PictureTrack) => (width === 0 ? Infinity : Math.min(width, height))
+  const pictures = picture === null ? [] : [picture, ...otherPictures]
+  const [first = null, ...others] = pictures.filter((track) => side(track) >= LIMITS.pictureSidePixels)
+  if (first !== null || sounds.length > 0) return { picture: first, otherPictures: others }
+  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${Math.max(...pictures.map(side))}: ${name}`
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }
 
@@ -110,25 +117,27 @@ class MediaFile implements Media {
     const reports = { sound: new Report(file), picture: new Report(file) }
 
     const { animation } = this.header
-    const source = animation ? await asApng(file, animation, { report: reports.picture, signal }) : file
-    const header = await this.#wanted(source, signal)
+    const opened = animation ? await asApng(file, animation, { report: reports.picture, signal }) : file
+    const { source, header: measured } = await measureHeader(opened, this.header, signal)
+    const header = await this.#wanted(source, measured, signal)
     if (header.picture !== null && header.isStill) {
       return yield* decodeStill(source, header.picture, this.format, { report: reports.picture, signal })
     }
     const halves = openHalves({ source, header, format: this.format, window, reports, signal })
     const summary = yield* join({ ...halves, stop }, window, this.format.seconds)
     const mix = this.format.audio.channels
-    return conclude({ source, header: this.header, summary, reports, window, mix, isHalf: only !== undefined })
+    return conclude({ source, header: measured, summary, reports, window, mix, isHalf: only !== undefined })
   }
 
   /** The header without the half that is not wanted. */
-  async #wanted(source: Source, signal: AbortSignal): Promise<Probe> {
-    const { picture, sounds, isStill } = this.header
+  async #wanted(source: Source, header: Probe, signal: AbortSignal): Promise<Probe> {
+    const { picture, sounds, isStill } = header
     const isHeard = this.#isWanted('audio')
     const isSeen = this.#isWanted('visual')
     const moving = picture && !isStill && isSeen
     const seen = moving ? { ...picture, keyGap: await keyGap(source, picture, signal) } : picture
-    return { ...this.header, picture: isSeen ? seen : null, sounds: isHeard ? sounds : [] }
+    const otherPictures = isSeen ? header.otherPictures : []
+    return { ...header, picture: isSeen ? seen : null, otherPictures, sounds: isHeard ? sounds : [] }
   }
 
   #isWanted(modality: Modality): boolean {

@@ -6,6 +6,7 @@ import type { Probe } from './probe.js'
 import type { Report } from './report.js'
 import type { Source } from './source.js'
 import type { Reports } from './together.js'
+import { NOTHING_SEEN } from './video.js'
 
 export interface DecodeOutcome {
   readonly seconds: number // measured, from 0 or the range's start on; 0 for a picture
@@ -31,7 +32,7 @@ const SHORT_SOUND_SECONDS = 1
 export function conclude(decoding: Decoding): DecodeOutcome {
   const { source, header, summary, reports, window, mix, isHalf } = decoding
   const sound = summary.sound ?? NOTHING_HEARD
-  const picture = summary.picture ?? { seconds: 0, decoded: false, visible: false }
+  const picture = summary.picture ?? NOTHING_SEEN
   const hasSound = sound.seconds > 0
   const soundIsLost = summary.sound !== null && !hasSound && reports.sound.saysTrouble
   const pictureIsLost = summary.picture !== null && !picture.decoded && reports.picture.saysTrouble
@@ -46,8 +47,9 @@ export function conclude(decoding: Decoding): DecodeOutcome {
   if (sound.audible && sound.seconds < SHORT_SOUND_SECONDS) notes.push('AUDIO_SHORT')
   if (summary.sound && header.sounds.length > 1) notes.push('AUDIO_TRACK_CHOSEN')
   if (sound.voice !== null && sound.voice.channels !== mix) notes.push('AUDIO_FIRST_CHANNEL')
+  if (summary.picture && header.otherPictures.length > 0) notes.push('VISUAL_TRACK_CHOSEN')
   if (picture.decoded && !picture.visible) notes.push('VISUAL_BLANK')
-  if (picture.visible && header.picture?.hdr && !header.picture.canToneMap) notes.push('VISUAL_HDR')
+  if (picture.visible && picture.track?.hdr && !picture.track.canToneMap) notes.push('VISUAL_HDR')
   if (header.picture === null && header.cover !== null) notes.push('COVER_ONLY')
   if (isHalfLost || isDamaged(seconds, decoding)) notes.push('DAMAGED')
   return { seconds, notes, audible: sound.audible, visible: picture.visible }

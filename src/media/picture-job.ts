@@ -1,10 +1,11 @@
 import type { SegmentFormat } from '../domain.js'
-import { LEAST_TAIL_SECONDS, type Window } from './audio.js'
+import { LEAST_TAIL_SECONDS } from './audio.js'
 import type { Job } from './ffmpeg.js'
 import { CANDIDATES } from './frame.js'
 import { toneMap } from './hdr.js'
 import { isLarge } from './key-gap.js'
 import type { PictureTrack } from './probe.js'
+import { canSeek, clockOptions, pictureClock, type Timing, type Window } from './timing.js'
 
 export const LARGEST_PICTURE_ALLOCATION = 768 * 1024 ** 2
 const BEAT_SECONDS = 0.25
@@ -32,21 +33,19 @@ export function statedSeconds({ seconds, startsAt }: PictureTrack, { start, end 
 }
 
 /** The candidates of every cell, in order of time. */
-export function gridJob(
-  track: PictureTrack,
-  format: SegmentFormat,
-  { window, alsoRead }: { readonly window: Window; readonly alsoRead?: number | undefined },
-): Job {
+export function gridJob(track: PictureTrack, format: SegmentFormat, timing: Timing): Job {
+  const { window } = timing
   const { cell, rate } = gridOf(statedSeconds(track, window), format)
   // Not the accurate seek: it would drop the frame on show at the start, which began before it.
-  const seek = window.start > 0 ? ['-noaccurate_seek', '-ss', String(window.start)] : []
+  const seek = canSeek(timing) ? ['-noaccurate_seek', '-ss', String(window.start)] : []
   const isEnough = track.keyGap !== null && track.keyGap <= Math.min(cell, KEY_GAP_SECONDS)
   const skip = isEnough ? ['-skip_frame:v', 'nokey'] : []
   // The decoder says where it is: a proof of life where frames are rare, and the length where the header lies.
-  const beat = `select='1+0*if(gte(t,ld(0)),print(t,16)+st(0,t+${BEAT_SECONDS}))'`
-  const chain = `${beat},fps=${rate}:start_time=0:eof_action=pass,${filters(track, format)}`
+  const beat = `select='1+0*if(eq(n,0)+gte(t,ld(0)),print(t,16)+st(0,t+${BEAT_SECONDS}))'`
+  const clock = pictureClock(timing, track.index)
+  const chain = `${clock ? `${clock},` : ''}${beat},fps=${rate}:start_time=0:eof_action=pass,${filters(track, format)}`
   const threads = isLarge(track) ? THREADS_OF_LARGE : 1
-  return { ...pictureJob(track, [...seek, ...skip], ['-vf', chain]), threads, alsoRead }
+  return { ...pictureJob(track, [...clockOptions(timing), ...seek, ...skip], ['-vf', chain]), threads, beats: true }
 }
 
 /** The first frame that can be decoded. */

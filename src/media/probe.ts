@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
+import type { Clock } from './clock.js'
 import { ffmpegBuild } from './ffmpeg-build.js'
 import { ffprobe } from './ffprobe.js'
+import { hasClockByStreamsRead, hasTimestamps } from './formats.js'
 import { HDR_TRANSFERS, type HdrTransfer } from './hdr.js'
 import { readable } from './report.js'
 import type { Source } from './source.js'
@@ -20,7 +22,14 @@ export interface Track {
 
 export interface SoundTrack extends Track {
   readonly channels: number
+  readonly spacing: Spacing
 }
+
+/**
+ * How the packets of a sound lie in time. `untimed`: they follow one another, and timestamps are made up by ffmpeg.
+ * `even`: they follow one another, but for damaged ones. `any`: there may be gaps.
+ */
+export type Spacing = 'untimed' | 'even' | 'any'
 
 export interface PictureTrack extends Track {
   readonly width: number // 0 where the header does not say
@@ -35,10 +44,13 @@ export interface Probe {
   readonly format: string
   readonly seconds: number | null
   readonly picture: PictureTrack | null
+  readonly otherPictures: readonly PictureTrack[] // to be looked at where that one is blank
   readonly cover: PictureTrack | null
   readonly sounds: readonly SoundTrack[] // the default ones first
   readonly isStill: boolean // one picture and nothing else
+  readonly streams: number // how many streams there are, those of other types included
   readonly animation: WebpAnimation | null // where ffmpeg cannot decode it as it is
+  readonly clock: Clock | null // where the timestamps that ffmpeg gives are not times in the clip
 }
 
 const number = z.coerce.number().optional().catch(undefined)
@@ -53,6 +65,7 @@ const Stream = z.object({
   start_time: number,
   duration: number,
   nb_read_packets: number,
+  nb_frames: number,
   disposition: z.object({ attached_pic: flag, timed_thumbnails: flag, default: flag }).prefault({}),
 })
 const Answer = z.object({
@@ -68,7 +81,7 @@ type Stream = z.infer<typeof Stream>
 
 const SHOW =
   'format=format_name,start_time,duration,probe_score:' +
-  'stream=index,codec_type,width,height,channels,color_transfer,start_time,duration,nb_read_packets:' +
+  'stream=index,codec_type,width,height,channels,color_transfer,start_time,duration,nb_read_packets,nb_frames:' +
   'stream_disposition=attached_pic,timed_thumbnails,default'
 
 // Two packets tell a still from an animation.
@@ -92,20 +105,38 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
   const isCover = ({ disposition }: Stream) => disposition.attached_pic + disposition.timed_thumbnails > 0
   const ofType = (type: string) => streams.filter((stream) => stream.codec_type === type).sort(defaultFirst)
   const pictures = ofType('video')
-  const moving = pictures.find((stream) => !isCover(stream))
+  const shown = pictures.filter((stream) => !isCover(stream))
+  const [moving, ...others] = shown
   const cover = pictures.find((stream) => stream.disposition.attached_pic > 0)
   const sounds = ofType('audio')
+  const spacing = hasTimestamps(format.format_name) ? 'any' : 'untimed'
   const animation = moving?.width === 0 ? await readWebpAnimation(source.path) : null
   if (animation) return animatedProbe(animation, source)
   return {
     format: format.format_name,
     seconds: format.duration ?? null,
     picture: moving ? await asPicture(moving, asTrack(moving)) : null,
+    otherPictures: await Promise.all(others.map((stream) => asPicture(stream, asTrack(stream)))),
     cover: cover ? await asPicture(cover, asTrack(cover)) : null,
-    sounds: sounds.map((stream) => ({ ...asTrack(stream), channels: stream.channels ?? 1 })),
-    isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || moving?.nb_read_packets === 1),
+    sounds: sounds.map((stream) => ({ ...asTrack(stream), channels: stream.channels ?? 1, spacing })),
+    isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || hasOnePicture(shown)),
+    streams: streams.length,
     animation: null,
+    clock: hasClockByStreamsRead(format.format_name) && moving ? steadyClock(start, streams) : null,
   }
+}
+
+/** A clock without jumps that begins at a timestamp. */
+function steadyClock(start: number, streams: readonly Stream[]): Clock {
+  const spans = new Map(streams.map(({ index }) => [index, { start: -FOREVER_SECONDS, end: FOREVER_SECONDS }]))
+  return { pieces: [{ shift: -start, spans }] }
+}
+
+const FOREVER_SECONDS = 1e9
+
+/** The two packets may be one of each of two tracks: then the header is asked. */
+function hasOnePicture([first, ...others]: readonly Stream[]): boolean {
+  return first?.nb_read_packets === 1 && (others.length === 0 || first.nb_frames === 1)
 }
 
 /** What the header of an animated WebP claims, of which ffprobe says nothing. */
@@ -123,7 +154,18 @@ function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
   if (frames.length === 0) throw new AppError('MEDIA_DAMAGED', `${name} is an animated WebP without one whole frame`)
   const seconds = frames.reduce((sum, { ms }) => sum + ms, 0) / 1000
   const picture = { index: 0, startsAt: 0, seconds, width, height, hdr: null, canToneMap: false, keyGap: null }
-  return { format: 'webp', seconds, picture, cover: null, sounds: [], isStill: frames.length === 1, animation }
+  return {
+    format: 'webp',
+    seconds,
+    picture,
+    otherPictures: [],
+    cover: null,
+    sounds: [],
+    isStill: frames.length === 1,
+    streams: 1,
+    animation,
+    clock: null,
+  }
 }
 
 async function asPicture({ width = 0, height = 0, color_transfer }: Stream, track: Track): Promise<PictureTrack> {

@@ -16,32 +16,47 @@ export class Report {
   readonly words: string[] = [] // the last complaints, fit to be shown
   complaints = 0
   beat: number | null = null // seconds into the output where the decoder was last seen
+  firstBeat: number | null = null // where it was first seen
+  readonly begun: Promise<void> // resolves with the first beat
   failed = false // ffmpeg ended by itself, with an error
   isTooLarge = false // for the memory that ffmpeg may have, or for ffmpeg itself
   isCut = false // frames are missing of which ffmpeg was not told
 
-  constructor(private readonly source: Source) {}
+  #begin: () => void = () => {}
+
+  constructor(private readonly source: Source) {
+    this.begun = new Promise((resolve) => {
+      this.#begin = resolve
+    })
+  }
 
   get saysTrouble(): boolean {
     return this.failed || this.complaints > 0
   }
 
   hear(line: string): void {
-    const beat = /^(?:\[[^\]]*\] )?(-?\d+\.\d+)$/.exec(line)?.[1]
-    if (beat !== undefined) this.beat = Math.max(this.beat ?? 0, Number(beat))
+    const beat = /^(?:\[[^\]]*\] )?(-?\d+\.\d+|nan)$/.exec(line)?.[1]
+    if (beat !== undefined) this.#takeBeat(Number(beat) || 0)
     else if (!HARMLESS.test(line)) this.complain(line)
+  }
+
+  #takeBeat(seconds: number): void {
+    this.firstBeat ??= seconds
+    this.beat = Math.max(this.beat ?? 0, seconds)
+    this.#begin()
   }
 
   /** Takes over what was heard of the same track elsewhere. */
   adopt({ words, complaints, beat, failed, isTooLarge }: Report): void {
-    this.words.splice(0, Infinity, ...words)
-    this.complaints = complaints
-    this.beat = beat
+    this.words.splice(0, Infinity, ...this.words, ...words)
+    this.complaints += complaints
+    if (beat !== null) this.#takeBeat(beat)
     this.failed = failed
     this.isTooLarge = isTooLarge
   }
 
-  private complain(line: string): void {
+  /** Counts a line that tells of damage. */
+  complain(line: string): void {
     this.complaints++
     this.isTooLarge ||= TOO_LARGE.test(line)
     this.words.push(readable(line, this.source))

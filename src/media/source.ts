@@ -15,6 +15,7 @@ export interface Source extends AsyncDisposable {
   readonly url: string
   readonly name: string
   readonly limits: ProcessLimits // of each process that reads it
+  readonly options?: readonly string[] // options of the input, for ffmpeg and ffprobe alike
 }
 
 /**

@@ -19,10 +19,11 @@ export function together(
   reports: Reports,
   signal?: AbortSignal,
 ): Record<Half, AsyncGenerator<Buffer, void>> {
-  const pair = new Pair(source, [jobs.sound, jobs.picture], signal)
+  const pair = new Pair(source, jobs, signal)
   const half = async function* (name: Half): AsyncGenerator<Buffer, void> {
     let passed = 0
     for await (const chunk of pair.half(name)) {
+      if (passed === 0 && name === 'picture') reports.picture.firstBeat ??= pair.firstBeat
       passed += chunk.length
       yield chunk
     }
@@ -41,15 +42,20 @@ class Pair {
 
   constructor(
     private readonly source: Source,
-    private readonly jobs: readonly Job[],
+    private readonly jobs: Readonly<Record<Half, Job>>,
     private readonly signal: AbortSignal | undefined,
   ) {
     this.#report = new Report(source)
   }
 
+  /** When the first picture was seen, in seconds; known once the first part of the picture has come. */
+  get firstBeat(): number | null {
+    return this.#report.firstBeat
+  }
+
   /** What came of a half until its end, or until it was abandoned; the last to leave ends the process. */
   async *half(name: Half): AsyncGenerator<Buffer, void> {
-    this.#process ??= start(this.source, this.jobs, this.#report, this.signal)
+    this.#process ??= start(this.source, [this.jobs.sound, this.jobs.picture], this.#report, this.signal)
     const process = await this.#process
     const [own, other] = outputsOf(process, name)
     own.onFull = () => other.isAwaited && other.abandon()
@@ -58,6 +64,7 @@ class Pair {
         if (own.isEmpty && other.isFull) own.abandon()
         const chunk = await process.patiently(() => own.next())
         if (chunk === null) break
+        if (this.jobs[name].beats) await process.patiently(() => Promise.race([this.#report.begun, process.exited]))
         yield chunk
       }
       if (own.isAbandoned) this.#abandoned.add(name)

@@ -1,7 +1,9 @@
 import type { SegmentFormat } from '../domain.js'
-import { isAudible, NOTHING_HEARD, type SoundPart, type SoundSummary, type Voice, type Window } from './audio.js'
-import type { SoundTrack } from './probe.js'
+import { isAudible, type SoundPart, type SoundSummary, type Voice } from './audio.js'
+import type { PictureTrack, SoundTrack } from './probe.js'
 import type { Source } from './source.js'
+import type { Timing } from './timing.js'
+import { isVisible, type PicturePart, type PictureSummary } from './video.js'
 
 /**
  * Every way to hear a file, best first: each track mixed as the model wants it; then, since channels may cancel each
@@ -17,42 +19,77 @@ export function voicesOf(tracks: readonly SoundTrack[], { audio: { channels } }:
 export interface Listening {
   readonly source: Source
   readonly format: SegmentFormat
-  readonly window: Window
+  readonly timing: Timing
   readonly open: (voice: Voice) => AsyncGenerator<SoundPart, SoundSummary>
   readonly signal?: AbortSignal | undefined
 }
 
-/**
- * The parts of the first voice on which anything can be heard; of the first, where nothing can be on any. That one is
- * begun with, and the others are listened to only where its first part is silent.
- */
-export async function* heardParts(
+/** The parts of the first voice on which anything can be heard; of the first, where nothing can be on any. */
+export function heardParts(
   first: AsyncGenerator<SoundPart, SoundSummary>,
   voices: readonly Voice[],
-  listening: Listening,
+  { source, format, timing, signal, open }: Listening,
 ): AsyncGenerator<SoundPart, SoundSummary> {
+  return chosenParts(first, voices, {
+    open,
+    isEmpty: ({ samples }) => samples === null,
+    hasContent: (voice) => isAudible(source, voice, { format, timing, signal }),
+  })
+}
+
+export interface Looking extends Omit<Listening, 'open'> {
+  readonly open: (track: PictureTrack) => AsyncGenerator<PicturePart, PictureSummary>
+}
+
+/** The parts of the first picture track on which anything can be seen; of the first, where nothing can be on any. */
+export function seenParts(
+  first: AsyncGenerator<PicturePart, PictureSummary>,
+  tracks: readonly PictureTrack[],
+  { open, ...options }: Looking,
+): AsyncGenerator<PicturePart, PictureSummary> {
+  return chosenParts(first, tracks, {
+    open,
+    isEmpty: ({ frames }) => frames.length === 0,
+    hasContent: (track) => isVisible(track, options),
+  })
+}
+
+interface Choosing<Part, Summary, Choice> {
+  readonly open: (choice: Choice) => AsyncGenerator<Part, Summary>
+  readonly isEmpty: (part: Part) => boolean
+  readonly hasContent: (choice: Choice) => Promise<boolean>
+}
+
+/** The first choice is begun with, and the others are looked at only where its first part is empty. */
+async function* chosenParts<Part, Summary, Choice>(
+  first: AsyncGenerator<Part, Summary>,
+  choices: readonly Choice[],
+  { open, isEmpty, hasContent }: Choosing<Part, Summary, Choice>,
+): AsyncGenerator<Part, Summary> {
   try {
     const head = await first.next()
-    const isSilent = head.done || head.value.samples === null
-    const voice = isSilent && voices.length > 1 ? await firstAudible(voices, listening) : voices[0]
-    if (voice !== undefined && voice !== voices[0]) {
-      await leave(first)
-      return yield* listening.open(voice)
+    const isInDoubt = choices.length > 1 && (head.done || isEmpty(head.value))
+    const choice = isInDoubt ? await firstWith(hasContent, choices) : choices[0]
+    if (choice !== undefined && choice !== choices[0]) {
+      await close(first)
+      return yield* open(choice)
     }
     if (head.done) return head.value
     yield head.value
     return yield* first
   } finally {
-    await leave(first)
+    await close(first)
   }
 }
 
-async function leave(parts: AsyncGenerator<SoundPart, SoundSummary>): Promise<void> {
-  await parts.return(NOTHING_HEARD)
+async function close<Part, Summary>(parts: AsyncGenerator<Part, Summary>): Promise<void> {
+  await parts.return(undefined as Summary) // nobody reads it
 }
 
-async function firstAudible(voices: readonly Voice[], listening: Listening): Promise<Voice | undefined> {
-  const { source, format } = listening
-  for (const voice of voices) if (await isAudible(source, voice, format, listening)) return voice
+async function firstWith<Choice>(
+  hasContent: (choice: Choice) => Promise<boolean>,
+  choices: readonly Choice[],
+): Promise<Choice | undefined> {
+  for (const choice of choices) if (await hasContent(choice)) return choice
   return undefined
 }

@@ -1,12 +1,13 @@
 import { LIMITS } from '../config.js'
 import type { SegmentFormat } from '../domain.js'
-import { LEAST_TAIL_SECONDS, tooLong, type Window } from './audio.js'
+import { LEAST_TAIL_SECONDS, tooLong } from './audio.js'
 import { run } from './ffmpeg.js'
 import { chosenFrames, frames, isBlank } from './frame.js'
-import { firstFrameJob, gridOf, statedSeconds } from './picture-job.js'
+import { firstFrameJob, gridJob, gridOf, statedSeconds } from './picture-job.js'
 import type { PictureTrack } from './probe.js'
-import type { Report } from './report.js'
+import { Report } from './report.js'
 import type { Source } from './source.js'
+import type { Timing } from './timing.js'
 
 /** The frames of one segment, without blank ones. */
 export interface PicturePart {
@@ -18,7 +19,10 @@ export interface PictureSummary {
   readonly seconds: number // measured, the dropped tail included
   readonly decoded: boolean
   readonly visible: boolean
+  readonly track: PictureTrack | null // as it was seen
 }
+
+export const NOTHING_SEEN: PictureSummary = { seconds: 0, decoded: false, visible: false, track: null }
 
 export interface StillOptions {
   readonly report: Report
@@ -28,7 +32,7 @@ export interface StillOptions {
 export interface PictureOptions extends StillOptions {
   readonly source: Source
   readonly format: SegmentFormat
-  readonly window: Window
+  readonly timing: Timing
 }
 
 /**
@@ -38,8 +42,9 @@ export interface PictureOptions extends StillOptions {
 export async function* pictureParts(
   chunks: AsyncIterable<Buffer>,
   track: PictureTrack,
-  { source, format, window, report, signal }: PictureOptions,
+  { source, format, timing, report, signal }: PictureOptions,
 ): AsyncGenerator<PicturePart, PictureSummary> {
+  const { window } = timing
   const stated = statedSeconds(track, window)
   const { cell } = gridOf(stated, format)
   const lead = track.startsAt - window.start
@@ -50,8 +55,8 @@ export async function* pictureParts(
     if (middle >= window.end - window.start) break
     if (window.start + middle > LIMITS.clipSeconds) throw tooLong()
     for (; middle >= part.end; part.next()) yield part.full()
-    // Before the track begins ffmpeg shows its first frame.
-    if (middle + cell / 2 > lead) part.add(frame)
+    // Before the track begins ffmpeg shows its first frame; a header does not always state when that is.
+    if (middle + cell / 2 > Math.max(lead, report.firstBeat ?? 0)) part.add(frame)
   }
   if (cells === 0 && report.beat !== null) {
     part.add(await stillFrame(source, track, format, { report, signal }))
@@ -60,7 +65,16 @@ export async function* pictureParts(
   const seconds = measure(cells, cell, stated, report.beat ?? 0)
   const tail = seconds - part.start
   if (cells > 0 && (part.start === 0 || tail >= LEAST_TAIL_SECONDS)) yield { seconds: tail, frames: part.frames }
-  return { seconds, decoded: cells > 0, visible: part.visible }
+  return { seconds, decoded: cells > 0, visible: part.visible, track }
+}
+
+/** Whether anything but one flat colour can be seen; reads no further than that. */
+export async function isVisible(track: PictureTrack, options: Omit<PictureOptions, 'report'>): Promise<boolean> {
+  const { source, format, timing, signal } = options
+  const report = new Report(source)
+  const chunks = run(source, gridJob(track, format, timing), report, signal)
+  for await (const { frames } of pictureParts(chunks, track, { ...options, report })) if (frames.length > 0) return true
+  return false
 }
 
 /** The first frame that can be decoded, or null. */
@@ -80,6 +94,7 @@ class Part {
   start = 0
   visible = false
   #added = 0
+  #last: { readonly frame: Uint8Array; readonly isBlank: boolean } | null = null
 
   constructor(private readonly format: SegmentFormat) {}
 
@@ -89,9 +104,12 @@ class Part {
 
   /** A header that states too short a length makes the cells too many: those beyond the segment's number are left. */
   add(frame: Uint8Array | null): void {
-    if (frame === null || this.#added++ >= this.format.visual.framesPerSegment || isBlank(frame)) return
+    if (frame === null || this.#added++ >= this.format.visual.framesPerSegment) return
+    const known = this.#last && Buffer.compare(this.#last.frame, frame) === 0 ? this.#last : null
+    this.#last = known ?? { frame, isBlank: isBlank(frame) }
+    if (this.#last.isBlank) return
     this.visible = true
-    this.frames.push(frame)
+    this.frames.push(this.#last.frame)
   }
 
   full(): PicturePart {

@@ -51,6 +51,19 @@ for (const name of SHIPPED)
       })
     })
 
+    it('encodes a frame once that comes again, in a segment and in the next', async (test) => {
+      const frames = [goldenFrame(bundle.format)]
+      const encodeFrame = test.mock.method(encoder, 'encodeFrame')
+
+      const alone = await encoder.encodeSegment({ samples: null, frames: [goldenFrame(bundle.format)] }, TAGS)
+      const first = await encoder.encodeSegment({ samples: null, frames: [...frames, ...frames] }, TAGS)
+      const second = await encoder.encodeSegment({ samples: null, frames }, TAGS)
+
+      assert.equal(encodeFrame.mock.callCount(), 2)
+      assert.equal(first.frames.length, 2)
+      for (const frame of [...first.frames, ...second.frames]) assert.deepEqual(frame, alone.frames[0])
+    })
+
     it('reports the provider in use, and why another was not', async () => {
       await using second = await Encoder.open(bundle, { providers: ['cuda', 'cpu'], threads: 1 })
 

@@ -18,7 +18,7 @@ describe('a program that is launched', () => {
     const heard = await Promise.all([buffer(one), text(two), buffer(three)])
 
     assert.deepEqual([heard[0].length, heard[1], heard[2].length], [3_000_000, 'words', 5_000_000])
-    assert.equal(await ended, 7)
+    assert.deepEqual(await ended, { code: 7, signal: null })
   })
 
   it('waits for a slow reader', async () => {
@@ -28,7 +28,7 @@ describe('a program that is launched', () => {
     assert.equal(await Promise.race([ended, setTimeout(0, 'runs')]), 'runs')
     assert.equal((await buffer(outputs[2])).length, 20_000_000)
     for (const output of outputs) output.resume()
-    assert.equal(await ended, 0)
+    assert.deepEqual(await ended, { code: 0, signal: null })
   })
 
   it('is killed with what it has started', async () => {
@@ -36,7 +36,7 @@ describe('a program that is launched', () => {
 
     kill()
 
-    assert.equal(await ended, null)
+    assert.deepEqual(await ended, { code: null, signal: 'SIGKILL' })
     assert.equal(await runs('sleep 71234'), false)
   })
 
@@ -79,9 +79,9 @@ describe('a program that is launched', () => {
 
       await promisify(execFile)('pkill', ['-9', '-P', String(process.pid), '-f', 'launcher-main'])
 
-      assert.equal(await ended, null)
+      assert.deepEqual(await ended, { code: null, signal: null })
       const next = await launch('/bin/sh', ['-c', 'exit 3'])
-      assert.equal(await next.ended, 3)
+      assert.equal((await next.ended).code, 3)
       await promisify(execFile)('pkill', ['-f', 'sleep 71236']).catch(() => {})
     },
   )

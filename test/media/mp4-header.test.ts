@@ -94,6 +94,14 @@ describe('the header of an MP4', () => {
     assert.deepEqual(toMicroseconds(header), toMicroseconds(await asked(path)))
   })
 
+  it('says whether the sound has gaps', async () => {
+    const even = await make(at('even'), [SOUND], AAC)
+    const gap = await make(at('gap'), [`${SOUND},asetpts='if(lt(T,0.2),PTS,PTS+5/TB)'`], AAC)
+
+    assert.deepEqual((await mp4Header(await opened(even)))?.sounds[0]?.spacing, 'even')
+    assert.deepEqual((await mp4Header(await opened(gap)))?.sounds[0]?.spacing, 'any')
+  })
+
   it('is as ffprobe has it, or left to ffprobe, for every fixture', async () => {
     let read = 0
     for (const name of readdirSync(FIXTURES).filter((name) => name.includes('.'))) {
@@ -150,9 +158,12 @@ async function asked(path: string): Promise<Probe> {
   return await probe(source)
 }
 
-/** ffprobe writes six digits. */
+/** ffprobe writes six digits, and does not say whether a sound has gaps. */
 function toMicroseconds(header: Probe | null): unknown {
-  const round = (_key: string, value: unknown) => (typeof value === 'number' ? Math.round(value * 1e6) / 1e6 : value)
+  const round = (key: string, value: unknown) => {
+    if (key === 'spacing') return undefined
+    return typeof value === 'number' ? Math.round(value * 1e6) / 1e6 : value
+  }
   return JSON.parse(JSON.stringify(header, round))
 }
 

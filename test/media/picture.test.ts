@@ -30,6 +30,30 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.deepEqual(hues, ['red', 'red', 'green', 'green', 'green', 'green', 'green', 'blue', 'blue', 'blue'])
   })
 
+  it('repeats the array of a frame that stays on show', async () => {
+    const path = await make(join(folder, 'timelapse.mp4'), ['testsrc2=s=64x48:r=1/15:d=60'], X264)
+
+    const frames = (await decode(path)).segments.flatMap(({ frames }) => frames)
+
+    assert.equal(frames.length, 60)
+    assert.equal(new Set(frames).size, 4)
+  })
+
+  it('takes the first picture track that is not blank', async () => {
+    const inputs = ['color=black:s=64x48:r=5:d=12', 'color=gray:s=64x48:r=5:d=12', 'testsrc2=s=64x48:r=5:d=12']
+    const tracks = ['-map', '0', '-map', '1', '-map', '2', ...X264]
+    for (const name of ['tracks.mp4', 'tracks.mkv']) {
+      const { segments, outcome } = await decode(await make(join(folder, name), inputs, tracks))
+
+      assert.deepEqual(
+        segments.map(({ frames }) => frames.length),
+        [10, 2],
+        name,
+      )
+      assert.deepEqual(outcome.notes, ['VISUAL_TRACK_CHOSEN'])
+    }
+  })
+
   it('turns what is rotated upright', async () => {
     const plain = await make(
       join(folder, 'upright.mp4'),

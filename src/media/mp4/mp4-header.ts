@@ -1,14 +1,14 @@
 import type { OpenedFile } from '../../storage/opened-file.js'
-import type { PictureTrack, Probe, Track } from '../probe.js'
+import type { PictureTrack, Probe, SoundTrack, Track } from '../probe.js'
 import { boxesIn, readMovie } from './boxes.js'
-import { clock, type Mp4Picture, type Mp4Track, trackOf } from './track.js'
+import { clock, type Mp4Picture, type Mp4Sound, type Mp4Track, trackOf } from './track.js'
 
 /** Extras that ffmpeg makes a track or a shift of the clock of: cover art, and iTunes' note on padding. */
 const EXTRAS = ['covr', 'artwork', 'iTunSMPB']
 const FORMAT = 'mov,mp4,m4a,3gp,3g2,mj2'
 
 /**
- * The header of the commonest kind of video, H.264 and AAC in a plain MP4, exactly as ffprobe would tell it: without a
+ * The header of the commonest kind of video, H.264 and AAC in a plain MP4, exactly as ffprobe would tell it, and besides whether the sound has gaps: without a
  * process, which costs as much as decoding a short clip. Null for any other file, and where anything is unusual: then
  * ffprobe has the word, as it has on a file that cannot be read.
  */
@@ -44,10 +44,13 @@ function asProbe(tracks: readonly Mp4Track[], clipSeconds: number): Probe | null
     format: FORMAT,
     seconds: clipSeconds,
     picture: seen ? asPicture(seen) : null,
+    otherPictures: [],
     cover: null,
-    sounds: sounds.map(({ index, startsAt, seconds, channels }) => ({ index, startsAt, seconds, channels })),
+    sounds: sounds.map(asSound),
     isStill: sounds.length === 0 && seen?.samples === 1,
+    streams: tracks.length,
     animation: null,
+    clock: null,
   }
 }
 
@@ -55,6 +58,10 @@ const asPicture = ({ index, startsAt, seconds, width, height }: Placed<Mp4Pictur
   ...{ index, startsAt, seconds, width, height },
   ...{ hdr: null, canToneMap: false, keyGap: null },
 })
+
+const asSound = ({ index, startsAt, seconds, channels, isEven }: Placed<Mp4Sound>): SoundTrack => {
+  return { index, startsAt, seconds, channels, spacing: isEven ? 'even' : 'any' }
+}
 
 type Placed<T> = T & Track
 

@@ -9,6 +9,7 @@ interface Mp4Times {
   readonly seconds: number
   readonly samples: number // packets
   readonly isDefault: boolean
+  readonly isEven: boolean // packets follow one another at equal distances
 }
 
 export interface Mp4Sound extends Mp4Times {
@@ -44,7 +45,8 @@ export function trackOf({ body }: Box, movieScale: number): Mp4Track | null {
   const inTicks = (ofMovie: number) => Math.round((ofMovie * scale) / movieScale)
   const startsAt = inTicks(edit.after) / scale
   const seconds = Math.min(duration, ticks(table.stts), inTicks(edit.duration)) / scale
-  const times = { startsAt, seconds, samples, isDefault: (parts.tkhd.readUInt8(3) & 1) === 1 }
+  const isDefault = (parts.tkhd.readUInt8(3) & 1) === 1
+  const times = { startsAt, seconds, samples, isDefault, isEven: isEven(table.stts) }
 
   const entry = onlyEntry(table.stsd)
   if (type === 'vide' && entry?.type === 'avc1') return picture(entry.body, times)
@@ -107,6 +109,14 @@ function ticks(stts: Buffer): number {
   let sum = 0
   for (let i = 0; i < entries; i++) sum += stts.readUInt32BE(8 + 8 * i) * stts.readUInt32BE(12 + 8 * i)
   return sum
+}
+
+/** Whether all samples are equally long, but for the last. */
+function isEven(stts: Buffer): boolean {
+  const entries = stts.readUInt32BE(4)
+  return (
+    entries === 1 || (entries === 2 && stts.readUInt32BE(16) === 1 && stts.readUInt32BE(20) <= stts.readUInt32BE(12))
+  )
 }
 
 function onlyEntry(stsd: Buffer): Box | undefined {
