@@ -29,8 +29,14 @@ export const NOTHING_HEARD: SoundSummary = { seconds: 0, audible: false, voice: 
 /** One way to hear a file: a track, and what becomes of its channels. */
 export interface Voice {
   readonly track: SoundTrack
-  readonly channels: SegmentFormat['audio']['channels']
+  readonly channels: Mix
 }
+
+/**
+ * How channels become one. `mean`: as ffmpeg mixes the channels of a layout, which leaves the LFE out.
+ * `first`: the first alone. `all`: the mean of every channel, whatever it is for.
+ */
+export type Mix = SegmentFormat['audio']['channels'] | 'all'
 
 export interface SoundOptions {
   readonly format: SegmentFormat
@@ -58,7 +64,7 @@ export async function* soundParts(
     if (timing.window.start + total / rate > LIMITS.clipSeconds) throw tooLong()
     const seconds = samples.length / rate
     if (!first && seconds < LEAST_TAIL_SECONDS) break
-    const loud = clip(samples) >= SILENT_PEAK
+    const loud = clip(samples) >= SILENT_PEAK && !isConstant(samples, rate)
     audible ||= loud
     yield { seconds, samples: loud ? samples.subarray(0, format.audio.samples) : null }
   }
@@ -75,7 +81,7 @@ export async function isAudible(
   const chunks = run(source, soundJob(voice, format, timing), report, signal)
   const samples = placed(chunks, voice, { format, timing, report })
   for await (const block of blocks(samples, format.audio.sampleRateHz)) {
-    if (clip(block) >= SILENT_PEAK) return true
+    if (clip(block) >= SILENT_PEAK && !isConstant(block, format.audio.sampleRateHz)) return true
   }
   return false
 }
@@ -89,7 +95,7 @@ export function tooLong(longestSeconds: number = LIMITS.clipSeconds): AppError {
 
 /** Raw samples with their timestamps as bytes, for `placeSamples`. */
 export function soundJob({ track, channels }: Voice, { audio }: SegmentFormat, timing: Timing): Job {
-  const mix = channels === 'first' ? 'pan=mono|c0=c0,' : ''
+  const mix = mixFilter(channels, track)
   const filters = soundFilters(audio.sampleRateHz, track.spacing, soundOrigin(timing))
   return {
     input: [...clockOptions(timing), ...(canSeek(timing) ? ['-ss', String(timing.window.start)] : [])],
@@ -100,6 +106,13 @@ export function soundJob({ track, channels }: Voice, { audio }: SegmentFormat, t
     ],
     largestAllocation: LARGEST_ALLOCATION,
   }
+}
+
+function mixFilter(mix: Mix, { channels }: SoundTrack): string {
+  if (mix === 'mean') return ''
+  if (mix === 'first') return 'pan=mono|c0=c0,'
+  const terms = Array.from({ length: channels }, (_, i) => `${(1 / channels).toFixed(6)}*c${i}`)
+  return `pan=mono|c0=${terms.join('+')},`
 }
 
 /** The samples in their place; a timestamp beyond what a clip may last is not believed. */
@@ -139,6 +152,27 @@ async function* blocks(runs: AsyncIterable<Float32Array>, length: number): Async
   }
   if (filled > 0) yield block.subarray(0, filled)
 }
+
+/**
+ * Whether samples hold a constant voltage and nothing else, which cannot be heard. At the edges of a
+ * track the resampler makes a pulse of it: they count only where the rest is no such voltage.
+ */
+function isConstant(samples: Float32Array, rateHz: number): boolean {
+  const edge = Math.min(Math.round(EDGE_SECONDS * rateHz), Math.floor(samples.length / 4))
+  let [low, high, sum] = [Infinity, -Infinity, 0]
+  for (let i = edge; i < samples.length - edge; i++) {
+    const sample = samples[i] as number
+    if (sample < low) low = sample
+    if (sample > high) high = sample
+    if (high - low >= 2 * SILENT_PEAK) return false // nearly every block, after a few samples
+    sum += sample
+  }
+  const mean = sum / (samples.length - 2 * edge)
+  return Math.abs(mean) >= LEAST_VOLTAGE
+}
+
+const EDGE_SECONDS = 0.02
+const LEAST_VOLTAGE = 10 * SILENT_PEAK
 
 /** Holds samples to [-1, 1], in place: decoders overshoot, and hostile files hold NaN. Returns the peak. */
 function clip(samples: Float32Array): number {

@@ -8,6 +8,7 @@ import { ffmpegMissing, findFfmpeg, findFfprobe } from './executables.js'
 export interface FfmpegBuild {
   readonly version: string // as 5.1.9-0+deb12u1
   readonly hasZimg: boolean // without it HDR cannot be mapped to ordinary colours
+  readonly hasLibvpx: boolean // without it the alpha of VP8 and VP9 is lost
 }
 
 const known = new Map<string, Promise<FfmpegBuild>>() // by path: a program is asked once
@@ -25,7 +26,11 @@ export async function ffmpegBuild(): Promise<FfmpegBuild> {
 async function ask(ffmpeg: string, ffprobe: string): Promise<FfmpegBuild> {
   await banner(ffprobe)
   const text = await banner(ffmpeg)
-  return { version: /version (\S+)/.exec(text)?.[1] ?? 'unknown', hasZimg: text.includes('--enable-libzimg') }
+  return {
+    version: /version (\S+)/.exec(text)?.[1] ?? 'unknown',
+    hasZimg: text.includes('--enable-libzimg'),
+    hasLibvpx: text.includes('--enable-libvpx'),
+  }
 }
 
 async function banner(path: string): Promise<string> {

@@ -31,7 +31,7 @@ function withLateStreams(source: Source, { streams }: Probe, { firstPositions }:
   const late = [...firstPositions].filter(([stream, position]) => stream >= streams && position <= MOST_AHEAD_BYTES)
   if (late.length === 0) return source
   const bytes = Math.max(...late.map(([, position]) => position)) + PAST_FIRST_PACKET_BYTES
-  return { ...source, options: ['-probesize', String(bytes), '-analyzeduration', '24h'] }
+  return { ...source, options: [...(source.options ?? []), '-probesize', String(bytes), '-analyzeduration', '24h'] }
 }
 
 function withClock(header: Probe, clock: Clock): Probe {

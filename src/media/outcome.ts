@@ -46,7 +46,7 @@ export function conclude(decoding: Decoding): DecodeOutcome {
   if (hasSound && !sound.audible) notes.push('AUDIO_SILENT')
   if (sound.audible && sound.seconds < SHORT_SOUND_SECONDS) notes.push('AUDIO_SHORT')
   if (summary.sound && header.sounds.length > 1) notes.push('AUDIO_TRACK_CHOSEN')
-  if (sound.voice !== null && sound.voice.channels !== mix) notes.push('AUDIO_FIRST_CHANNEL')
+  if (sound.voice?.channels === 'first' && mix !== 'first') notes.push('AUDIO_FIRST_CHANNEL')
   if (summary.picture && header.otherPictures.length > 0) notes.push('VISUAL_TRACK_CHOSEN')
   if (picture.decoded && !picture.visible) notes.push('VISUAL_BLANK')
   if (picture.visible && picture.track?.hdr && !picture.track.canToneMap) notes.push('VISUAL_HDR')

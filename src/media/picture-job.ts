@@ -1,4 +1,5 @@
 import type { SegmentFormat } from '../domain.js'
+import { type Background, decoderOptions, flatten } from './alpha.js'
 import { LEAST_TAIL_SECONDS } from './audio.js'
 import type { Job } from './ffmpeg.js'
 import { CANDIDATES } from './frame.js'
@@ -49,15 +50,15 @@ export function gridJob(track: PictureTrack, format: SegmentFormat, timing: Timi
 }
 
 /** The first frame that can be decoded. */
-export function firstFrameJob(track: PictureTrack, format: SegmentFormat): Job {
-  return pictureJob(track, [], ['-vf', filters(track, format), '-frames:v', '1'])
+export function firstFrameJob(track: PictureTrack, format: SegmentFormat, background?: Background): Job {
+  return pictureJob(track, [], ['-vf', filters(track, format, background), '-frames:v', '1'])
 }
 
-function pictureJob({ index }: PictureTrack, input: readonly string[], output: readonly string[]): Job {
+function pictureJob(track: PictureTrack, input: readonly string[], output: readonly string[]): Job {
   return {
     // A change of size midway must not restart the filters, whose clock would begin again.
-    input: ['-reinit_filter:v', '0', ...input],
-    output: ['-map', `0:${index}`, ...output, '-c:v', 'rawvideo', '-pix_fmt', 'rgb24', '-f', 'rawvideo'],
+    input: ['-reinit_filter:v', '0', ...decoderOptions(track), ...input],
+    output: ['-map', `0:${track.index}`, ...output, '-c:v', 'rawvideo', '-pix_fmt', 'rgb24', '-f', 'rawvideo'],
     largestAllocation: LARGEST_PICTURE_ALLOCATION,
   }
 }
@@ -66,11 +67,16 @@ function pictureJob({ index }: PictureTrack, input: readonly string[], output: r
 const TRIMMED = { tallest: 3 / 4, widest: 4 / 3 }
 
 /** To the model's size, then to the colours of an ordinary screen: the fewer pixels, the cheaper. */
-function filters(track: PictureTrack, { visual: { width, height, resize } }: SegmentFormat): string {
+function filters(
+  track: PictureTrack,
+  { visual: { width, height, resize } }: SegmentFormat,
+  background?: Background,
+): string {
+  const flat = flatten(track, background)
   const flags = 'flags=bilinear+accurate_rnd+full_chroma_int'
-  if (resize === 'squash') return `scale=${width}:${height}:${flags},setsar=1${toneMap(track)}`
+  if (resize === 'squash') return `${flat}scale=${width}:${height}:${flags},setsar=1${toneMap(track)}`
   const { tallest, widest } = resize === 'trim' ? TRIMMED : { tallest: width / height, widest: width / height }
   // Cut after scaling: a picture that changes its size midway is scaled anew, and would be cut by its first size.
   const size = `w='max(${width},round(${width}*dar/${widest}))':h='max(${height},round(${height}*${tallest}/dar))'`
-  return `scale=${size}:${flags},crop=${width}:${height},setsar=1${toneMap(track)}`
+  return `${flat}scale=${size}:${flags},crop=${width}:${height},setsar=1${toneMap(track)}`
 }

@@ -22,6 +22,7 @@ export interface Track {
 
 export interface SoundTrack extends Track {
   readonly channels: number
+  readonly hasLayout: boolean // the file says what each channel is for
   readonly spacing: Spacing
 }
 
@@ -37,6 +38,8 @@ export interface PictureTrack extends Track {
   readonly hdr: HdrTransfer | null
   readonly canToneMap: boolean
   readonly keyGap: number | null // seconds between key frames, where that is known and steady
+  readonly hasAlpha: boolean // parts of it may be transparent
+  readonly decoder: string | null // to be used in place of ffmpeg's own, which does not read the alpha
 }
 
 /** What the header of a file claims. */
@@ -61,6 +64,10 @@ const Stream = z.object({
   width: number,
   height: number,
   channels: number,
+  channel_layout: z.string().optional(),
+  pix_fmt: z.string().default(''),
+  codec_name: z.string().default(''),
+  tags: z.object({ alpha_mode: z.string().optional() }).prefault({}),
   color_transfer: z.string().optional(),
   start_time: number,
   duration: number,
@@ -81,8 +88,8 @@ type Stream = z.infer<typeof Stream>
 
 const SHOW =
   'format=format_name,start_time,duration,probe_score:' +
-  'stream=index,codec_type,width,height,channels,color_transfer,start_time,duration,nb_read_packets,nb_frames:' +
-  'stream_disposition=attached_pic,timed_thumbnails,default'
+  'stream=index,codec_type,codec_name,pix_fmt,width,height,channels,channel_layout,color_transfer,start_time,duration,nb_read_packets,nb_frames:' +
+  'stream_disposition=attached_pic,timed_thumbnails,default:stream_tags=alpha_mode'
 
 // Two packets tell a still from an animation.
 const QUESTIONS = ['-count_packets', '-read_intervals', '%+#2', '-show_entries', SHOW]
@@ -118,7 +125,12 @@ export async function probe(source: Source, signal?: AbortSignal): Promise<Probe
     picture: moving ? await asPicture(moving, asTrack(moving)) : null,
     otherPictures: await Promise.all(others.map((stream) => asPicture(stream, asTrack(stream)))),
     cover: cover ? await asPicture(cover, asTrack(cover)) : null,
-    sounds: sounds.map((stream) => ({ ...asTrack(stream), channels: stream.channels ?? 1, spacing })),
+    sounds: sounds.map((stream) => ({
+      ...asTrack(stream),
+      channels: stream.channels ?? 1,
+      hasLayout: hasLayout(stream),
+      spacing,
+    })),
     isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || hasOnePicture(shown)),
     streams: streams.length,
     animation: null,
@@ -153,7 +165,18 @@ function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
   }
   if (frames.length === 0) throw new AppError('MEDIA_DAMAGED', `${name} is an animated WebP without one whole frame`)
   const seconds = frames.reduce((sum, { ms }) => sum + ms, 0) / 1000
-  const picture = { index: 0, startsAt: 0, seconds, width, height, hdr: null, canToneMap: false, keyGap: null }
+  const picture = {
+    index: 0,
+    startsAt: 0,
+    seconds,
+    width,
+    height,
+    hdr: null,
+    canToneMap: false,
+    keyGap: null,
+    hasAlpha: true,
+    decoder: null,
+  }
   return {
     format: 'webp',
     seconds,
@@ -168,11 +191,28 @@ function animatedProbe(animation: WebpAnimation, { name }: Source): Probe {
   }
 }
 
-async function asPicture({ width = 0, height = 0, color_transfer }: Stream, track: Track): Promise<PictureTrack> {
+async function asPicture(stream: Stream, track: Track): Promise<PictureTrack> {
+  const { width = 0, height = 0, color_transfer } = stream
   const hdr = HDR_TRANSFERS.find((transfer) => transfer === color_transfer) ?? null
   const canToneMap = hdr !== null && (await ffmpegBuild()).hasZimg
-  return { ...track, width, height, hdr, canToneMap, keyGap: null }
+  const decoder = await alphaDecoder(stream)
+  const hasAlpha = decoder !== null || ALPHA_FORMAT.test(stream.pix_fmt)
+  return { ...track, width, height, hdr, canToneMap, keyGap: null, hasAlpha, decoder }
 }
+
+/** Names of ffmpeg's pixel formats that hold opacity; a palette may. */
+const ALPHA_FORMAT = /^(yuva|rgba|bgra|argb|abgr|gbrap|ya\d|pal8|ayuv|vuya)/
+
+/** VP8 and VP9 keep their alpha in a second stream, which only libvpx decodes. */
+async function alphaDecoder({ codec_name, tags }: Stream): Promise<string | null> {
+  const decoder = LIBVPX[codec_name]
+  if (tags.alpha_mode !== '1' || decoder === undefined) return null
+  return (await ffmpegBuild()).hasLibvpx ? decoder : null
+}
+
+const LIBVPX: Readonly<Record<string, string>> = { vp8: 'libvpx', vp9: 'libvpx-vp9' }
+
+const hasLayout = ({ channel_layout = 'unknown' }: Stream): boolean => !/^unknown|^\d+ channels/.test(channel_layout)
 
 const defaultFirst = (a: Stream, b: Stream): number => b.disposition.default - a.disposition.default
 

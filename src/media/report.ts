@@ -68,7 +68,7 @@ export class Report {
 export function readable(line: string, { url, name }: Source): string {
   return line
     .replaceAll(url, name)
-    .replaceAll(url.replace(/^file:/, ''), name)
+    .replaceAll(url.replace(/^(file:|subfile,.*,:)/, ''), name)
     .replace(/ @ 0x[0-9a-f]+/g, '')
     .trim()
     .slice(0, 300)

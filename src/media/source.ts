@@ -6,6 +6,7 @@ import { AppError } from '../errors.js'
 import { pathBytes } from '../path-text.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import type { ProcessLimits } from './decoder-pool.js'
+import { hiddenTagBytes } from './leading-tags.js'
 
 const DEFAULT_LIMITS: ProcessLimits = { memoryBytes: LIMITS.largeDecoderBytes, cpuSeconds: null }
 
@@ -33,7 +34,11 @@ export async function openSource(file: OpenedFile, limits: ProcessLimits = DEFAU
     await close()
     throw cause
   }
-  return { path, url: `file:${path}`, name: file.name, limits, [Symbol.asyncDispose]: close }
+  const source = { path, url: `file:${path}`, name: file.name, limits, [Symbol.asyncDispose]: close }
+  const skipped = await hiddenTagBytes(file)
+  if (skipped === 0) return source
+  const url = `subfile,,start,${skipped},end,${file.bytes},,:${path}`
+  return { ...source, url, options: ['-protocol_whitelist', 'file,subfile'] }
 }
 
 /** A new, empty folder among the system's temporary files. Throws TEMP_UNUSABLE. */

@@ -1,4 +1,5 @@
 import type { MediaSegment, SegmentFormat } from '../domain.js'
+import { BACKGROUNDS } from './alpha.js'
 import { isBlank } from './frame.js'
 import { type DecodeOutcome, damaged, noContent } from './outcome.js'
 import type { PictureTrack } from './probe.js'
@@ -12,10 +13,27 @@ export async function* decodeStill(
   format: SegmentFormat,
   options: StillOptions,
 ): AsyncGenerator<MediaSegment, DecodeOutcome> {
-  const frame = await stillFrame(source, track, format, options)
+  const frame = await shownFrame(source, track, format, options)
   if (frame === null) throw damaged(source, [options.report])
   if (isBlank(frame)) throw noContent(source.name)
   yield { start: 0, end: 0, samples: null, frames: [frame] }
   const notes = options.report.complaints > 0 ? (['DAMAGED'] as const) : []
   return { seconds: 0, notes, audible: false, visible: true }
+}
+
+/** The picture on the first background on which it shows anything. */
+async function shownFrame(
+  source: Source,
+  track: PictureTrack,
+  format: SegmentFormat,
+  options: StillOptions,
+): Promise<Uint8Array | null> {
+  const [first, ...others] = BACKGROUNDS
+  const frame = await stillFrame(source, track, format, options, first)
+  if (frame === null || !track.hasAlpha || !isBlank(frame)) return frame
+  for (const background of others) {
+    const other = await stillFrame(source, track, format, options, background)
+    if (other !== null && !isBlank(other)) return other
+  }
+  return frame
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { AppError } from '../errors.js'
 import type { OpenedFile } from '../storage/opened-file.js'
+import { decoderOptions, flatten } from './alpha.js'
 import { asApng } from './animation.js'
 import type { DecoderSlot } from './decoder-pool.js'
 import { run } from './ffmpeg.js'
@@ -57,13 +58,13 @@ async function frameAt(
   const scale = (side: string, other: string) => `trunc(max(2,min(${LONGER_SIDE},${LONGER_SIDE}*${side}/${other}))/2)*2`
   const size = `scale=w='${scale('iw*max(sar,1/9)', 'max(ih,iw*sar)')}':h='${scale('ih', 'max(ih,iw*sar)')}'`
   const job = {
-    input: at > 0 ? ['-ss', String(at)] : [],
+    input: [...decoderOptions(track), ...(at > 0 ? ['-ss', String(at)] : [])],
     output: [
       ...[
         '-map',
         `0:${track.index}`,
         '-vf',
-        `${size},setsar=1${toneMap(track)},thumbnail=${CHOOSE_AMONG}`,
+        `${flatten(track)}${size},setsar=1${toneMap(track)},thumbnail=${CHOOSE_AMONG}`,
         '-frames:v',
         '1',
       ],

@@ -1,5 +1,5 @@
 import type { SegmentFormat } from '../domain.js'
-import { isAudible, type SoundPart, type SoundSummary, type Voice } from './audio.js'
+import { isAudible, type Mix, type SoundPart, type SoundSummary, type Voice } from './audio.js'
 import type { PictureTrack, SoundTrack } from './probe.js'
 import type { Source } from './source.js'
 import type { Timing } from './timing.js'
@@ -7,13 +7,16 @@ import { isVisible, type PicturePart, type PictureSummary } from './video.js'
 
 /**
  * Every way to hear a file, best first: each track mixed as the model wants it; then, since channels may cancel each
- * other out, the first channel of each.
+ * other out, the first channel of each; then all channels, since a mix leaves the LFE out. Channels without a layout are
+ * all mixed from the start: ffmpeg would guess what they are for, and leave some out.
  */
 export function voicesOf(tracks: readonly SoundTrack[], { audio: { channels } }: SegmentFormat): readonly Voice[] {
-  const mixed = tracks.map((track) => ({ track, channels }))
-  if (channels === 'first') return mixed
+  const as = (channels: Mix) => (track: SoundTrack) => ({ track, channels })
+  if (channels === 'first') return tracks.map(as('first'))
   const several = tracks.filter((track) => track.channels > 1)
-  return [...mixed, ...several.map((track) => ({ track, channels: 'first' as const }))]
+  const laidOut = several.filter(({ hasLayout }) => hasLayout)
+  const mixed = tracks.map((track) => as(laidOut.includes(track) || track.channels <= 2 ? 'mean' : 'all')(track))
+  return [...mixed, ...several.map(as('first')), ...laidOut.filter(({ channels }) => channels > 2).map(as('all'))]
 }
 
 export interface Listening {

@@ -1,5 +1,6 @@
 import { LIMITS } from '../config.js'
 import type { SegmentFormat } from '../domain.js'
+import type { Background } from './alpha.js'
 import { LEAST_TAIL_SECONDS, tooLong } from './audio.js'
 import { run } from './ffmpeg.js'
 import { chosenFrames, frames, isBlank } from './frame.js'
@@ -83,8 +84,10 @@ export async function stillFrame(
   track: PictureTrack,
   format: SegmentFormat,
   { report, signal }: StillOptions,
+  background?: Background,
 ): Promise<Uint8Array | null> {
-  for await (const frame of frames(run(source, firstFrameJob(track, format), report, signal), format)) return frame
+  const job = firstFrameJob(track, format, background)
+  for await (const frame of frames(run(source, job, report, signal), format)) return frame
   return null
 }
 

@@ -56,11 +56,11 @@ function asProbe(tracks: readonly Mp4Track[], clipSeconds: number): Probe | null
 
 const asPicture = ({ index, startsAt, seconds, width, height }: Placed<Mp4Picture>): PictureTrack => ({
   ...{ index, startsAt, seconds, width, height },
-  ...{ hdr: null, canToneMap: false, keyGap: null },
+  ...{ hdr: null, canToneMap: false, keyGap: null, hasAlpha: false, decoder: null },
 })
 
 const asSound = ({ index, startsAt, seconds, channels, isEven }: Placed<Mp4Sound>): SoundTrack => {
-  return { index, startsAt, seconds, channels, spacing: isEven ? 'even' : 'any' }
+  return { index, startsAt, seconds, channels, hasLayout: true, spacing: isEven ? 'even' : 'any' }
 }
 
 type Placed<T> = T & Track
