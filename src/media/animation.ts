@@ -36,16 +36,34 @@ type Decoded = readonly [frame: WebpFrame, pixels: Buffer]
 
 /** Answers how many frames came. */
 async function writeApng(path: string, animation: WebpAnimation, frames: AsyncIterable<Decoded>): Promise<number> {
-  const apng = new Apng(animation)
+  const shown = animation.frames.length === 1 ? onWholeCanvas(animation) : animation
+  const apng = new Apng(shown)
   let written = 0
   await using file = await open(path, 'w')
   await file.appendFile(await apng.head())
   for await (const [frame, pixels] of frames) {
-    await file.appendFile(await apng.frame(frame, pixels))
+    const placed = shown === animation ? pixels : onCanvas(frame, pixels, animation)
+    await file.appendFile(await apng.frame(shown.frames[written] as WebpFrame, placed))
     written++
   }
   await file.appendFile(apng.tail)
   return written
+}
+
+/** An animation whose frames all cover the canvas: else an empty frame would come before the only one. */
+function onWholeCanvas({ width, height, frames, ...animation }: WebpAnimation): WebpAnimation {
+  const whole = frames.map((frame) => ({ ...frame, x: 0, y: 0, width, height }))
+  return { ...animation, width, height, frames: whole }
+}
+
+/** The pixels of a frame on the whole canvas, which is transparent around it. */
+function onCanvas({ x, y, width, height }: WebpFrame, pixels: Buffer, canvas: WebpAnimation): Buffer {
+  if (width === canvas.width && height === canvas.height) return pixels
+  const whole = Buffer.alloc(4 * canvas.width * canvas.height)
+  for (let row = 0; row < height; row++) {
+    pixels.copy(whole, 4 * ((y + row) * canvas.width + x), 4 * row * width, 4 * (row + 1) * width)
+  }
+  return whole
 }
 
 async function* framesOf(chunks: AsyncIterable<Buffer>, frames: readonly WebpFrame[]): AsyncGenerator<Decoded> {

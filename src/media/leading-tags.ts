@@ -9,17 +9,18 @@ const MOST_TAGS = 64
 
 /**
  * How many bytes of ID3v2 tags (id3.org, section 3.1) stand before the sound, if they are so many that
- * ffmpeg would not see the sound; else 0. MPEG audio needs no help, and ffmpeg reads its cover art.
+ * ffmpeg would not see the sound; else 0. MPEG audio after one tag needs no help, and ffmpeg reads its cover art.
  */
 export async function hiddenTagBytes(file: OpenedFile): Promise<number> {
   let at = 0
-  for (let count = 0; count < MOST_TAGS; count++) {
+  let count = 0
+  for (; count < MOST_TAGS; count++) {
     const length = tagLength(await file.read(HEADER_BYTES, at))
     if (length === 0) break
     at += length
   }
   if (at < LOOKED_AT_BYTES - MARGIN_BYTES || at >= file.bytes) return 0
-  return isMpegAudio(await file.read(2, at)) ? 0 : at
+  return count === 1 && isMpegAudio(await file.read(2, at)) ? 0 : at
 }
 
 /** Length of a tag with its header and footer; 0 where there is none. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
-import { copyFile, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, open, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -127,7 +127,7 @@ describe('what is longer than a clip may be', { concurrency: 2 }, () => {
     assert.equal((await decode(await file('claims.wav', bytes))).outcome.seconds, 2)
   })
 
-  /** A sparse file of unsigned 8-bit samples that are all 0: full scale, hence audible. */
+  /** A sparse file of unsigned 8-bit samples that are all 0, a constant voltage, but for noise in the last seconds. */
   async function emptyWav(name: string, seconds: number, rateHz: number): Promise<string> {
     const path = await make(join(folder, name), [`sine=d=0.1:r=${rateHz}`], ['-c:a', 'pcm_u8', '-bitexact'])
     const header = (await readFile(path)).subarray(0, 44)
@@ -135,6 +135,9 @@ describe('what is longer than a clip may be', { concurrency: 2 }, () => {
     header.writeUInt32LE(seconds * rateHz, 40)
     await writeFile(path, header)
     await truncate(path, 44 + seconds * rateHz)
+    const end = await open(path, 'r+')
+    await end.write(noise(1, rateHz), 0, rateHz, 44 + (seconds - 1) * rateHz)
+    await end.close()
     return path
   }
 })
