@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { bundleFolder, type Config } from '../config.js'
-import { loadBundle } from '../encoder/bundle.js'
+import { hasFingerprint, loadBundle } from '../encoder/bundle.js'
 import { AppError, isDiskFull, toAppError } from '../errors.js'
 import { backUpFile, checkBackup } from '../gallery/sqlite/backup.js'
 import { lockFolder } from '../gallery/sqlite/lock.js'
@@ -46,7 +46,7 @@ export async function restore(config: Config, backup: string, { force }: { reado
 
 async function checkBundle({ bundle }: Config, fingerprint: string): Promise<void> {
   const found = await loadBundle(bundleFolder(bundle))
-  if (found.fingerprint === fingerprint) return
+  if (hasFingerprint(found, fingerprint)) return
   throw new AppError(
     'FINGERPRINT_MISMATCH',
     `The backup is of bundle ${fingerprint.slice(0, 12)}, ${bundle} is ${found.fingerprint.slice(0, 12)}: say with EARSHOT_BUNDLE which it was made with.`,

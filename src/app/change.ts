@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundleFolder, bundleName, type Config } from '../config.js'
-import { loadBundle } from '../encoder/bundle.js'
+import { type Bundle, hasFingerprint, loadBundle } from '../encoder/bundle.js'
 import { AppError } from '../errors.js'
 import { lockFolder } from '../gallery/sqlite/lock.js'
 import { SqliteSuccession } from '../gallery/sqlite/sqlite-succession.js'
@@ -24,8 +24,8 @@ export interface Change extends Pick<Serving, 'encoder' | 'gallery'>, AsyncDispo
 /** Opens the gallery of a bundle beside the one that serves: where it was begun or has served before, with what it has. */
 export async function openChange(config: Config, bundle: string): Promise<Change> {
   const from = await placeToLeave(config)
-  const to = await placeFor(config, bundleName(bundle))
-  if (to.fingerprint === from.fingerprint) {
+  const { place: to, made } = await placeFor(config, bundleName(bundle))
+  if (hasFingerprint(made, from.fingerprint)) {
     throw new AppError('USAGE', `The library is of bundle ${to.bundle} already: there is nothing to change.`)
   }
   const serving = await openServing(config, to, 'write')
@@ -91,11 +91,15 @@ async function placeToLeave(config: Config): Promise<Place> {
   return { dir, bundle, fingerprint: stamp.fingerprint }
 }
 
-async function placeFor({ dataDir }: Config, bundle: string): Promise<Place> {
-  const { fingerprint } = await loadBundle(bundleFolder(bundle))
+async function placeFor({ dataDir }: Config, bundle: string): Promise<{ place: Place; made: Bundle }> {
+  const made = await loadBundle(bundleFolder(bundle))
+  const { fingerprint } = made
   const previous = readPlaces(dataDir)?.previous
-  const dir = previous?.fingerprint === fingerprint ? previous.dir : join(FOLDER, fingerprint.slice(0, 16))
-  return { dir, bundle, fingerprint }
+  const isPrevious = previous && hasFingerprint(made, previous.fingerprint)
+  return {
+    place: { dir: isPrevious ? previous.dir : join(FOLDER, fingerprint.slice(0, 16)), bundle, fingerprint },
+    made,
+  }
 }
 
 /** The intention is written first: whoever finds the old gallery retired, and this, brings the change to its end. */

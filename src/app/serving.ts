@@ -62,12 +62,16 @@ export async function openServing(
 }
 
 /** Opens a catalogue of a stamp. */
-export function openCatalogue(file: string, { fingerprint, dimension }: Stamp): Promise<SqliteCatalogue> {
+export function openCatalogue(file: string, { fingerprint, dimension, equals = [] }: Stamp): Promise<SqliteCatalogue> {
   const migrationsDir = join(PACKAGE_DIR, 'migrations', 'sqlite')
-  return SqliteCatalogue.open({ file, migrationsDir, stamp: { fingerprint, dimension } })
+  return SqliteCatalogue.open({ file, migrationsDir, stamp: { fingerprint, dimension, equals } })
 }
 
-function openGallery(dir: string, { fingerprint, dimension }: Bundle, catalogue: SqliteCatalogue): Promise<Gallery> {
-  const options = { dir, dimension, fingerprint, log: catalogue }
+function openGallery(
+  dir: string,
+  { fingerprint, equals, dimension }: Bundle,
+  catalogue: SqliteCatalogue,
+): Promise<Gallery> {
+  const options = { dir, dimension, fingerprint, equals, log: catalogue }
   return Gallery.open({ catalogue, openIndex: (from) => HnswIndex.open({ ...options, from }) })
 }

@@ -11,6 +11,8 @@ import { type BundleClass, type ByGraph, Classes, Golden, Manifest, type TagSour
 export interface Bundle {
   readonly name: string
   readonly fingerprint: string
+  /** Fingerprints of earlier files of this bundle, whose embeddings are the same bit for bit. */
+  readonly equals: readonly string[]
   readonly dimension: number
   readonly format: SegmentFormat
   readonly graphs: ByGraph<string> // paths
@@ -32,6 +34,7 @@ export async function loadBundle(dir: string): Promise<Bundle> {
   return Object.freeze({
     name: manifest.name,
     fingerprint: manifest.fingerprint,
+    equals: manifest.equals,
     dimension: manifest.embedding,
     format: { seconds: audio.samples / audio.sampleRateHz, modalities, audio, visual },
     graphs: graphPaths(dir, manifest),
@@ -43,7 +46,7 @@ export async function loadBundle(dir: string): Promise<Bundle> {
 }
 
 /** SHA-256 over the graphs and the front-end numbers: embeddings of different fingerprints never meet. */
-export function fingerprintOf({ graphs, embedding, audio, visual }: Omit<Manifest, 'fingerprint'>): string {
+export function fingerprintOf({ graphs, embedding, audio, visual }: Omit<Manifest, 'fingerprint' | 'equals'>): string {
   const lines = [
     'earshot-bundle 1',
     ...[graphs.audio, graphs.visual, graphs.joint].flatMap((graph) => (graph ? [`${graph.file} ${graph.sha256}`] : [])),
@@ -55,6 +58,12 @@ export function fingerprintOf({ graphs, embedding, audio, visual }: Omit<Manifes
     .update(`${lines.join('\n')}\n`)
     .digest('hex')
 }
+
+/** Whether embeddings of a fingerprint are this bundle's. */
+export const hasFingerprint = (
+  { fingerprint, equals }: Pick<Bundle, 'fingerprint' | 'equals'>,
+  other: string,
+): boolean => fingerprint === other || equals.includes(other)
 
 function graphPaths(dir: string, { graphs }: Manifest): ByGraph<string> {
   const paths = Object.entries(graphs).flatMap(([name, graph]) => (graph ? [[name, join(dir, graph.file)]] : []))

@@ -28,6 +28,7 @@ export const Manifest = z
     format: z.literal(1),
     name: z.string().min(1),
     fingerprint: z.string(),
+    equals: z.array(z.string().regex(/^[0-9a-f]{64}$/)).default([]),
     embedding: size,
     audio: z.object({ sampleRateHz: size, samples: size, channels: z.enum(['mean', 'first']) }),
     visual: z.object({ width: size, height: size, resize: z.enum(RESIZES), framesPerSegment: size }),

@@ -132,4 +132,6 @@ export interface Catalogue extends CatalogueReader, AsyncDisposable {
 export interface Stamp {
   readonly fingerprint: string
   readonly dimension: number
+  /** Fingerprints of the same embeddings: a catalogue that has one of them gets this stamp. */
+  readonly equals?: readonly string[]
 }

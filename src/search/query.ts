@@ -1,7 +1,7 @@
 import { LIMITS } from '../config.js'
 import { type ClipId, MODALITIES, type Modality, other, type Span, type UnitVector } from '../domain.js'
 import { type EmbedTimings, embed, noTimings } from '../embed.js'
-import type { Bundle } from '../encoder/bundle.js'
+import { type Bundle, hasFingerprint } from '../encoder/bundle.js'
 import type { Encoder } from '../encoder/encoder.js'
 import { AppError } from '../errors.js'
 import { clipNotFound } from '../gallery/clip-not-found.js'
@@ -97,7 +97,7 @@ function probeEmbedding(
   { from, to, vector, fingerprint }: Extract<Query, { kind: 'embedding' }>,
   bundle: Bundle,
 ): Probe {
-  if (fingerprint && fingerprint !== bundle.fingerprint) {
+  if (fingerprint && !hasFingerprint(bundle, fingerprint)) {
     throw new AppError(
       'FINGERPRINT_MISMATCH',
       `The embedding has fingerprint ${fingerprint}, the library ${bundle.fingerprint}: encode the query again with bundle ${bundle.name}.`,

@@ -12,6 +12,7 @@ export interface HnswOptions {
   readonly dir: string // of its snapshots
   readonly dimension: number
   readonly fingerprint: string
+  readonly equals?: readonly string[] // fingerprints of the same embeddings
   readonly log: Pick<CatalogueReader, 'markAt'> // by which a snapshot of another history is known
   readonly from?: 'snapshot' | 'empty'
   readonly snapshotAfter?: number
@@ -164,9 +165,13 @@ export class HnswIndex implements VectorIndex {
   }
 }
 
-async function loadNewest({ dir, fingerprint, dimension, log }: HnswOptions): Promise<Start | undefined> {
+async function loadNewest({ dir, fingerprint, equals = [], dimension, log }: HnswOptions): Promise<Start | undefined> {
   const isOurs = async ({ cursor, mark }: { cursor: Seq; mark: string }) => (await log.markAt(cursor)) === mark
-  for await (const { folder, cursor, lineage } of wholeSnapshots(dir, { fingerprint, dimension, isOurs })) {
+  for await (const { folder, cursor, lineage } of wholeSnapshots(dir, {
+    fingerprints: [fingerprint, ...equals],
+    dimension,
+    isOurs,
+  })) {
     try {
       const [audio, visual] = await Promise.all([
         Graph.load(join(folder, 'audio'), dimension),

@@ -35,7 +35,8 @@ export interface Snapshot extends SnapshotOf {
   readonly folder: string
 }
 
-export interface Wanted extends Pick<SnapshotOf, 'fingerprint' | 'dimension'> {
+export interface Wanted extends Pick<SnapshotOf, 'dimension'> {
+  readonly fingerprints: readonly string[]
   /** Whether the catalogue's log has the snapshot's row at its cursor. */
   readonly isOurs: (of: SnapshotOf) => Promise<boolean>
 }
@@ -98,7 +99,7 @@ async function snapshotNames(dir: string): Promise<string[]> {
 /** Undefined where the snapshot is not wanted, which is looked at first: it costs nothing. */
 async function readWhole(folder: string, wanted: Wanted): Promise<Snapshot | undefined> {
   const { files, format, ...of } = Manifest.parse(JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')))
-  if (of.fingerprint !== wanted.fingerprint || of.dimension !== wanted.dimension) return undefined
+  if (!wanted.fingerprints.includes(of.fingerprint) || of.dimension !== wanted.dimension) return undefined
   if (!(await wanted.isOurs(of))) return undefined
   for (const { name, crc32 } of files) {
     // hnswlib trusts what it reads: a damaged file could take the process down with it.

@@ -43,13 +43,17 @@ function openUsable({ file, migrationsDir, stamp }: SqliteOptions): Database.Dat
   }
 }
 
-function checkStamp(db: Database.Database, { fingerprint, dimension }: Stamp, file: string): void {
+function checkStamp(db: Database.Database, { fingerprint, dimension, equals = [] }: Stamp, file: string): void {
   db.prepare('INSERT INTO stamp (only, fingerprint, dimension) VALUES (1, ?, ?) ON CONFLICT DO NOTHING').run(
     fingerprint,
     dimension,
   )
   const found = db.prepare<[], Stamp>('SELECT fingerprint, dimension FROM stamp').get() as Stamp
   if (found.fingerprint === fingerprint && found.dimension === dimension) return
+  if (equals.includes(found.fingerprint) && found.dimension === dimension) {
+    db.prepare('UPDATE stamp SET fingerprint = ?').run(fingerprint)
+    return
+  }
   throw new AppError(
     'FINGERPRINT_MISMATCH',
     `Expected embeddings of bundle ${describe({ fingerprint, dimension })}, but ${file} holds those of ` +

@@ -1,4 +1,4 @@
-"""python -m cavmae export, import, export-weights"""
+"""python -m cavmae export, import, strip, export-weights"""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from ..model.published import official
 from .export import add_precision, exported
 from .export_cavmae import Release, export_cavmae
 from .import_cavmae import TUNED, ImportOptions, import_bundle, import_checkpoint
+from .strip import strip_bundle
 
 
 def add_commands(commands) -> None:
@@ -39,6 +40,10 @@ def add_commands(commands) -> None:
     p.add_argument("--licence", default="unstated", help="of the weights")
     add_precision(p)
 
+    p = commands.add_parser("strip", help="a bundle without notes of its exporter; libraries of it still open")
+    p.set_defaults(run=_run_strip)
+    p.add_argument("bundle", type=Path)
+
     p = commands.add_parser("export-weights", help="a checkpoint in the published layout")
     p.set_defaults(run=_run_export_weights)
     p.add_argument("--checkpoint", type=Path, required=True)
@@ -50,6 +55,10 @@ def _run_export(args: argparse.Namespace) -> None:
     release = Release(args.licence, args.free, args.precision, args.judged_on)
     bundle = export_cavmae(args.checkpoint, args.out, args.mode, release)
     print(json.dumps({"out": str(args.out), **exported(bundle)}))
+
+
+def _run_strip(args: argparse.Namespace) -> None:
+    print(json.dumps({"bundle": str(args.bundle), "stripped": strip_bundle(args.bundle)}))
 
 
 def _run_import(args: argparse.Namespace) -> None:

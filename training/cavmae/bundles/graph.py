@@ -15,6 +15,8 @@ from onnxscript import ir
 from onnxscript.rewriter.ort_fusions import optimize_for_ort
 from torch import Tensor, nn
 
+from .metadata import strip_file
+
 OPSET = 20  # the newest whose attention pattern onnxscript fuses
 FRONTEND = "frontend"  # name of the module that stays as it is in every precision
 _FUSED = {
@@ -49,6 +51,7 @@ def export_graph(path: Path, graph: Graph, example: dict[str, Tensor]) -> None:
     for noted in (fused, fused.graph, *fused.graph.inputs, *fused.graph.initializers.values()):
         noted.metadata_props.clear()
     ir.save(fused, path)
+    strip_file(path)
 
 
 def open_graph(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
