@@ -47,14 +47,21 @@ function installPackages() {
 
 /** The Python of training/, in a virtual environment of its own. */
 export function setUpTraining() {
-  const python = ['python3.13', 'python3.12', 'python3.11', 'python3'].find((name) => works(name, ['-c', PYTHON_CHECK]))
-  if (!python) stop('training/ needs Python 3.11 or newer with the venv module (Debian: apt-get install python3-venv).')
-  once('training/requirements.txt', VENV, () => {
-    say("Installing the training pipeline's packages (PyTorch among them: some 3 GB to download) …")
-    run(python, ['-m', 'venv', VENV])
-    run(PYTHON, ['-m', 'pip', 'install', '--quiet', 'uv'])
-    run(PYTHON, ['-m', 'uv', 'pip', 'install', '--quiet', '--python', PYTHON, '-r', 'training/requirements.txt'])
+  pythonVenv(VENV, 'training/requirements.txt', 'PyTorch among them: some 3 GB to download')
+}
+
+/** Makes a virtual environment with the packages of a requirements file. Returns its Python. */
+export function pythonVenv(folder, requirements, remark) {
+  const found = ['python3.13', 'python3.12', 'python3.11', 'python3'].find((name) => works(name, ['-c', PYTHON_CHECK]))
+  if (!found) stop('Python 3.11 or newer with the venv module is needed (Debian: apt-get install python3-venv).')
+  const python = join(folder, 'bin', 'python')
+  once(requirements, folder, () => {
+    say(`Installing the packages of ${requirements}${remark ? ` (${remark})` : ''} …`)
+    run(found, ['-m', 'venv', folder])
+    run(python, ['-m', 'pip', 'install', '--quiet', 'uv'])
+    run(python, ['-m', 'uv', 'pip', 'install', '--quiet', '--python', python, '-r', requirements])
   })
+  return python
 }
 
 const PYTHON_CHECK = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'

@@ -47,6 +47,7 @@ export const ERROR_TITLES = {
   QUERY_LACKS_MODALITY: 'The query has nothing of the modality to search from',
   MODALITY_NOT_SERVED: 'The bundle has no graph for what was asked',
   EMBEDDING_SIZE: 'The embedding has the wrong size',
+  RANGE_EMPTY: 'Nothing of the query is in the range',
   REQUEST_INVALID: 'The request is not well formed',
   REQUEST_TYPE_UNSUPPORTED: 'The content type of the request is not supported',
   UPLOAD_TOO_LARGE: 'The upload is larger than allowed',

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import multipart from '@fastify/multipart'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
@@ -45,16 +45,9 @@ export async function buildHttp(
   http.setValidatorCompiler(validatorCompiler)
   http.setSerializerCompiler(serializerCompiler)
   http.setErrorHandler(sendProblem)
-  http.setNotFoundHandler(({ method, url }, reply) => {
-    const path = url.split('?', 1)[0] ?? ''
-    const allowed = methodsAt(path)
-    if (allowed.length === 0) {
-      const detail = `There is no ${path.slice(0, 200)}. openapi.yaml lists what there is.`
-      throw new AppError('ROUTE_NOT_FOUND', detail)
-    }
-    reply.header('allow', allowed.join(', '))
-    const detail = `${method} is not among the methods of this path: ${allowed.join(', ')}.`
-    throw new AppError('METHOD_NOT_ALLOWED', detail)
+  // Before a body is read, which may be of a type that no route takes.
+  http.addHook('onRequest', async ({ is404, method, url }, reply) => {
+    if (is404) throw noRoute(method, url, reply, methodsAt)
   })
   const thumbnailDir = join(dataDir, 'thumbnails')
   const parts: HttpParts = {
@@ -74,6 +67,24 @@ export async function buildHttp(
     await http.register(routes, parts)
   }
   return http
+}
+
+/** Why there is no route: nothing has this path, or it takes other methods. */
+function noRoute(
+  method: string,
+  url: string,
+  reply: FastifyReply,
+  methodsAt: (path: string) => readonly string[],
+): AppError {
+  const path = url.split('?', 1)[0] ?? ''
+  const allowed = methodsAt(path)
+  if (allowed.length === 0) {
+    const detail = `There is no ${path.slice(0, 200)}. openapi.yaml lists what there is.`
+    return new AppError('ROUTE_NOT_FOUND', detail)
+  }
+  reply.header('allow', allowed.join(', '))
+  const detail = `${method} is not among the methods of this path: ${allowed.join(', ')}.`
+  return new AppError('METHOD_NOT_ALLOWED', detail)
 }
 
 /** A client may say that it sends JSON and send nothing, as to a route that takes no body. */

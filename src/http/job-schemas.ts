@@ -90,3 +90,12 @@ export const Item = z
   .meta({ id: 'Item' })
 
 export const ItemPage = z.object({ items: list(Item), next: count.nullable() }).meta({ id: 'ItemPage' })
+
+/** One event of a job, as a client of server-sent events gets it. The route sends a stream of them. */
+export const Event: z.ZodType<unknown> = z
+  .looseObject({
+    event: z.enum(['item', 'job']),
+    id: z.string(),
+    data: z.string().meta({ description: 'JSON: the item, or the job as far as it has come.' }),
+  })
+  .meta({ id: 'JobEvent' })

@@ -81,7 +81,7 @@ export function asText<Schema extends z.ZodType>(schema: Schema) {
   const toNumber = (value: unknown) => (typeof value === 'string' && NUMBER.test(value) ? Number(value) : value)
   return z.preprocess(toNumber, schema)
 }
-const NUMBER = /^-?\d+(\.\d+)?$/
+const NUMBER = /^-?\d+(\.\d+)?(e[-+]?\d+)?$/i // as in JSON
 
 const hits = z.number().int().min(1).max(LIMITS.hits)
 const rangeStart = z.number().min(0).max(LIMITS.clipSeconds)

@@ -157,7 +157,7 @@ async function fromFile(
 
 function rangeOutside(seconds: number): AppError {
   const detail = `The range begins after the end of the query, which is ${seconds} s long.`
-  return new AppError('REQUEST_INVALID', detail)
+  return new AppError('RANGE_EMPTY', detail)
 }
 
 function normalised(vector: Float32Array): UnitVector {

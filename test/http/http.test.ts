@@ -219,8 +219,8 @@ describe('the HTTP API', () => {
     })
     assert.deepEqual(await problem(postJson('/v1/search', {})), { status: 400, code: 'REQUEST_INVALID' })
     assert.deepEqual(await problem(postJson('/v1/search', { clip: guitar, start: 5, end: 2 })), {
-      status: 400,
-      code: 'REQUEST_INVALID',
+      status: 422,
+      code: 'RANGE_EMPTY',
     })
     assert.deepEqual(await problem(postFile('/v1/search', 'photo_dog.webp', { limit: '9999' })), {
       status: 400,

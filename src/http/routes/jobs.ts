@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { hasEnded } from '../../gallery/job-state.js'
 import type { Job as DomainJob, JobId, Jobs } from '../../gallery/jobs.js'
 import { jobRequest } from '../../ingest/job-request.js'
-import { answers, bytes, problems } from '../answers.js'
+import { answers, problems } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import { jobEvents } from '../job-events.js'
 import * as schemas from '../job-schemas.js'
@@ -99,7 +99,10 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     params,
     headers: schemas.LastEventId,
     response: {
-      200: bytes('Events `item` and `job`.', 'text/event-stream'),
+      200: {
+        description: 'Events `item` and `job`, whose ids are revisions of the job.',
+        content: { 'text/event-stream': { schema: schemas.Event } },
+      },
       204: z.null().meta({ description: 'The job has ended, and the client has seen it all.' }),
       ...problems({ 400: 'REQUEST_INVALID', 404: 'JOB_NOT_FOUND' }),
     },

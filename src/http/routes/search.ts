@@ -50,5 +50,5 @@ function toSpan({ start, end }: { start?: number | undefined; end?: number | und
   const { rangeSeconds } = LIMITS
   if (end !== undefined && end - (start ?? 0) >= rangeSeconds) return { start: start ?? 0, end }
   const detail = `Expected a range with an \`end\` at least ${rangeSeconds} s after its \`start\`.`
-  throw new AppError('REQUEST_INVALID', detail)
+  throw new AppError('RANGE_EMPTY', detail)
 }
