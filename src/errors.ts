@@ -11,6 +11,7 @@ export const ERROR_TITLES = {
   MEDIA_IS_PLAYLIST: 'The file is a playlist, which would open other files',
   MEDIA_NOT_RECOGNISED: 'The file is no media format that is known',
   MEDIA_FORMAT_REFUSED: 'The media format is not among those allowed',
+  MEDIA_HEIF_UNSUPPORTED: 'The HEIC or AVIF picture is of a kind that cannot be opened',
   MEDIA_DAMAGED: 'The file is cut or damaged and nothing of it can be decoded',
   MEDIA_NO_CONTENT: 'Nothing can be heard or seen in the file',
   MEDIA_TOO_SMALL: 'The picture is too small',

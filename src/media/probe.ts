@@ -6,6 +6,7 @@ import { ffmpegBuild } from './ffmpeg-build.js'
 import { ffprobe } from './ffprobe.js'
 import { hasClockByStreamsRead, hasTimestamps } from './formats.js'
 import { HDR_TRANSFERS, type HdrTransfer } from './hdr.js'
+import { heifUnsupported } from './heif.js'
 import { readable } from './report.js'
 import type { Source } from './source.js'
 import { readWebpAnimation, type WebpAnimation } from './webp-animation.js'
@@ -231,6 +232,9 @@ function refusal(stderr: string, source: Source): AppError {
   const words = lines.slice(-3).map((line) => readable(line, source))
   if (lines.some((line) => NOT_READ.test(line))) {
     return new AppError('FILE_UNREADABLE', `${source.name} cannot be read. ffmpeg says: ${words.join('; ')}`)
+  }
+  if (source.isHeif && lines.some((line) => line.includes('moov atom not found'))) {
+    return heifUnsupported(source.name, 'that the installed ffmpeg does not open')
   }
   // Only a demuxer that took the file for its own speaks under its name.
   if (!lines.some((line) => /^\[\S+ @ /.test(line))) return notRecognised(source)

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.js'
 import type { OpenedFile } from '../storage/opened-file.js'
+import { HEIF_ITEMS_BYTES, hasTiles, heifUnsupported, isHeif } from './heif.js'
 
 const HEAD_BYTES = 4096
 
@@ -8,6 +9,10 @@ export async function sniff(file: OpenedFile): Promise<void> {
   const { name } = file
   const head = await file.read(HEAD_BYTES, 0)
   if (head.length === 0) throw new AppError('MEDIA_EMPTY', `Expected media, got a file of 0 bytes: ${name}`)
+
+  if (isHeif(head) && hasTiles(await file.read(HEIF_ITEMS_BYTES, 0))) {
+    throw heifUnsupported(name, 'in tiles, which Earshot does not put together')
+  }
 
   const archive = archiveOf(head)
   if (archive !== null) {

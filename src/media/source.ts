@@ -6,6 +6,7 @@ import { AppError } from '../errors.js'
 import { pathBytes } from '../path-text.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import type { ProcessLimits } from './decoder-pool.js'
+import { isHeif } from './heif.js'
 import { hiddenTagBytes } from './leading-tags.js'
 
 const DEFAULT_LIMITS: ProcessLimits = { memoryBytes: LIMITS.largeDecoderBytes, cpuSeconds: null }
@@ -15,6 +16,7 @@ export interface Source extends AsyncDisposable {
   readonly path: string // of the link to it
   readonly url: string
   readonly name: string
+  readonly isHeif: boolean
   readonly limits: ProcessLimits // of each process that reads it
   readonly options?: readonly string[] // options of the input, for ffmpeg and ffprobe alike
 }
@@ -34,7 +36,14 @@ export async function openSource(file: OpenedFile, limits: ProcessLimits = DEFAU
     await close()
     throw cause
   }
-  const source = { path, url: `file:${path}`, name: file.name, limits, [Symbol.asyncDispose]: close }
+  const source = {
+    path,
+    url: `file:${path}`,
+    name: file.name,
+    isHeif: isHeif(await file.read(12, 0)),
+    limits,
+    [Symbol.asyncDispose]: close,
+  }
   const skipped = await hiddenTagBytes(file)
   if (skipped === 0) return source
   const url = `subfile,,start,${skipped},end,${file.bytes},,:${path}`
