@@ -136,9 +136,12 @@ export class FfmpegProcess implements AsyncDisposable {
 const CANNOT_RUN: readonly number[] = [126, 127]
 /**
  * Arguments are positional, so the shell never parses them. Some systems cannot limit memory. The limit
- * of time is a soft one: at a hard one the signal would not tell the reason.
+ * of time is a soft one: at a hard one the signal would not tell the reason. Decoders take second place
+ * to the server: where Linux groups processes by session (autogroup), by a priority of their group.
  */
-const LIMIT_SCRIPT = 'ulimit -d "$1" 2>/dev/null; ulimit -S -t "$2"; shift 2; exec "$@"'
+const LIMIT_SCRIPT =
+  'ulimit -d "$1" 2>/dev/null; ulimit -S -t "$2"; shift 2; ' +
+  '{ echo 5 >/proc/$$/autogroup; } 2>/dev/null; exec nice -n 5 "$@"'
 
 function launchLimited(
   program: string,
