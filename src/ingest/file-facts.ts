@@ -22,6 +22,14 @@ export async function isGone(path: string): Promise<boolean> {
   return stat(pathBytes(path)).then(() => false, isNotFound)
 }
 
+/** Whether a pipe, a socket or a device is at a path: waiting makes no file of it. */
+export async function isSpecial(path: string): Promise<boolean> {
+  return stat(pathBytes(path)).then(
+    (stats) => !stats.isFile() && !stats.isDirectory(),
+    () => false,
+  )
+}
+
 /** Whether a folder is gone or has nothing in it, as a mount has that is not there. */
 export async function isLost(folder: string): Promise<boolean> {
   const stats = await stat(pathBytes(folder)).catch(() => null)

@@ -14,7 +14,7 @@ import {
 import { sweepLinks } from '../media/source.js'
 import { isInside } from '../storage/path-within.js'
 import { Alarm } from './alarm.js'
-import { isLost } from './file-facts.js'
+import { isLost, isSpecial } from './file-facts.js'
 import { type IngestParts, ingestFile } from './ingest-file.js'
 import { markMissing } from './mark-missing.js'
 import { newOwner, releaseDead } from './owner.js'
@@ -201,7 +201,8 @@ export class JobRunner {
       await this.#pause(lease.job, reason)
       return undefined
     }
-    if (mayPassSoon(reason.code) && lease.attempts + 1 < ATTEMPTS) {
+    const mayPass = mayPassSoon(reason.code) && !(await isSpecial(lease.path))
+    if (mayPass && lease.attempts + 1 < ATTEMPTS) {
       await catalogue.queue.postpone(lease, reason, BACK_OFF_MS * 4 ** lease.attempts)
       return undefined
     }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { copyFile, mkdir, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { it, type TestContext } from 'node:test'
@@ -114,23 +115,25 @@ it('tries a bad file once, and one whose reason may pass again', async (test) =>
   const { app, dir } = await library(test, ['bad_empty.mp4'])
   await mkdir(join(dir, 'folder'))
   await writeFile(join(dir, 'folder', 'a.txt'), 'so that it is not empty')
+  execFileSync('mkfifo', [join(dir, 'pipe.wav')])
   const { jobs, queue } = app.gallery.catalogue
   const { job } = await jobs.create(jobRequest([dir]))
   await queue.start({ owner: 'test', leaseMs: 1000, job: job.id })
-  const files = ['bad_empty.mp4', 'folder'].map((name) => ({ path: join(dir, name), bytes: 0, mtimeMs: 1 }))
+  const files = ['bad_empty.mp4', 'folder', 'pipe.wav'].map((name) => ({ path: join(dir, name), bytes: 0, mtimeMs: 1 }))
   await queue.add(job.id, 'test', { files, unchanged: [], quarantined: [] })
   await queue.scanned(job.id, 'test')
 
   const { state, reasons } = await continued(app, job.id)
 
   assert.equal(state, 'failed')
-  assert.deepEqual(reasons, { MEDIA_EMPTY: 1, FILE_UNREADABLE: 1 })
+  assert.deepEqual(reasons, { MEDIA_EMPTY: 1, FILE_UNREADABLE: 2 })
   const items = await jobs.items(job.id, { limit: 9 })
   assert.deepEqual(
     items.map(({ path, attempts }) => [basename(path), attempts]),
     [
       ['bad_empty.mp4', 0],
       ['folder', 2],
+      ['pipe.wav', 0],
     ],
   )
 })
