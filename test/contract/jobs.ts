@@ -77,6 +77,19 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       await assert.rejects(jobs.job(99), { code: 'JOB_NOT_FOUND' })
     })
 
+    it('keep what has ended, and its key, however many are queued', async () => {
+      await using catalogue = await openNew()
+      const { jobs } = catalogue
+      const { job } = await jobs.create(REQUEST, 'key')
+      await jobs.cancel(job.id)
+      for (let i = 0; i < 600; i++) await jobs.create(REQUEST)
+
+      const again = await jobs.create(REQUEST, 'key')
+
+      assert.deepEqual([again.isNew, again.job.id, again.job.state], [false, job.id, 'canceled'])
+      assert.equal((await jobs.jobs({ limit: 1000 })).length, 601)
+    })
+
     it('end an item in the transaction that puts its clip, or not at all', async () => {
       await using catalogue = await openNew()
       const { id } = await running(catalogue, 'a')
