@@ -17,7 +17,7 @@ import { serveCommand } from './commands/serve.js'
 import { tag } from './commands/tag.js'
 import { helpFor, overview } from './help.js'
 import { Interrupted, interruptSignal } from './interrupt.js'
-import { printable } from './printable.js'
+import { printable, printableJson } from './printable.js'
 
 export const COMMANDS: readonly Command[] = [
   index,
@@ -124,16 +124,17 @@ function settings({ data, host, port, ...rest }: Values): Record<string, string>
 function outputTo(json: boolean): Output {
   return {
     json,
-    result: (value, forPeople) => void process.stdout.write(json ? `${JSON.stringify(value)}\n` : forPeople()),
+    result: (value, forPeople) => void process.stdout.write(json ? `${printableJson(value)}\n` : forPeople()),
     talk: (line) => void process.stderr.write(`${line}\n`),
   }
 }
 
-/** A reader that has seen enough, as `head`, closes the pipe: the command ends as if by SIGPIPE. */
+/** A reader that has seen enough, as `head`, closes the pipe: the command ends as if by SIGPIPE. A full disk is a failure. */
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(141)
-    throw error
+    if (stream === process.stdout) process.stderr.write(`The output cannot be written: ${error.message}\n`)
+    process.exit(EXIT.failed)
   })
 }
 

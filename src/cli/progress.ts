@@ -13,7 +13,7 @@ export function progressTo(stream: NodeJS.WriteStream): Progress {
 }
 
 function bar(stream: NodeJS.WriteStream): Progress {
-  const format = '{bar} {value}/{total} clips  {rate} clips/s  {realtime} x realtime, {stage}  ETA {eta}  {name}'
+  const format = '{bar} {value}/{total} clips  {rate} clips/s  {realtime} x realtime, {stage}  ETA {left}  {name}'
   const shown = new cliProgress.SingleBar({ stream, format, hideCursor: true, clearOnComplete: true })
   let begun = false
   return {
@@ -22,7 +22,7 @@ function bar(stream: NodeJS.WriteStream): Progress {
         rate: clipsPerSecond.toFixed(1),
         realtime: realtime.toFixed(0),
         stage: bottleneck === null ? 'nothing to wait for' : `waits to ${bottleneck}`,
-        eta: etaSeconds === null ? 'when it is scanned' : duration(etaSeconds),
+        left: etaSeconds === null ? 'when it is scanned' : duration(etaSeconds),
         name: printable(path).slice(-40),
       }
       if (!begun) shown.start(files, done, figures)

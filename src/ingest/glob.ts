@@ -3,6 +3,21 @@ import { AppError } from '../errors.js'
 
 const LONGEST_GLOB = 1024
 const LARGEST_RANGE = 1000 // numbers of {1..1000}
+/** Of all globs of a list, as regular expressions: bounds the time to compile them and to match a name. */
+const LONGEST_EXPRESSION = 20_000
+
+/** Compiles the globs of one list. Throws GLOB_INVALID, also if all of them together are too large. */
+export function compileGlobs(globs: readonly string[]): ((path: string) => boolean)[] {
+  const expressions: string[] = []
+  let length = 0
+  for (const glob of globs) {
+    const expression = expressionOf(glob)
+    length += expression.length
+    if (length > LONGEST_EXPRESSION) throw invalid(glob, 'is too large, alone or with those before it')
+    expressions.push(expression)
+  }
+  return globs.map((glob, i) => compile(glob, expressions[i] ?? ''))
+}
 
 /**
  * Compiles a glob to a function that matches paths with slashes, in time linear in their length: RE2
@@ -11,19 +26,27 @@ const LARGEST_RANGE = 1000 // numbers of {1..1000}
  * leading `!` inverts. Names that begin with a dot are no exception. Throws GLOB_INVALID.
  */
 export function compileGlob(glob: string): (path: string) => boolean {
+  const [matches] = compileGlobs([glob])
+  return matches as (path: string) => boolean
+}
+
+function expressionOf(glob: string): string {
   if (glob.length > LONGEST_GLOB) throw invalid(glob, `has more than ${LONGEST_GLOB} characters`)
-  if (glob.startsWith('!') && !glob.startsWith('!(')) {
-    const matches = compileGlob(glob.slice(1))
-    return (path) => !matches(path)
-  }
-  const expression = new Translation(glob.replace(/^\.?\//, '')).expression
+  return new Translation(glob.slice(negations(glob)).replace(/^\.?\//, '')).expression
+}
+
+function compile(glob: string, expression: string): (path: string) => boolean {
+  const isMatch = negations(glob) % 2 === 0
   try {
     const pattern = RE2JS.compile(expression, RE2JS.DOTALL)
-    return (path) => pattern.matches(path)
+    return (path) => pattern.matches(path) === isMatch
   } catch (cause) {
     throw invalid(glob, 'cannot be read', cause)
   }
 }
+
+/** Returns how many `!` a glob begins with, of which each inverts it. */
+const negations = (glob: string): number => /^(?:!(?!\())*/.exec(glob)?.[0].length ?? 0
 
 function invalid(glob: string, why: string, cause?: unknown): AppError {
   return new AppError('GLOB_INVALID', `The glob ${glob.slice(0, 100)} ${why}.`, { cause })

@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { MEDIA_EXTENSIONS } from '../media/formats.js'
-import { compileGlob } from './glob.js'
+import { compileGlobs } from './glob.js'
 
 /**
  * What storage systems, operating systems and phones keep among media: thumbnails, recycle bins,
@@ -32,9 +32,9 @@ export function selection(
 }
 
 function matcher(globs: readonly string[]): (path: string) => boolean {
-  const matches = globs.map((glob) => {
-    const match = compileGlob(glob)
-    return glob.includes('/') ? match : (path: string) => match(path.slice(path.lastIndexOf('/') + 1))
+  const compiled = compileGlobs(globs)
+  const matches = compiled.map((match, i) => {
+    return globs[i]?.includes('/') ? match : (path: string) => match(path.slice(path.lastIndexOf('/') + 1))
   })
   return (path) => matches.some((match) => match(path))
 }

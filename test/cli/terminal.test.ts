@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -30,7 +31,8 @@ describe('on a terminal', () => {
 
     const { stdout } = await promisify(execFile)('script', ['-qec', command, '/dev/null'])
 
-    assert.doesNotMatch(stdout, /\{(rate|realtime|stage|eta|name)\}/)
+    assert.doesNotMatch(stdout, /\{\w+\}/)
+    assert.match(stdout, /ETA (\d+ s|when it is scanned) /)
     // What follows the last clearing of a line is what the user is left with.
     const kept = stdout.slice(stdout.lastIndexOf('\x1b[') + 2)
     assert.match(kept, /1 indexed, 0 unchanged/)
@@ -62,9 +64,19 @@ describe('names of files', () => {
     }
     assert.match(outputs[0]?.stderr ?? '', /a\\x1b\[31mred\\x0a57 indexed/)
     const json = await earshot('search', join(dir, 'd\r.wav'), '--to', 'audio', '--data', data, '--json')
+    assert.doesNotMatch(json.stdout, ESCAPES)
     const paths = JSON.parse(json.stdout).hits.map(({ clip }: { clip: { path: string } }) => clip.path)
     assert.ok(paths.includes(join(dir, names[0] ?? '')))
   })
+})
+
+it('fails with a message if its output cannot be written', { skip: !existsSync('/dev/full') && 'no /dev/full' }, () => {
+  const full = openSync('/dev/full', 'w')
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'help'], { stdio: ['ignore', full, 'pipe'] })
+  closeSync(full)
+
+  assert.equal(status, 3)
+  assert.match(String(stderr), /^The output cannot be written: ENOSPC[^\n]*\n$/)
 })
 
 describe('a reader that has seen enough', () => {
@@ -83,7 +95,15 @@ describe('a reader that has seen enough', () => {
 })
 
 describe('a data folder that was mistyped', () => {
-  for (const command of ['library', 'jobs', 'search x.wav', 'library prune', 'library retry', 'backup copy']) {
+  for (const command of [
+    'library',
+    'jobs',
+    'search x.wav',
+    'library prune',
+    'library retry',
+    'backup copy',
+    'reindex --prune',
+  ]) {
     it(`is named by ${command}, and stays as it is`, async (test) => {
       const dir = await temporaryDir(test)
       const { code, stderr } = await earshot(...command.split(' '), '--data', join(dir, 'none'))

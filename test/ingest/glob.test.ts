@@ -86,6 +86,20 @@ describe('a glob', () => {
     }
   })
 
+  it('is refused, in no time, if it or its list is too large to match fast', () => {
+    const ranges = `${'{1..1000}'.repeat(110)}a`
+    const wildcards = Array.from({ length: 100 }, (_, i) => `${'*a'.repeat(500)}${i}`)
+    const names = Array.from({ length: 100 }, (_, i) => `*recording number ${i} of the year*.wav`)
+    const started = performance.now()
+
+    assert.throws(() => compileGlob(ranges), { code: 'GLOB_INVALID' })
+    assert.throws(() => selection(Array(100).fill(ranges)), { code: 'GLOB_INVALID' })
+    assert.throws(() => selection([], wildcards), { code: 'GLOB_INVALID' })
+    assert.equal(selection(names).takes('recording number 7 of the year.wav'), true)
+
+    assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`)
+  })
+
   it('without a slash is of names at any depth', () => {
     const { takes, ignores } = selection(['*.dat'], ['drafts', 'sub/*.dat'])
 

@@ -1,4 +1,5 @@
 import { openChange, previousBundle, pruneGalleries } from '../../app/change.js'
+import { requireLibrary } from '../../app/library.js'
 import type { Config } from '../../config.js'
 import { AppError } from '../../errors.js'
 import { type CarryOverReport, carryOver } from '../../ingest/carry-over.js'
@@ -27,6 +28,7 @@ export const reindex: Command = {
     const { options, config, output } = invocation
     const asked = [options.bundle, options.rollback, options.prune].filter((option) => option !== undefined)
     if (asked.length !== 1) throw new AppError('USAGE', `Say one of the three.\n\n${helpFor(reindex)}`)
+    requireLibrary(config)
     if (options.prune) return prune(config, output)
     return change(options.rollback ? previousBundle(config) : String(options.bundle), invocation)
   },
