@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundleFolder, bundleName, type Config } from '../config.js'
@@ -96,10 +97,13 @@ async function placeFor({ dataDir }: Config, bundle: string): Promise<{ place: P
   const { fingerprint } = made
   const previous = readPlaces(dataDir)?.previous
   const isPrevious = previous && hasFingerprint(made, previous.fingerprint)
-  return {
-    place: { dir: isPrevious ? previous.dir : join(FOLDER, fingerprint.slice(0, 16)), bundle, fingerprint },
-    made,
-  }
+  return { place: { dir: isPrevious ? previous.dir : begunDir(dataDir, made), bundle, fingerprint }, made }
+}
+
+/** Returns the folder of a change to this bundle that an earlier run began, else the folder of a new one. */
+function begunDir(dataDir: string, { fingerprint, equals }: Bundle): string {
+  const dirs = [fingerprint, ...equals].map((known) => join(FOLDER, known.slice(0, 16)))
+  return dirs.find((dir) => existsSync(catalogueFile(dataDir, { dir }))) ?? (dirs[0] as string)
 }
 
 /** The intention is written first: whoever finds the old gallery retired, and this, brings the change to its end. */

@@ -34,7 +34,7 @@ export async function loadBundle(dir: string): Promise<Bundle> {
   return Object.freeze({
     name: manifest.name,
     fingerprint: manifest.fingerprint,
-    equals: manifest.equals,
+    equals: manifest.equals?.earlier ?? [],
     dimension: manifest.embedding,
     format: { seconds: audio.samples / audio.sampleRateHz, modalities, audio, visual },
     graphs: graphPaths(dir, manifest),

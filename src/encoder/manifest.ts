@@ -22,13 +22,19 @@ type GraphName = keyof z.infer<typeof Graphs>
 /** Something for each graph that there is. */
 export type ByGraph<T> = Readonly<Partial<Record<GraphName, T>>>
 
+/**
+ * Fingerprints of earlier files of a bundle, whose embeddings are the same bit for bit. The list names the fingerprint
+ * that it was made for, so that a manifest made from another one cannot take it over unnoticed.
+ */
+const Equals = z.object({ fingerprint: z.string(), earlier: z.array(z.string().regex(/^[0-9a-f]{64}$/)) })
+
 /** bundle.json. Every number that belongs to a model stands in it. */
 export const Manifest = z
   .object({
     format: z.literal(1),
     name: z.string().min(1),
     fingerprint: z.string(),
-    equals: z.array(z.string().regex(/^[0-9a-f]{64}$/)).default([]),
+    equals: Equals.optional(),
     embedding: size,
     audio: z.object({ sampleRateHz: size, samples: size, channels: z.enum(['mean', 'first']) }),
     visual: z.object({ width: size, height: size, resize: z.enum(RESIZES), framesPerSegment: size }),
@@ -38,9 +44,12 @@ export const Manifest = z
     licence: z.string(),
   })
   .refine(({ graphs }) => graphs.audio || graphs.visual, { error: 'there is neither an audio nor a visual graph' })
-  .superRefine(({ tagging, graphs }, { addIssue }) => {
+  .superRefine(({ tagging, graphs, fingerprint, equals }, { addIssue }) => {
     const lacking = tagging?.from.find((source) => !graphs[source])
     if (lacking) addIssue(`tags come from ${lacking}, and there is no ${lacking} graph`)
+    if (equals && equals.fingerprint !== fingerprint) {
+      addIssue(`equals is the list of ${equals.fingerprint}, not of this bundle: remove it`)
+    }
   })
 export type Manifest = z.infer<typeof Manifest>
 

@@ -24,7 +24,7 @@ async function twoBundles(test: TestContext, equals: boolean) {
   const audio = { ...manifest.graphs.audio, file: 'sound.onnx' }
   const changed = { ...manifest, graphs: { ...manifest.graphs, audio } } as typeof manifest
   const fingerprint = fingerprintOf(changed)
-  const list = equals ? [manifest.fingerprint] : []
+  const list = equals ? { fingerprint, earlier: [manifest.fingerprint] } : undefined
   await writeFile(file, JSON.stringify({ ...changed, fingerprint, equals: list }))
   return { dir, before, after, old: manifest.fingerprint, fingerprint }
 }

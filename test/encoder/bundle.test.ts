@@ -45,6 +45,14 @@ it('refuses front-end numbers that the fingerprint does not know', async (test) 
   await assert.rejects(loadBundle(dir), { code: 'BUNDLE_INVALID', message: /fingerprint/ })
 })
 
+it('refuses a list of equal fingerprints that was made for another bundle', async (test) => {
+  const dir = await copyOfStarter(test)
+  const other = { fingerprint: '0'.repeat(64), earlier: ['1'.repeat(64)] }
+  await edit(join(dir, 'bundle.json'), (manifest) => ({ ...manifest, equals: other }))
+
+  await assert.rejects(loadBundle(dir), { code: 'BUNDLE_INVALID', message: /equals is the list of 0{64}/ })
+})
+
 it('refuses another format by name', async (test) => {
   const dir = await copyOfStarter(test)
   await edit(join(dir, 'bundle.json'), (manifest) => ({ ...manifest, format: 2 }))

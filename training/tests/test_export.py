@@ -14,6 +14,7 @@ from cavmae.bundles.export import example_inputs, fingerprint
 from cavmae.bundles.export_cavmae import card
 from cavmae.bundles.golden import golden_frame, golden_samples
 from cavmae.bundles.graph import Graph, export_graph, fused_counts, open_graph
+from cavmae.bundles.metadata import count_notes
 from cavmae.bundles.precision import SMALLEST, quantize_blocks, reduce_precision, store_half
 from cavmae.bundles.real_segments import real_segments
 from cavmae.media.shape import SegmentShape
@@ -128,6 +129,7 @@ def test_smaller_numbers_answer_as_fp32_does(tiny, segments, precision, kind):
     assert kind in {weight.data_type for weight in onnx.load(tiny / "joint.onnx").graph.initializer}
     assert frontend_weights(tiny / "audio.onnx") == frontend_weights(TINY / "audio.onnx")
     assert {output.type for output in open_graph(tiny / "audio.onnx").get_outputs()} == {"tensor(float)"}
+    assert not any(count_notes(onnx.load(path)) for path in tiny.glob("*.onnx"))
 
 
 def frontend_weights(path: Path) -> dict[str, bytes]:

@@ -75,6 +75,7 @@ def _described(base: dict, name: str, made: Path, adapted: Adapted, options: Ada
         "free": False,  # nothing is known of the library's licence
         "metrics": [metric.json() for metric in (*adapted.after, adapted.gain)],
     }
+    bundle.pop("equals", None)  # fingerprints of the base's embeddings: these are others
     return bundle | {"fingerprint": fingerprint(bundle)}
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..model.heads import Residual
 from .graph import Graph, export_graph
+from .metadata import strip
 
 BEFORE = "_before"  # what the outputs of the graph are called that the residual replaces
 
@@ -50,6 +51,7 @@ def attach(base: Path, made: Path, residual: Residual, features: str) -> None:
     results = {value.name: value for value in merged.graph.output}
     del merged.graph.output[:]
     merged.graph.output.extend(results[name] for name in outputs)
+    strip(merged)
     onnx.checker.check_model(merged)
     onnx.save(merged, made)
 

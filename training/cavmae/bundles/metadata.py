@@ -4,17 +4,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import Message
+
+_NOTES = ("metadata_props", "doc_string")
+
+
+def count_notes(model: onnx.ModelProto) -> int:
+    """Returns how many notes there are in a model, its functions, subgraphs and tensors included."""
+    return sum(len(getattr(message, note)) if note == _NOTES[0] else 1 for message, note in _noted(model))
 
 
 def strip(model: onnx.ModelProto) -> int:
-    """Removes every note from a model, its functions and subgraphs included. Returns how many there were."""
-    removed = 0
-    for noted in _noted(model):
-        removed += len(noted.metadata_props) if hasattr(noted, "metadata_props") else 0
-        removed += bool(noted.doc_string)
-        if hasattr(noted, "metadata_props"):
-            del noted.metadata_props[:]
-        noted.doc_string = ""
+    """Removes every note from a model. Returns how many there were."""
+    removed = count_notes(model)
+    for message, note in list(_noted(model)):
+        message.ClearField(note)
     return removed
 
 
@@ -27,26 +31,12 @@ def strip_file(path: Path) -> int:
     return removed
 
 
-def _noted(model: onnx.ModelProto) -> Iterator:
-    yield model
-    yield from _noted_in(model.graph)
-    for function in model.functions:
-        yield function
-        yield from _noted_nodes(function.node)
-        yield from function.value_info
-
-
-def _noted_in(graph: onnx.GraphProto) -> Iterator:
-    yield graph
-    for values in (graph.input, graph.output, graph.value_info, graph.initializer):
-        yield from values
-    yield from _noted_nodes(graph.node)
-
-
-def _noted_nodes(nodes) -> Iterator:
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            yield attribute
-            for subgraph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
-                yield from _noted_in(subgraph)
+def _noted(message: Message) -> Iterator[tuple[Message, str]]:
+    """Yields each message with the name of a note that it holds. Finds the notes of every message type of ONNX."""
+    for field, value in message.ListFields():
+        if field.name in _NOTES:
+            if value:  # an empty text may be set
+                yield message, field.name
+        elif field.message_type:
+            for inner in [value] if isinstance(value, Message) else value:
+                yield from _noted(inner)

@@ -14,6 +14,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from .answers import Answers, Segments, answers
 from .graph import FRONTEND
+from .metadata import strip_file
 from .parity import alike, check_contract, cosine
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -82,6 +83,7 @@ def quantize_blocks(path: Path) -> None:
     quantize_dynamic(
         path, path, nodes_to_quantize=blocks, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
     )
+    strip_file(path)
 
 
 def _of_frontend(node: onnx.NodeProto) -> bool:

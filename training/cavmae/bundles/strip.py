@@ -1,14 +1,15 @@
 """A bundle without the notes that exporters leave in its graphs: the same embeddings under a new fingerprint."""
 
-import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 
-from .export import fingerprint, write_json
-from .metadata import strip_file
+from .export import fingerprint, graph_files, placed, write_json
+from .metadata import count_notes, strip_file
 
 _BATCH = 3  # rows that a graph is asked with before and after
 
@@ -16,31 +17,39 @@ _BATCH = 3  # rows that a graph is asked with before and after
 def strip_bundle(folder: Path) -> list[str]:
     """
     Strips the graphs of a bundle and gives it its new fingerprint. The old one is listed under `equals`, so that
-    libraries of it still open: that is done only if each graph answers bit for bit as before. ValueError where one
-    does not. Returns the names of the graphs that had notes.
+    libraries of it still open. Replaces the folder in one step, and only if each graph answers bit for bit as
+    before: ValueError if one does not. Returns the names of the graphs that had notes.
     """
     bundle = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    stripped = []
-    for name, graph in bundle["graphs"].items():
-        path = folder / graph["file"]
-        before = path.read_bytes()
-        if not strip_file(path):
-            continue
-        if not _same_answers(before, path.read_bytes()):
-            path.write_bytes(before)
-            raise ValueError(f"Expected {name} to answer as before, got other numbers: it stays as it was")
-        graph["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-        stripped.append(name)
-    if stripped:
-        earlier = bundle["fingerprint"]
-        bundle["fingerprint"] = fingerprint(bundle)
-        bundle["equals"] = [*bundle.get("equals", []), earlier]
-        write_json(folder / "bundle.json", bundle)
-    return stripped
+    files = {name: graph["file"] for name, graph in bundle["graphs"].items()}
+    noted = [name for name, file in files.items() if count_notes(onnx.load(folder / file))]
+    if not noted:
+        return []
+    with placed(folder) as made:
+        shutil.copytree(folder, made, dirs_exist_ok=True)
+        for name in noted:
+            strip_file(made / files[name])
+            if not _same_answers(folder / files[name], made / files[name]):
+                raise ValueError(f"Expected {name} to answer as before, got other numbers: the bundle stays as it was")
+        write_json(made / "bundle.json", _described(bundle, made))
+    return noted
 
 
-def _same_answers(before: bytes, after: bytes) -> bool:
-    one, other = (onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]) for model in (before, after))
+def _described(before: dict, made: Path) -> dict:
+    """
+    The manifest of the stripped bundle. `equals` names the fingerprint that it is a list for: a bundle with other
+    graphs that takes the list over with the rest of a manifest is refused.
+    """
+    after = before | {"graphs": graph_files(made)}
+    after["fingerprint"] = fingerprint(after)
+    if after["fingerprint"] != before["fingerprint"]:  # it is the same if only graphs that tag had notes
+        earlier = [*before.get("equals", {}).get("earlier", []), before["fingerprint"]]
+        after["equals"] = {"fingerprint": after["fingerprint"], "earlier": earlier}
+    return after
+
+
+def _same_answers(before: Path, after: Path) -> bool:
+    one, other = (onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (before, after))
     feed = _example(one)
     answers = zip(one.run(None, feed), other.run(None, feed), strict=True)
     return all(np.array_equal(a, b, equal_nan=True) for a, b in answers)
