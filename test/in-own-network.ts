@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
-import { copyFile, readdir, readFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -19,7 +18,8 @@ export interface Seen {
   readonly connections: number // to the address that every name leads to
   readonly codes: Readonly<Record<string, number | null>> // how each command ended
   readonly served: number // status of a search over HTTP
-  readonly cached: readonly string[] // files written into the user's cache folder
+  readonly unroutable: number // connections and datagrams to any address but those of this machine
+  readonly left: readonly string[] // files that stay in the home, cache and temporary folders
 }
 
 /** Runs every command in a network in which all names lead to this process. Tells what was asked of it. */
@@ -38,8 +38,9 @@ async function watchCommands(dir: string): Promise<Seen> {
   })
   await once(tls.listen(443, '127.0.0.1'), 'listening')
 
-  const cache = join(dir, 'cache')
-  const env = { ...process.env, XDG_CACHE_HOME: cache, HOME: dir, EARSHOT_BUNDLE: 'starter' }
+  const folders = { HOME: join(dir, 'home'), XDG_CACHE_HOME: join(dir, 'cache'), TMPDIR: join(dir, 'tmp') }
+  for (const folder of Object.values(folders)) await mkdir(folder)
+  const env = { ...process.env, ...folders, EARSHOT_BUNDLE: 'starter' }
   delete (env as NodeJS.ProcessEnv).ORT_DISABLE_TELEMETRY
   const start = (data: string, ...args: string[]): ChildProcess =>
     spawn(process.execPath, [MAIN, ...args, '--data', join(dir, data)], { env, stdio: 'ignore' })
@@ -51,7 +52,6 @@ async function watchCommands(dir: string): Promise<Seen> {
 
   const sound = join(dir, 'sound.opus')
   await copyFile(fixture('sound_perc_bell.opus'), sound)
-  mkdirSync(cache)
   const server = start('served', 'serve', '--port', String(PORT))
   const serving = (async () => {
     await setTimeout(SERVE_MS / 2)
@@ -67,11 +67,27 @@ async function watchCommands(dir: string): Promise<Seen> {
   const library = ['search', 'tag'].map((name) => run(name, 'library', name, sound))
   const plain = ['doctor', 'jobs', 'library', 'help'].map((name) => run(name, 'library', name))
   await Promise.all([...library, ...plain, run('backup', 'library', 'backup', join(dir, 'copy'))])
-  await run('restore', 'restored', 'restore', join(dir, 'copy'))
+  await Promise.all([
+    run('restore', 'restored', 'restore', join(dir, 'copy')),
+    run('reindex', 'library', 'reindex', '--bundle', 'cavmae-small'),
+  ])
   const served = await serving
+  codes.serve = server.exitCode
   names.close()
   tls.close()
-  return { dns, connections, codes, served, cached: await readdir(cache, { recursive: true }) }
+  const left = await Promise.all(Object.values(folders).map((folder) => readdir(folder, { recursive: true })))
+  return { dns, connections, codes, served, unroutable: await unroutable(), left: left.flat() }
+}
+
+/**
+ * Returns how often anything in this network was sent to an address without a route. Loopback is the only interface, so
+ * that is each address that is not this machine's, whether a name server told it or a program contains it.
+ */
+async function unroutable(): Promise<number> {
+  const [names = '', values = ''] = (await readFile('/proc/net/snmp', 'utf8')).split('\n')
+  const ipv4 = values.split(' ')[names.split(' ').indexOf('OutNoRoutes')]
+  const ipv6 = (await readFile('/proc/net/snmp6', 'utf8').catch(() => '')).match(/^Ip6OutNoRoutes\s+(\d+)/m)?.[1]
+  return Number(ipv4) + Number(ipv6 ?? 0)
 }
 
 function nameIn(question: Buffer): string {

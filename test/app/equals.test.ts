@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { backUp, restore } from '../../src/app/backup.js'
@@ -7,6 +7,7 @@ import { openChange } from '../../src/app/change.js'
 import { openApp } from '../../src/app.js'
 import { fingerprintOf } from '../../src/encoder/bundle.js'
 import { Manifest } from '../../src/encoder/manifest.js'
+import { readStamp } from '../../src/gallery/sqlite/stamp.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { search } from '../../src/search/search.js'
 import { opened } from '../opened.js'
@@ -56,6 +57,22 @@ it('opens a library of an equal fingerprint as it is, and gives it the new one',
   await restore(elsewhere, join(dir, 'copy'), { force: false })
   await using restored = await openApp(elsewhere)
   assert.deepEqual((await search(ask, restored)).hits.length, made.hits.length)
+})
+
+it('resumes a change that was begun to a bundle of an equal fingerprint', async (test) => {
+  const { dir, before, after, fingerprint } = await twoBundles(test, true)
+  const config = testConfig(join(dir, 'data'))
+  await (await openApp(config))[Symbol.asyncDispose]()
+  const begin = async (bundle: string) => (await openChange(config, bundle))[Symbol.asyncDispose]()
+  const folders = () => readdir(join(dir, 'data', 'galleries'))
+  await begin(before)
+  const begun = await folders()
+
+  await begin(after)
+
+  assert.deepEqual(await folders(), begun)
+  const [folder = ''] = begun
+  assert.equal(readStamp(join(dir, 'data', 'galleries', folder, 'catalogue.sqlite'))?.fingerprint, fingerprint)
 })
 
 it('refuses a library of a fingerprint that the bundle does not name', async (test) => {
