@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { PYTHON, ROOT, say, setUp, setUpTraining } from './setup.js'
 
 const only = process.argv[2]
+const TIMEOUT_MS = 600_000 // of a test file: the 100 kills of crash.test take about 3 minutes
+const SLOWEST = 10 // tests that are listed at the end
 const total = { passed: 0, failed: 0, skipped: 0 }
 
 if (only !== 'python') {
@@ -16,11 +18,13 @@ if (only !== 'python') {
     '--enable-source-maps',
     '--test',
     '--test-force-exit',
+    `--test-timeout=${TIMEOUT_MS}`,
     '--test-reporter=spec',
     ...files,
   ])
   const count = (word) => Number(text.match(new RegExp(`^ℹ ${word} (\\d+)`, 'm'))?.[1] ?? 0)
   add({ passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') }, code)
+  say(`The ${SLOWEST} slowest tests:\n${slowest(text).join('\n')}`)
 }
 
 if (only !== 'node') {
@@ -46,6 +50,14 @@ function show(command, args, options) {
     child.on('error', reject)
     child.on('close', (code) => resolve({ text, code }))
   })
+}
+
+/** Returns lines of the spec reporter, those of the longest tests first. */
+function slowest(text) {
+  const lines = [...text.matchAll(/^\s*[✔✖] (.*) \((\d+(?:\.\d+)?)ms\)$/gm)]
+  const tests = lines.map(([, name, ms]) => ({ name, seconds: Number(ms) / 1000 }))
+  tests.sort((a, b) => b.seconds - a.seconds)
+  return tests.slice(0, SLOWEST).map(({ name, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${name}`)
 }
 
 /** A runner that failed without counting a failure, or that ran nothing, has failed all the same. */

@@ -1,4 +1,12 @@
+import type { TestContext } from 'node:test'
 import type { UnitVector } from '../../src/domain.js'
+
+/** Returns random numbers that differ on each run. Prints their seed, and takes it from EARSHOT_SEED if that is set. */
+export function freshlySeeded(test: TestContext): () => number {
+  const seed = Number(process.env.EARSHOT_SEED ?? Date.now())
+  test.diagnostic(`EARSHOT_SEED=${seed}`)
+  return seeded(seed)
+}
 
 /** Numbers in [0, 1) that are the same on every run (mulberry32). */
 export function seeded(seed: number): () => number {

@@ -11,16 +11,16 @@ import Database from 'better-sqlite3'
 import { Gallery } from '../../src/gallery/gallery.js'
 import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
 import { segments } from '../contract/vector-index.js'
-import { randomUnit, seeded } from '../contract/vectors.js'
+import { freshlySeeded, randomUnit } from '../contract/vectors.js'
 import { openKilled, STAMP } from './kill-writer.js'
 import { newDir, openCatalogue } from './places.js'
 
 const WRITER = fileURLToPath(new URL('kill-writer.js', import.meta.url))
 const ROUNDS = 8
 
-it('loses nothing that was acknowledged when it is killed at any instant', async () => {
+it('loses nothing that was acknowledged when it is killed at any instant', async (test) => {
   const dir = newDir()
-  const random = seeded(Date.now())
+  const random = freshlySeeded(test)
   const acknowledged = new Map<string, string>() // path → hash, or '' once removed
 
   for (let round = 0; round < ROUNDS; round++) {

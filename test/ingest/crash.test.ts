@@ -10,6 +10,7 @@ import Database from 'better-sqlite3'
 import { openApp } from '../../src/app.js'
 import type { Job } from '../../src/gallery/jobs.js'
 import { start } from '../cli/earshot.js'
+import { freshlySeeded } from '../contract/vectors.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { tone } from './tone.js'
 
@@ -20,6 +21,7 @@ const QUICK = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }
 const LONGEST_MS = 700 // from the first file that a process has done to its end
 
 it(`is whole, with everything once, after ${CRASHES} kills at random instants`, async (test) => {
+  const random = freshlySeeded(test)
   const dir = await temporaryDir(test)
   const dataDir = await temporaryDir(test)
   const files: Files = { good: [], bad: [] }
@@ -33,9 +35,9 @@ it(`is whole, with everything once, after ${CRASHES} kills at random instants`, 
     const child = startIndexing()
     const reading = readAcknowledged(child, acknowledged)
     if (crash % 5 === 4)
-      await setTimeout(Math.random() * 2000) // now and then, while it starts
+      await setTimeout(random() * 2000) // now and then, while it starts
     else await Promise.race([once(child.stderr, 'data'), once(child, 'exit')])
-    await setTimeout(Math.random() * LONGEST_MS)
+    await setTimeout(random() * LONGEST_MS)
     child.kill('SIGKILL')
     await reading
     checkCatalogue(join(dataDir, 'catalogue.sqlite'), acknowledged)
