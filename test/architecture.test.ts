@@ -5,14 +5,15 @@ import { it } from 'node:test'
 import { PACKAGE_DIR } from '../src/config.js'
 
 const SRC = join(PACKAGE_DIR, 'src')
-const LEAVES = ['domain', 'errors', 'config', 'path-text', 'storage', 'concurrency']
+const LEAVES = ['domain', 'errors', 'authority', 'config', 'path-text', 'storage', 'concurrency']
 
 /** What each room may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   domain: [],
   errors: [],
+  authority: [],
   'path-text': [],
-  config: ['errors'],
+  config: ['errors', 'authority'],
   storage: ['errors', 'path-text'],
   concurrency: ['errors'],
   media: LEAVES,

@@ -19,6 +19,13 @@ async function raw(url: string, lines: readonly string[], body = ''): Promise<st
 
 const statusOf = (answer: string): number => Number(answer.split(' ')[1])
 
+/** What a browser sends when a page of another site makes it go to a page of this server. */
+const followed = (destination: string): readonly string[] => [
+  'Sec-Fetch-Site: cross-site',
+  'Sec-Fetch-Mode: navigate',
+  `Sec-Fetch-Dest: ${destination}`,
+]
+
 describe('a server on loopback', () => {
   it('is used by its own names and addresses, with and without a browser', async (test) => {
     const { url } = await served(test, { EARSHOT_HOSTS: 'media.example,proxy.example:8443' })
@@ -38,7 +45,10 @@ describe('a server on loopback', () => {
       ['Host: media.example', 'Origin: https://media.example', 'Sec-Fetch-Site: same-origin'],
       [`Host: 127.0.0.1:${port}`, 'Origin: https://media.example', 'Sec-Fetch-Site: cross-site'],
       ['Host: localhost', 'Sec-Fetch-Site: none', 'Sec-Fetch-Mode: navigate'],
-      ['Host: localhost', 'Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: navigate'],
+      ['Host: localhost', 'Sec-Fetch-Site: same-origin', 'Sec-Fetch-Dest: iframe'],
+      ['Host: localhost', ...followed('document')],
+      ['Host: [fe80::1%25eth0]'],
+      ['Host: [fe80::1%eth0]:7411'],
     ]
     for (const headers of allowed) {
       const answer = await raw(url, ['GET /v1/clips HTTP/1.1', ...headers, 'Connection: close'])
@@ -64,6 +74,11 @@ describe('a server on loopback', () => {
       [403, own, 'Origin: file://'],
       [403, own, 'Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: no-cors'],
       [403, own, 'Sec-Fetch-Site: same-site', 'Sec-Fetch-Mode: no-cors'],
+      [403, own, 'Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: navigate'],
+      ...['iframe', 'frame', 'object', 'embed'].map((by) => [403, own, ...followed(by)] as const),
+      [421, 'Host: [fe80::1%25eth0].attacker.example'],
+      [421, 'Host: [attacker.example]'],
+      [421, 'Host: 127.0.0.1:99999'],
     ]
     for (const [status, ...headers] of refused) {
       for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS']) {
@@ -78,10 +93,31 @@ describe('a server on loopback', () => {
         assert.doesNotMatch(answer, /access-control-allow/i)
       }
     }
-    const form = ['POST /v1/jobs/1/pause HTTP/1.1', own, 'Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: navigate']
+    const form = ['POST /v1/jobs/1/pause HTTP/1.1', own, ...followed('document')]
     assert.equal(statusOf(await raw(url, [...form, 'Connection: close', 'Content-Length: 0'])), 403)
     const two = ['GET /v1/clips HTTP/1.1', own, 'Host: attacker.example', 'Connection: close']
     assert.ok([400, 421].includes(statusOf(await raw(url, two))))
+  })
+
+  it('is not used by a foreign name in a whole URL, however good Host is', async (test) => {
+    const { url } = await served(test, { EARSHOT_HOSTS: 'proxy.example' })
+    const host = `Host: ${new URL(url).host}`
+    const get = (target: string) => raw(url, [`GET ${target} HTTP/1.1`, host, 'Connection: close'])
+
+    for (const target of [
+      'http://attacker.example/v1/clips',
+      'HTTP://attacker.example/v1/clips',
+      'http://attacker.example',
+      'http://localhost@attacker.example/v1/clips',
+      'http://localhost.attacker.example:80/v1/clips',
+    ]) {
+      const answer = await get(target)
+      assert.equal(statusOf(answer), 421, target)
+      assert.match(answer, /"code":"HOST_NOT_ALLOWED"/)
+    }
+    for (const name of ['localhost', '127.0.0.1:1', '[::1]', 'proxy.example']) {
+      assert.equal(statusOf(await get(`http://${name}/v1/clips`)), 200, name)
+    }
   })
 
   it('refuses a foreign upload before it reads it', async (test) => {
