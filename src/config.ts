@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { delimiter, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { parseAuthority } from './authority.js'
 import { AppError } from './errors.js'
 
 /** Every limit of the product, in one place. Bytes, seconds and counts. */
@@ -43,6 +44,10 @@ const list = (separator: string) => (text: string) =>
     .map((part) => part.trim())
     .filter(Boolean)
 
+const HostEntry = z.string().refine((entry) => entry === '*' || parseAuthority(entry) !== null, {
+  error: ({ input }) => `Expected a name or an address, with or without a port, or *; got "${input}"`,
+})
+
 const Environment = z.object({
   EARSHOT_DATA: z.string().min(1).default('earshot-data'),
   EARSHOT_BUNDLE: z.string().min(1).optional(),
@@ -59,7 +64,7 @@ const Environment = z.object({
     .default(Math.ceil(availableParallelism() / 2)),
   EARSHOT_HOST: z.string().min(1).default('127.0.0.1'),
   EARSHOT_PORT: z.coerce.number().int().min(0).max(65535).default(7411),
-  EARSHOT_HOSTS: z.string().default('').transform(list(',')),
+  EARSHOT_HOSTS: z.string().default('').transform(list(',')).pipe(z.array(HostEntry)),
   EARSHOT_ALLOW_UNAUTHENTICATED: z.enum(['0', '1']).default('0'),
   EARSHOT_DRAIN_SECONDS: z.coerce.number().min(0).max(3600).default(0),
   EARSHOT_SHUTDOWN_SECONDS: z.coerce.number().min(1).max(3600).default(10),
@@ -77,7 +82,7 @@ export interface Config {
   readonly threads: number
   readonly host: string
   readonly port: number
-  readonly hosts: readonly string[] // further names by which clients reach the server
+  readonly hosts: readonly string[] // further names by which clients reach the server; `*`: any
   readonly allowUnauthenticated: boolean // on an address that other machines reach
   readonly drainSeconds: number // after SIGTERM, in which it is unready and still takes requests
   readonly shutdownSeconds: number // for requests under way to end

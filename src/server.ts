@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type App, openApp } from './app.js'
+import { isLoopback } from './authority.js'
 import type { Config } from './config.js'
 import { AppError } from './errors.js'
 import { buildHttp } from './http/http.js'
@@ -24,6 +25,7 @@ export interface RunningServer {
 /** Opens the app and serves it until the process is told to stop. Requests under way are answered first. */
 export async function serve(config: Config): Promise<RunningServer> {
   refuseExposed(config)
+  warnOfAnyHost(config)
   const app = await openApp(config)
   await app.gallery.follow() // else the first query would wait for it
   const drain = new AbortController()
@@ -96,7 +98,11 @@ function refuseExposed({ host, allowUnauthenticated }: Config): void {
   process.stderr.write(`Warning: whoever reaches ${host} can read, change and delete the library.\n`)
 }
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host)
+function warnOfAnyHost({ hosts }: Config): void {
+  if (!hosts.includes('*')) return
+  const warning = 'Warning: EARSHOT_HOSTS has "*". Every web page that the user opens can use the server.'
+  process.stderr.write(`${warning}\n`)
+}
 
 interface Stop {
   readonly drain: AbortController

@@ -18,6 +18,19 @@ it('names the variable that is wrong', () => {
   })
 })
 
+it('takes names, addresses and * as hosts, and names the entry that is neither', () => {
+  const hosts = 'media.example, proxy.example:8443,[::1]:80,,*'
+  const read = ['media.example', 'proxy.example:8443', '[::1]:80', '*']
+  assert.deepEqual(readConfig({ EARSHOT_HOSTS: hosts }).hosts, read)
+
+  for (const entry of ['http://x', 'a b', 'a/b', ':80', 'a:65536', 'a:b', '*.a', '*:80', '::1']) {
+    const wrong = () => readConfig({ EARSHOT_HOSTS: `media.example,${entry}` })
+    const namesEntry = ({ code, message }: { code: string; message: string }) =>
+      code === 'CONFIG_INVALID' && message.startsWith('EARSHOT_HOSTS') && message.includes(`"${entry}"`)
+    assert.throws(wrong, namesEntry, entry)
+  }
+})
+
 it('takes a bundle by name or by path', () => {
   assert.match(readConfig({ EARSHOT_BUNDLE: 'mine' }).bundleDir, /models.mine$/)
   assert.equal(readConfig({ EARSHOT_BUNDLE: '/bundles/mine' }).bundleDir, '/bundles/mine')

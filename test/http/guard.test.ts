@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import { openApp } from '../../src/app.js'
 import { buildHttp } from '../../src/http/http.js'
 import { serve } from '../../src/server.js'
+import { start } from '../cli/earshot.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { served } from './served.js'
 
@@ -140,7 +141,7 @@ describe('an address that other machines reach', () => {
     const dir = await temporaryDir(test)
     const settings = { EARSHOT_BUNDLE: fixture('tiny-cavmae'), EARSHOT_PORT: '0' }
 
-    for (const host of ['0.0.0.0', '::', '192.0.2.1', 'media.example']) {
+    for (const host of ['0.0.0.0', '::', '192.0.2.1', 'media.example', '127.attacker.example']) {
       const config = testConfig(dir, { ...settings, EARSHOT_HOST: host })
       await assert.rejects(serve(config), { code: 'ADDRESS_EXPOSED', message: /allow-unauthenticated/ })
     }
@@ -161,4 +162,19 @@ describe('an address that other machines reach', () => {
     ])
     assert.equal(statusOf(answer), 421)
   })
+})
+
+it('warns at start that every name is allowed, and of nothing where none is', async (test) => {
+  const settings = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }
+  for (const [hosts, warning] of [
+    ['media.example,*', /^Warning: EARSHOT_HOSTS .*web page.*\n$/],
+    ['media.example', /^$/],
+  ] as const) {
+    const args = ['serve', '--port', '0', '--json', '--data', await temporaryDir(test)]
+    const child = start(args, { ...settings, EARSHOT_HOSTS: hosts })
+    const warned = text(child.stderr)
+    await once(child.stdout, 'data')
+    child.kill('SIGTERM')
+    assert.match(await warned, warning)
+  }
 })
