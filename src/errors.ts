@@ -36,6 +36,7 @@ export const ERROR_TITLES = {
   ORIGIN_NOT_ALLOWED: 'The request comes from another site',
   METHOD_NOT_ALLOWED: 'The method is not allowed here',
   PRECONDITION_FAILED: 'A precondition does not hold',
+  EXPECTATION_FAILED: 'What the request expects is not supported',
   CATALOGUE_NEWER: 'The catalogue was written by a newer Earshot',
   CLIP_NOT_FOUND: 'No such clip',
   CLIP_FILE_MISSING: 'The file of the clip is gone',

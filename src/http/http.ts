@@ -13,6 +13,7 @@ import { refuseForeign } from './guard.js'
 import { registerOpenapi } from './openapi.js'
 import type { HttpParts } from './parts.js'
 import { sendProblem } from './problems.js'
+import { NODE_OPTIONS, passOnExpectations, refuseMalformed } from './protocol.js'
 import { clipsRoutes } from './routes/clips.js'
 import { jobsRoutes } from './routes/jobs.js'
 import { mediaRoutes } from './routes/media.js'
@@ -30,6 +31,7 @@ export async function buildHttp(
 ): Promise<FastifyInstance> {
   const { dataDir, log } = app.config
   const http = Fastify({
+    http: NODE_OPTIONS,
     logger: { level: log, stream: process.stderr },
     bodyLimit: LIMITS.bodyBytes,
     requestTimeout: LIMITS.requestMs,
@@ -39,8 +41,12 @@ export async function buildHttp(
     frameworkErrors: sendProblem,
     clientErrorHandler: answerClientError,
   })
+  passOnExpectations(http)
   const methodsAt = collectMethods(http)
-  http.addHook('onRequest', async (request) => refuseForeign(request, app.config))
+  http.addHook('onRequest', async (request) => {
+    refuseMalformed(request)
+    refuseForeign(request, app.config)
+  })
   acceptEmptyJson(http)
   http.setValidatorCompiler(validatorCompiler)
   http.setSerializerCompiler(serializerCompiler)

@@ -62,6 +62,27 @@ describe('an error', () => {
     }
   })
 
+  it('that node would answer itself is a problem of ours', async (test) => {
+    const { url } = await served(test)
+    const host = `Host: ${new URL(url).host}`
+    const ask = (...headers: string[]) =>
+      raw(url, ['GET /v1/labels HTTP/1.1', ...headers, 'Connection: close', '', ''].join('\r\n'))
+
+    for (const [status, code, ...headers] of [
+      [400, 'REQUEST_INVALID'],
+      [400, 'REQUEST_INVALID', 'Expect: gold'],
+      [421, 'HOST_NOT_ALLOWED', 'Host:'],
+      [417, 'EXPECTATION_FAILED', host, 'Expect: gold'],
+    ] as const) {
+      const answer = await ask(...headers)
+      assert.match(answer, new RegExp(`^HTTP/1.1 ${status}`), headers.join())
+      assert.match(answer, /content-type: application\/problem\+json/i)
+      assert.match(answer, new RegExp(`"code":"${code}".*"requestId"`))
+    }
+    assert.match(await ask(host, 'Expect: 100-continue'), /^HTTP\/1.1 100 .*\r\n\r\nHTTP\/1.1 200/)
+    assert.match(await raw(url, 'GET /v1/labels HTTP/1.0\r\nExpect: gold\r\n\r\n'), /^HTTP\/1.1 200/)
+  })
+
   it('of the method says which are allowed', async (test) => {
     const { url } = await served(test)
 

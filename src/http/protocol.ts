@@ -1,0 +1,21 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { AppError } from '../errors.js'
+
+/** Options of node's server. It answers requests without `Host` itself, and with no body, if it may. */
+export const NODE_OPTIONS = { requireHostHeader: false } as const
+
+/** Passes on requests with an unknown `Expect`, which node otherwise answers with no body. */
+export function passOnExpectations({ server }: FastifyInstance): void {
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+}
+
+/** Refuses what HTTP/1.1 does not allow. Throws REQUEST_INVALID, EXPECTATION_FAILED. */
+export function refuseMalformed({ headers: { host, expect }, raw }: FastifyRequest): void {
+  if (raw.httpVersion !== '1.1') return
+  if (host === undefined) throw new AppError('REQUEST_INVALID', 'Expected a Host header, got none.')
+  if (expect === undefined || CONTINUE.test(expect)) return
+  const detail = `Expected no Expect header, or 100-continue, got "${expect.slice(0, 100)}".`
+  throw new AppError('EXPECTATION_FAILED', detail)
+}
+
+const CONTINUE = /\b100-continue\b/i // node answers it
