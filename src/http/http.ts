@@ -35,7 +35,7 @@ export async function buildHttp(
     logger: { level: log, stream: process.stderr },
     bodyLimit: LIMITS.bodyBytes,
     requestTimeout: LIMITS.requestMs,
-    return503OnClosing: true,
+    return503OnClosing: false, // it would answer in words of its own
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true },
     frameworkErrors: sendProblem,
@@ -43,9 +43,17 @@ export async function buildHttp(
   })
   passOnExpectations(http)
   const methodsAt = collectMethods(http)
+  let isClosing = false
+  http.addHook('preClose', async () => {
+    isClosing = true
+  })
   http.addHook('onRequest', async (request) => {
+    if (isClosing) throw new AppError('SHUTTING_DOWN', 'The server is stopping: ask again later.')
     refuseMalformed(request)
     refuseForeign(request, app.config)
+  })
+  http.addHook('onResponse', async ({ raw }) => {
+    if (isClosing) raw.socket.destroySoon() // else the client could keep the connection, and the server open
   })
   acceptEmptyJson(http)
   http.setValidatorCompiler(validatorCompiler)

@@ -124,7 +124,6 @@ function translate(error: FastifyError | Error): AppError {
   if (statusCode === 416) return as('RANGE_NOT_SATISFIABLE')
   if (statusCode === 412) return as('PRECONDITION_FAILED')
   if (statusCode === 404) return as('ROUTE_NOT_FOUND')
-  if (statusCode === 503) return as('SHUTTING_DOWN')
   if (statusCode >= 400 && statusCode < 500) return as('REQUEST_INVALID')
   if (isDiskFull(error) || isBusy(error)) return toAppError(error)
   return as('INTERNAL', 'Something failed inside Earshot; the log has it under the request id.')
