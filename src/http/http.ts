@@ -53,9 +53,10 @@ export async function buildHttp(
     refuseForeign(request, app.config)
   })
   http.addHook('onResponse', async ({ raw }) => {
-    if (isClosing) raw.socket.destroySoon() // else the client could keep the connection, and the server open
+    if (isClosing) raw.socket.destroySoon() // a client that keeps it would keep the server open
   })
   acceptEmptyJson(http)
+  http.removeContentTypeParser('text/plain') // no route takes it
   http.setValidatorCompiler(validatorCompiler)
   http.setSerializerCompiler(serializerCompiler)
   http.setErrorHandler(sendProblem)

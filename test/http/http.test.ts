@@ -250,12 +250,17 @@ describe('the HTTP API', () => {
       headers: { 'content-type': 'application/json' },
     })
     assert.deepEqual(await problem(broken), { status: 400, code: 'REQUEST_INVALID' })
-    const xml = fetch(`${url}/v1/search`, {
-      method: 'POST',
-      body: '<a/>',
-      headers: { 'content-type': 'application/xml' },
-    })
-    assert.deepEqual(await problem(xml), { status: 415, code: 'REQUEST_TYPE_UNSUPPORTED' })
+    for (const path of ['/v1/search', '/v1/tags', '/v1/clips', '/v1/jobs']) {
+      for (const type of ['application/xml', 'text/plain', 'application/x-www-form-urlencoded', 'x']) {
+        const other = fetch(url + path, {
+          method: 'POST',
+          body: '{}',
+          headers: { 'content-type': type },
+        })
+        const expected = { status: 415, code: 'REQUEST_TYPE_UNSUPPORTED' }
+        assert.deepEqual(await problem(other), expected, `${path} ${type}`)
+      }
+    }
     assert.deepEqual(await problem(get('/v1/nowhere')), { status: 404, code: 'ROUTE_NOT_FOUND' })
   })
 
