@@ -19,7 +19,7 @@ export function parseAuthority(text: string): Authority | null {
   return { name: address.toLowerCase().replace('%25', '%'), port }
 }
 
-/** The server of an http or https URL. Its port is the default of the scheme if the URL does not say one. */
+/** The server of an http or https URL, with the port of the scheme if the URL does not say one. */
 export function authorityOf(url: string): Authority | null {
   if (!URL.canParse(url)) return null
   const { protocol, host } = new URL(url)

@@ -45,7 +45,7 @@ const list = (separator: string) => (text: string) =>
     .filter(Boolean)
 
 const HostEntry = z.string().refine((entry) => entry === '*' || parseAuthority(entry) !== null, {
-  error: ({ input }) => `Expected a name or an address, with or without a port, or *; got "${input}"`,
+  error: ({ input }) => `Expected a name or an address, with or without a port, got "${input}"`,
 })
 
 const Environment = z.object({

@@ -100,8 +100,8 @@ function refuseExposed({ host, allowUnauthenticated }: Config): void {
 
 function warnOfAnyHost({ hosts }: Config): void {
   if (!hosts.includes('*')) return
-  const warning = 'Warning: EARSHOT_HOSTS has "*". Every web page that the user opens can use the server.'
-  process.stderr.write(`${warning}\n`)
+  const risk = 'every web page that the user opens can use the server'
+  process.stderr.write(`Warning: EARSHOT_HOSTS has "*", so that ${risk}.\n`)
 }
 
 interface Stop {

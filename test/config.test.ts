@@ -25,9 +25,8 @@ it('takes names, addresses and * as hosts, and names the entry that is neither',
 
   for (const entry of ['http://x', 'a b', 'a/b', ':80', 'a:65536', 'a:b', '*.a', '*:80', '::1']) {
     const wrong = () => readConfig({ EARSHOT_HOSTS: `media.example,${entry}` })
-    const namesEntry = ({ code, message }: { code: string; message: string }) =>
-      code === 'CONFIG_INVALID' && message.startsWith('EARSHOT_HOSTS') && message.includes(`"${entry}"`)
-    assert.throws(wrong, namesEntry, entry)
+    const message = new RegExp(`^EARSHOT_HOSTS.*"${entry.replace('*', '\\*')}"`)
+    assert.throws(wrong, { code: 'CONFIG_INVALID', message }, entry)
   }
 })
 

@@ -11,8 +11,8 @@ export interface GuardOptions {
 
 /**
  * Refuses requests that a page of another site makes the user's browser send, before their body is
- * read. `Host`, and a target that is a whole URL, must be a name of this server or an address, so that
- * a page cannot reach it by a name that was bound to this address (DNS rebinding). `Origin` and
+ * read. `Host`, and a target that is a whole URL, must be a name of this server or an address, so
+ * that a page cannot reach it by a name that was bound to this address (DNS rebinding). `Origin` and
  * `Sec-Fetch-Site`, where a browser sends them, must be of this server (cross-site requests). Other
  * sites may only link here. Throws HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED.
  */
@@ -79,6 +79,6 @@ function originNotAllowed(origin: string): AppError {
 }
 
 function notALink(site: string): AppError {
-  const detail = `A page of another site (${site.slice(0, 100)}) makes the request. It may only link here.`
-  return new AppError('ORIGIN_NOT_ALLOWED', detail)
+  const page = `A page of another site (${site.slice(0, 100)})`
+  return new AppError('ORIGIN_NOT_ALLOWED', `${page} makes the request. It may only link here.`)
 }

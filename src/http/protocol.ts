@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
 
-/** Options of node's server. It answers requests without `Host` itself, and with no body, if it may. */
+/** By default node itself answers requests without `Host`, with no body. */
 export const NODE_OPTIONS = { requireHostHeader: false } as const
 
 /** Passes on requests with an unknown `Expect`, which node otherwise answers with no body. */

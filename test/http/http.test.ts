@@ -250,8 +250,9 @@ describe('the HTTP API', () => {
       headers: { 'content-type': 'application/json' },
     })
     assert.deepEqual(await problem(broken), { status: 400, code: 'REQUEST_INVALID' })
+    const types = ['application/xml', 'text/plain', 'application/x-www-form-urlencoded', 'x']
     for (const path of ['/v1/search', '/v1/tags', '/v1/clips', '/v1/jobs']) {
-      for (const type of ['application/xml', 'text/plain', 'application/x-www-form-urlencoded', 'x']) {
+      for (const type of types) {
         const other = fetch(url + path, {
           method: 'POST',
           body: '{}',
