@@ -1,20 +1,103 @@
 import { z } from 'zod'
+import type { ErrorCode } from '../errors.js'
+import { STATUS } from './problems.js'
 import { Problem } from './schemas.js'
 
 const PROBLEM = { 'application/problem+json': { schema: Problem } }
-const ANY_PROBLEM = { description: 'A problem: docs/errors.md', content: PROBLEM }
 
-/** What a route may answer: its own schema, or a problem. */
-export function answers<Schema extends z.ZodType>(schema: Schema, status = 200) {
-  return { [status]: schema, default: ANY_PROBLEM }
+type Codes = readonly ErrorCode[]
+
+interface Answer {
+  readonly description: string // lists codes
+  readonly content: typeof PROBLEM
 }
 
-/** Problems by their statuses, each with the codes that it stands for; any route may have others. */
-export function problems(statuses: Readonly<Record<number, string>>): { default: typeof ANY_PROBLEM } {
-  const known = Object.entries(statuses).map(
-    ([status, description]) => [status, { description, content: PROBLEM }] as const,
-  )
-  return { ...Object.fromEntries(known), default: ANY_PROBLEM }
+/** Codes that every route may answer. */
+const SHARED: Codes = [
+  'REQUEST_INVALID',
+  'ORIGIN_NOT_ALLOWED',
+  'METHOD_NOT_ALLOWED',
+  'EXPECTATION_FAILED',
+  'HOST_NOT_ALLOWED',
+  'INTERNAL',
+  'SHUTTING_DOWN',
+  'SYSTEM_BUSY',
+  'DISK_FULL',
+]
+
+/** Of routes that read a body. */
+export const BODY: Codes = ['REQUEST_INVALID', 'UPLOAD_TOO_LARGE', 'REQUEST_TYPE_UNSUPPORTED']
+
+/** Of routes that take a form with a file. */
+export const FORM: Codes = [...BODY, 'UPLOAD_TOO_SLOW', 'SERVER_BUSY']
+
+/** Of routes that write to the library. A change of model may replace it meanwhile. */
+export const WRITING: Codes = [
+  'FINGERPRINT_MISMATCH',
+  'ENCODER_FAILED',
+  'GALLERY_RETIRED',
+  'DATA_UNUSABLE',
+  'DATA_LOCKED',
+  'CATALOGUE_NEWER',
+  'BUNDLE_INVALID',
+  'PROVIDER_UNAVAILABLE',
+]
+
+/** Of routes that read the header of a media file. */
+export const OPENING: Codes = [
+  'MEDIA_NOT_RECOGNISED',
+  'MEDIA_FORMAT_REFUSED',
+  'MEDIA_HEIF_UNSUPPORTED',
+  'FILE_UNREADABLE',
+  'MEDIA_DAMAGED',
+  'MEDIA_TOO_LARGE',
+  'MEDIA_STALLED',
+  'SERVER_BUSY',
+  'FFMPEG_MISSING',
+  'TEMP_UNUSABLE',
+]
+
+const NO_MEDIA: Codes = ['MEDIA_IS_TEXT', 'MEDIA_IS_ARCHIVE', 'MEDIA_IS_PLAYLIST', 'MEDIA_EMPTY']
+
+/** Of routes that decode a media file. */
+export const DECODING: Codes = [...OPENING, ...NO_MEDIA]
+
+/** Of routes that encode what they decode. */
+export const ENCODING: Codes = [
+  ...DECODING,
+  'MEDIA_NO_CONTENT',
+  'MEDIA_TOO_SMALL',
+  'MEDIA_TOO_LONG',
+  'MODALITY_NOT_SERVED',
+  'ENCODER_FAILED',
+  'ENCODER_RESTARTING',
+]
+
+const ANY_ROUTE: Answer = {
+  description: `Any route: ${SHARED.join(', ')}. docs/errors.md explains every code.`,
+  content: PROBLEM,
+}
+
+/** The problems of a route by status: of its own codes, and of those of every route. */
+export function problems(...codes: Codes): { default: Answer } {
+  const statuses = new Set(codes.map((code) => STATUS[code]))
+  const answers = [...statuses].map((status) => [status, problemsOf(status, codes)] as const)
+  return { ...Object.fromEntries(answers), default: ANY_ROUTE }
+}
+
+/** A route's own schema under a status that problems of every route have, too. */
+export function besideProblems<S extends z.ZodType>(status: number, schema: S, what: string) {
+  const { description, content } = problemsOf(status, [])
+  return {
+    description: `${what} Or a problem: ${description}`,
+    content: { 'application/json': { schema }, ...content },
+  }
+}
+
+function problemsOf(status: number, codes: Codes): Answer {
+  const possible = [...new Set([...codes, ...SHARED])].filter((code) => STATUS[code] === status)
+  const retry = status === 503 ? '; with Retry-After' : ''
+  return { description: possible.join(', ') + retry, content: PROBLEM }
 }
 
 /** Bytes of some content types. */

@@ -12,9 +12,9 @@ export interface GuardOptions {
 /**
  * Refuses requests that a page of another site makes the user's browser send, before their body is
  * read. `Host`, and a target that is a whole URL, must be a name of this server or an address, so
- * that a page cannot reach it by a name that was bound to this address (DNS rebinding). `Origin` and
- * `Sec-Fetch-Site`, where a browser sends them, must be of this server (cross-site requests). Other
- * sites may only link here. Throws HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED.
+ * that a page cannot reach it by a name that was bound to this address (DNS rebinding). `Origin`
+ * and `Sec-Fetch-Site`, where a browser sends them, must be of this server (cross-site requests).
+ * Other sites may only link here. Throws HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED.
  */
 export function refuseForeign({ headers, method, raw }: FastifyRequest, options: GuardOptions): void {
   const { host, origin } = headers

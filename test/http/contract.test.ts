@@ -6,11 +6,15 @@ import { text } from 'node:stream/consumers'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
+import { AppError } from '../../src/errors.js'
+import { buildHttp } from '../../src/http/http.js'
+import { STATUS } from '../../src/http/problems.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { jobRequest } from '../../src/ingest/job-request.js'
 import { eventually } from '../eventually.js'
 import { withFake } from '../media/made.js'
-import { fixture, temporaryDir } from '../workplace.js'
+import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
+import { codesOf, expectDocumented, isDocumented, paths } from './documented.js'
 import { served } from './served.js'
 
 async function raw(url: string, request: string): Promise<string> {
@@ -277,5 +281,58 @@ describe('a server that cannot work', () => {
       ([status]) => status === 200,
     )
     assert.equal((await search(range)).status, 200)
+  })
+})
+
+describe('the description of a route', () => {
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ of: `${method} ${path}`, operation })),
+  )
+
+  it('lists the codes of its problems, each under its own status', () => {
+    assert.ok(operations.length > 10)
+    for (const { of, operation } of operations) {
+      const statuses = Object.keys(operation.responses).map(Number)
+      for (const status of statuses.filter((status) => status >= 400)) {
+        const codes = codesOf(operation, status)
+        assert.ok(codes.length > 0, `${of} ${status}`)
+        for (const code of codes) {
+          assert.equal(STATUS[code as keyof typeof STATUS], status, `${of} ${code}`)
+        }
+      }
+    }
+  })
+
+  it('lists the codes that every route has, where it lists others of their status, too', () => {
+    for (const { of, operation } of operations) {
+      const shared = codesOf(operation)
+      assert.ok(shared.includes('SHUTTING_DOWN'), of)
+      for (const code of shared) {
+        const status = STATUS[code as keyof typeof STATUS]
+        assert.ok(codesOf(operation, status).includes(code), `${of} ${status} ${code}`)
+      }
+    }
+  })
+
+  it('is what a route is held to', async (test) => {
+    const found = { method: 'GET', path: '/v1/clips/abc', status: 404, code: 'CLIP_NOT_FOUND' }
+    assert.equal(isDocumented(found), true)
+    assert.equal(isDocumented({ ...found, status: 410 }), false)
+    assert.equal(isDocumented({ ...found, path: '/v1/labels' }), false)
+    assert.equal(isDocumented({ ...found, path: '/v1/nothing' }), false)
+
+    const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae') })
+    const http = await buildHttp(app)
+    test.after(() => http.close())
+    const checks: (() => unknown)[] = []
+    expectDocumented(http, { after: (check: () => unknown) => void checks.push(check) })
+    const url = await http.listen({ port: 0, host: '127.0.0.1' })
+    app.gallery.catalogue.clip = async () => {
+      throw new AppError('JOB_STATE', 'Not of this route.')
+    }
+
+    assert.equal((await fetch(`${url}/v1/clips/abc`)).status, 409)
+    for (const check of checks) assert.throws(check, /JOB_STATE/)
+    assert.equal(checks.length, 1)
   })
 })

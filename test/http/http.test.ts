@@ -13,6 +13,7 @@ import { Clip, ClipPage, Health, Labels, Problem, SearchAnswer, System, Tags } f
 import { UploadReceiver } from '../../src/http/upload.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { FIXTURES, fixture, temporaryApp, temporaryDir } from '../workplace.js'
+import { expectDocumented } from './documented.js'
 
 /** An answer, which must be as its schema says. */
 async function read<T>(schema: z.ZodType<T>, response: Response | Promise<Response>): Promise<T> {
@@ -30,6 +31,7 @@ describe('the HTTP API', () => {
   before(async () => {
     app = await temporaryApp(lifetime, { EARSHOT_ROOTS: FIXTURES })
     http = await buildHttp(app)
+    expectDocumented(http, lifetime)
     lifetime.after(() => http.close())
     url = await http.listen({ port: 0, host: '127.0.0.1' })
     for (const name of ['photo_dog.webp', 'drumroll_cc0.mp4', 'sound_perc_bell.opus'])

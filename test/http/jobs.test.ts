@@ -11,6 +11,7 @@ import { ItemPage, Job, JobPage } from '../../src/http/job-schemas.js'
 import { Problem } from '../../src/http/schemas.js'
 import { JobRunner } from '../../src/ingest/job-runner.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
+import { expectDocumented } from './documented.js'
 
 type JobView = z.infer<typeof Job>
 
@@ -26,6 +27,7 @@ describe('jobs over HTTP', () => {
     root = await temporaryDir(lifetime)
     app = await temporaryApp(lifetime, { EARSHOT_ROOTS: root })
     http = await buildHttp(app)
+    expectDocumented(http, lifetime)
     lifetime.after(() => http.close())
     url = await http.listen({ port: 0, host: '127.0.0.1' })
   })

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { App } from '../../src/app.js'
 import { buildHttp } from '../../src/http/http.js'
 import { fixture, temporaryApp } from '../workplace.js'
+import { expectDocumented } from './documented.js'
 
 export interface Served {
   readonly app: App
@@ -15,6 +16,7 @@ export interface Served {
 export async function served(test: Pick<TestContext, 'after'>, settings: Record<string, string> = {}): Promise<Served> {
   const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae'), ...settings })
   const http = await buildHttp(app)
+  expectDocumented(http, test)
   test.after(() => http.close())
   return { app, http, url: await http.listen({ port: 0, host: '127.0.0.1' }) }
 }

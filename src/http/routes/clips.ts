@@ -7,7 +7,7 @@ import { clipNotFound } from '../../gallery/clip-not-found.js'
 import { ingestFile } from '../../ingest/ingest-file.js'
 import { links } from '../../search/search.js'
 import { topTags } from '../../tagging/tag.js'
-import { answers } from '../answers.js'
+import { BODY, ENCODING, FORM, problems, WRITING } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { allowedPath } from '../roots.js'
@@ -15,6 +15,8 @@ import { Clip, ClipBody, ClipForm, ClipPage, ClipParams, ClipsQuery, ClipWithTag
 import { parse } from '../upload.js'
 
 const LABELS_SHOWN = 10
+/** What is removed while it is indexed. */
+const VANISHED = ['CLIP_NOT_FOUND', 'FILE_NOT_FOUND'] as const
 
 export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, receiver, uploads }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
@@ -24,7 +26,11 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     operationId: 'addClip',
     summary: 'Index an upload, or a file under an allowed root',
     querystring: NoQuery,
-    response: { ...answers(Clip, 201), ...answers(Clip) },
+    response: {
+      201: Clip,
+      200: Clip,
+      ...problems(...FORM, ...ENCODING, ...WRITING, 'PATH_NOT_ALLOWED', ...VANISHED),
+    },
   }
   http.post('/v1/clips', { schema: add }, async (request, reply) => {
     const signal = closedEarly(reply)
@@ -53,7 +59,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     operationId: 'listClips',
     summary: 'List clips in the order in which they were indexed',
     querystring: ClipsQuery,
-    response: answers(ClipPage),
+    response: { 200: ClipPage, ...problems('REQUEST_INVALID', 'CLIP_NOT_FOUND') },
   }
   http.get('/v1/clips', { schema: list }, async ({ query: { after, limit } }) => {
     const clips = await app.run(({ gallery }) => gallery.catalogue.clips({ after, limit }))
@@ -65,7 +71,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     operationId: 'getClip',
     summary: 'Show a clip with its labels',
     params,
-    response: answers(ClipWithTags),
+    response: { 200: ClipWithTags, ...problems('REQUEST_INVALID', 'CLIP_NOT_FOUND') },
   }
   http.get('/v1/clips/:id', { schema: show }, async ({ params: { id } }) => {
     return app.run(async ({ gallery: { catalogue } }) => {
@@ -79,7 +85,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     operationId: 'removeClip',
     summary: 'Take a clip out of the library',
     params,
-    response: answers(z.null(), 204),
+    response: { 204: z.null(), ...problems(...BODY, ...WRITING, 'CLIP_NOT_FOUND') },
   }
   http.delete('/v1/clips/:id', { schema: remove }, async ({ params: { id } }, reply) => {
     if (!(await app.run(({ gallery }) => uploads.remove(id, gallery)))) throw clipNotFound(id)

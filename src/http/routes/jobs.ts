@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { hasEnded } from '../../gallery/job-state.js'
 import type { Job as DomainJob, JobId, Jobs } from '../../gallery/jobs.js'
 import { jobRequest } from '../../ingest/job-request.js'
-import { answers, problems } from '../answers.js'
+import { BODY, problems, WRITING } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import { jobEvents } from '../job-events.js'
 import * as schemas from '../job-schemas.js'
@@ -26,7 +26,11 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     summary: 'Index files and folders under the allowed roots, in the background',
     headers: schemas.IdempotencyKey,
     body: schemas.JobBody,
-    response: { ...answers(schemas.Job, 202), ...answers(schemas.Job) },
+    response: {
+      202: schemas.Job,
+      200: schemas.Job,
+      ...problems(...BODY, ...WRITING, 'PATH_NOT_ALLOWED', 'GLOB_INVALID', 'JOB_KEY_REUSED'),
+    },
   }
   http.post('/v1/jobs', { schema: add }, async ({ body, headers }, reply) => {
     const { roots } = app.config
@@ -45,7 +49,7 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     operationId: 'listJobs',
     summary: 'List jobs, newest first',
     querystring: schemas.JobsQuery,
-    response: answers(schemas.JobPage),
+    response: { 200: schemas.JobPage, ...problems('REQUEST_INVALID') },
   }
   http.get('/v1/jobs', { schema: list }, async ({ query: { before, limit } }) => {
     const page = await on((jobs) => jobs.jobs({ before, limit }))
@@ -53,7 +57,12 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     return { jobs: await Promise.all(page.map(shown)), next }
   })
 
-  const show = { operationId: 'getJob', summary: 'Show a job', params, response: answers(schemas.Job) }
+  const show = {
+    operationId: 'getJob',
+    summary: 'Show a job',
+    params,
+    response: { 200: schemas.Job, ...problems('REQUEST_INVALID', 'JOB_NOT_FOUND') },
+  }
   http.get('/v1/jobs/:id', { schema: show }, async ({ params: { id } }) => shown(await on((jobs) => jobs.job(id))))
 
   const items = {
@@ -61,15 +70,19 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     summary: 'List the files of a job, in the order in which they were found',
     params,
     querystring: schemas.ItemsQuery,
-    response: answers(schemas.ItemPage),
+    response: { 200: schemas.ItemPage, ...problems('REQUEST_INVALID', 'JOB_NOT_FOUND') },
   }
   http.get('/v1/jobs/:id/items', { schema: items }, async ({ params: { id }, query: { status, after, limit } }) => {
     const page = await on((jobs) => jobs.items(id, { state: status, after, limit }))
     return { items: page, next: page.length === limit ? (page.at(-1)?.id ?? null) : null }
   })
 
+  const changed = {
+    200: schemas.Job,
+    ...problems(...BODY, ...WRITING, 'JOB_NOT_FOUND', 'JOB_STATE'),
+  }
   const action = (operationId: string, summary: string) => ({
-    schema: { operationId, summary, params, response: answers(schemas.Job) },
+    schema: { operationId, summary, params, response: changed },
   })
   http.post('/v1/jobs/:id/pause', action('pauseJob', 'Pause a job; what is under way waits with the rest'), (request) =>
     on((jobs) => jobs.pause(request.params.id)).then(shown),
@@ -85,7 +98,7 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     summary: 'Try the files again that failed: all, or those of some reasons',
     params,
     body: schemas.RetryBody,
-    response: answers(schemas.Job),
+    response: changed,
   }
   http.post('/v1/jobs/:id/retry', { schema: retry }, ({ params: { id }, body }) =>
     on((jobs) => jobs.retry(id, body?.reasons)).then(shown),
@@ -104,7 +117,7 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
         content: { 'text/event-stream': { schema: schemas.Event } },
       },
       204: z.null().meta({ description: 'The job has ended, and the client has seen it all.' }),
-      ...problems({ 400: 'REQUEST_INVALID', 404: 'JOB_NOT_FOUND' }),
+      ...problems('REQUEST_INVALID', 'JOB_NOT_FOUND'),
     },
   }
   const hasSeenAll = async (id: JobId, after: number) => {

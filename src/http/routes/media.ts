@@ -11,7 +11,7 @@ import { mediaTypeOf } from '../../media/formats.js'
 import { readHeader } from '../../media/header.js'
 import { thumbnail } from '../../media/thumbnail.js'
 import { OpenedFile } from '../../storage/opened-file.js'
-import { bytes, problems } from '../answers.js'
+import { bytes, DECODING, OPENING, problems } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { ClipParams } from '../schemas.js'
@@ -21,6 +21,14 @@ const THUMBNAIL_AT = 0.1 // of the clip: what comes first is often black
 const MEDIA_TYPES = ['video/*', 'audio/*', 'image/*', 'application/octet-stream']
 const NOT_MODIFIED = z.null().meta({ description: 'The client has it already.' })
 const MEDIA_TYPES_KEPT = 10_000
+const FILE = [
+  'REQUEST_INVALID',
+  'PATH_NOT_ALLOWED',
+  'CLIP_NOT_FOUND',
+  'CLIP_FILE_MISSING',
+  'PRECONDITION_FAILED',
+  'RANGE_NOT_SATISFIABLE',
+] as const
 
 export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, thumbnailDir }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
@@ -36,16 +44,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
       200: bytes('The whole file.', ...MEDIA_TYPES),
       206: bytes('The range asked for.', ...MEDIA_TYPES),
       304: NOT_MODIFIED,
-      ...problems({
-        400: 'REQUEST_INVALID',
-        403: 'PATH_NOT_ALLOWED',
-        404: 'CLIP_NOT_FOUND',
-        410: 'CLIP_FILE_MISSING',
-        412: 'PRECONDITION_FAILED',
-        416: 'RANGE_NOT_SATISFIABLE',
-        422: 'FILE_UNREADABLE',
-        503: 'SERVER_BUSY, with Retry-After',
-      }),
+      ...problems(...FILE, ...OPENING),
     },
   }
   http.get('/v1/clips/:id/media', { schema: media }, async (request, reply) => {
@@ -64,16 +63,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
       200: bytes('A JPEG.', 'image/jpeg'),
       206: bytes('The range asked for.', 'image/jpeg'),
       304: NOT_MODIFIED,
-      ...problems({
-        400: 'REQUEST_INVALID',
-        403: 'PATH_NOT_ALLOWED',
-        404: 'CLIP_NOT_FOUND, CLIP_HAS_NO_PICTURE',
-        410: 'CLIP_FILE_MISSING',
-        412: 'PRECONDITION_FAILED',
-        416: 'RANGE_NOT_SATISFIABLE',
-        422: 'What the file has become: FILE_UNREADABLE, MEDIA_DAMAGED and others',
-        503: 'SERVER_BUSY, with Retry-After',
-      }),
+      ...problems(...FILE, ...DECODING, 'CLIP_HAS_NO_PICTURE', 'FILE_NOT_FOUND'),
     },
   }
   http.get('/v1/clips/:id/thumbnail', { schema: picture }, async (request, reply) => {

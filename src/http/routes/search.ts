@@ -3,7 +3,7 @@ import { LIMITS } from '../../config.js'
 import type { Span } from '../../domain.js'
 import { AppError } from '../../errors.js'
 import { type SearchRequest, search } from '../../search/search.js'
-import { answers } from '../answers.js'
+import { ENCODING, FORM, problems } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { ClipQuery, EmbeddingQuery, NoQuery, SearchAnswer, SearchForm } from '../schemas.js'
@@ -14,7 +14,21 @@ export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, r
     operationId: 'search',
     summary: 'Find what goes with a file, a clip or an embedding',
     querystring: NoQuery,
-    response: answers(SearchAnswer),
+    response: {
+      200: SearchAnswer,
+      ...problems(
+        ...FORM,
+        ...ENCODING,
+        'CLIP_NOT_FOUND',
+        'FILE_NOT_FOUND',
+        'PATH_NOT_ALLOWED',
+        'FINGERPRINT_MISMATCH',
+        'EMBEDDING_SIZE',
+        'QUERY_AMBIGUOUS',
+        'QUERY_LACKS_MODALITY',
+        'RANGE_EMPTY',
+      ),
+    },
   }
   http.post('/v1/search', { schema }, async (request, reply) => {
     const signal = closedEarly(reply)

@@ -4,7 +4,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { LIMITS, PACKAGE_DIR } from '../../config.js'
 import { ffmpegBuild } from '../../media/ffmpeg-build.js'
-import { answers } from '../answers.js'
+import { besideProblems, problems } from '../answers.js'
 import { failingChecks, Liveness } from '../health.js'
 import type { HttpParts } from '../parts.js'
 import { Health, Labels, System } from '../schemas.js'
@@ -14,7 +14,11 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const { version } = JSON.parse(await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'))
 
-  const labels = { operationId: 'listLabels', summary: 'The classes that tags come from', response: answers(Labels) }
+  const labels = {
+    operationId: 'listLabels',
+    summary: 'The classes that tags come from',
+    response: { 200: Labels, ...problems() },
+  }
   http.get('/v1/labels', { schema: labels }, async () =>
     app.run(async ({ encoder }) => ({ labels: encoder.bundle.classes })),
   )
@@ -22,7 +26,7 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts
   const system = {
     operationId: 'getSystem',
     summary: 'What runs here: bundle, provider in use, ffmpeg, library, limits',
-    response: answers(System),
+    response: { 200: System, ...problems('FFMPEG_MISSING') },
   }
   http.get('/v1/system', { schema: system }, async () => {
     const { version: ffmpeg } = await ffmpegBuild()
@@ -47,10 +51,11 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts
     })
   })
 
+  const unhealthy = besideProblems(503, Health, 'A check failed.')
   const live = {
     operationId: 'live',
     summary: 'Whether the process does its work',
-    response: { ...answers(Health), 503: Health },
+    response: { 200: Health, ...problems(), 503: unhealthy },
   }
   const liveness = new Liveness(app)
   fastify.addHook('onClose', async () => liveness[Symbol.dispose]())
@@ -61,7 +66,7 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts
   const ready = {
     operationId: 'ready',
     summary: 'Whether it can answer queries',
-    response: { ...answers(Health), 503: Health },
+    response: { 200: Health, ...problems(), 503: unhealthy },
   }
   http.get('/readyz', { schema: ready }, async (_, reply) => {
     const failing = parts.isDraining() ? ['draining'] : await failingChecks(parts)

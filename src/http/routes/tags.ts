@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { LIMITS } from '../../config.js'
 import { clipNotFound } from '../../gallery/clip-not-found.js'
 import { tagFile, topTags } from '../../tagging/tag.js'
-import { answers } from '../answers.js'
+import { ENCODING, FORM, problems } from '../answers.js'
 import { closedEarly } from '../closed-early.js'
 import type { HttpParts } from '../parts.js'
 import { NoQuery, Tags, TagsBody, TagsForm } from '../schemas.js'
@@ -13,7 +13,7 @@ export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, rec
     operationId: 'tag',
     summary: 'Name what is heard in a file or a clip',
     querystring: NoQuery,
-    response: answers(Tags),
+    response: { 200: Tags, ...problems(...FORM, ...ENCODING, 'CLIP_NOT_FOUND') },
   }
   http.post('/v1/tags', { schema }, async (request, reply) => {
     const signal = closedEarly(reply)

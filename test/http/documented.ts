@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { FastifyInstance } from 'fastify'
+import { parse } from 'yaml'
+import { PACKAGE_DIR } from '../../src/config.js'
+
+interface Operation {
+  readonly responses: Readonly<Record<string, { readonly description: string }>>
+}
+
+interface Answered {
+  readonly method: string
+  readonly path: string
+  readonly status: number
+  readonly code: string
+}
+
+export const { paths }: { readonly paths: Readonly<Record<string, Record<string, Operation>>> } = parse(
+  readFileSync(join(PACKAGE_DIR, 'openapi.yaml'), 'utf8'),
+)
+
+/** Codes that openapi.yaml lists for a status of an operation; undefined: for those without a list. */
+export function codesOf({ responses }: Operation, status?: number): readonly string[] {
+  const { description = '' } = responses[String(status)] ?? responses.default ?? {}
+  return description.match(/\b[A-Z]{2,}(_[A-Z]+)*\b/g) ?? []
+}
+
+/** Whether openapi.yaml lists a code for the route that answered it. A path of no route has one code. */
+export function isDocumented({ method, path, status, code }: Answered): boolean {
+  const route = Object.keys(paths).find((pattern) => matches(pattern, path))
+  if (route === undefined && code === 'ROUTE_NOT_FOUND') return true
+  const operations = paths[route ?? '/v1/labels'] ?? {}
+  const known = operations[method === 'HEAD' ? 'get' : method.toLowerCase()]
+  const [operation = known] = known ? [known] : Object.values(operations)
+  return operation !== undefined && codesOf(operation, status).includes(code)
+}
+
+function matches(pattern: string, path: string): boolean {
+  return new RegExp(`^${pattern.replaceAll(/\{\w+\}/g, '[^/]*')}/?$`).test(path)
+}
+
+/** Fails a test in whose course a problem is answered that its route does not document. */
+export function expectDocumented(http: FastifyInstance, test: Pick<TestContext, 'after'>): void {
+  const undocumented: Answered[] = []
+  http.server.prependListener('request', ({ method = '', url = '' }, response) => {
+    const { end } = response
+    const checkAndEnd = (...args: unknown[]) => {
+      const [body] = args
+      if (typeof body === 'string' && body.startsWith(PROBLEM_START)) {
+        const { status, code } = JSON.parse(body)
+        const answered = { method, path: new URL(url, 'http://localhost').pathname, status, code }
+        if (!isDocumented(answered)) undocumented.push(answered)
+      }
+      return Reflect.apply(end, response, args)
+    }
+    response.end = checkAndEnd as typeof end
+  })
+  test.after(() => assert.deepEqual(undocumented, []))
+}
+
+const PROBLEM_START = '{"type":"urn:earshot:error:'
