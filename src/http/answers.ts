@@ -86,7 +86,7 @@ export function problems(...codes: Codes): { default: Answer } {
 }
 
 /** A route's own schema under a status that problems of every route have, too. */
-export function besideProblems<S extends z.ZodType>(status: number, schema: S, what: string) {
+export function orProblem<S extends z.ZodType>(status: number, schema: S, what: string) {
   const { description, content } = problemsOf(status, [])
   return {
     description: `${what} Or a problem: ${description}`,

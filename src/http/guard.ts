@@ -33,7 +33,7 @@ export function refuseForeign({ headers, method, raw }: FastifyRequest, options:
 /** Requests have a path as their target, `*`, or a URL as a proxy gets it. */
 const isWholeUrl = (target: string): boolean => !target.startsWith('/') && target !== '*'
 
-/** A page that the user goes to. Frames and objects of another page are navigated to as well. */
+/** The browser also navigates to frames and objects, which are no pages that the user goes to. */
 function isFollowedLink(headers: FastifyRequest['headers']): boolean {
   return headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
 }

@@ -17,31 +17,35 @@ interface Answered {
   readonly code: string
 }
 
-export const { paths }: { readonly paths: Readonly<Record<string, Record<string, Operation>>> } = parse(
-  readFileSync(join(PACKAGE_DIR, 'openapi.yaml'), 'utf8'),
-)
+type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
-/** Codes that openapi.yaml lists for a status of an operation; undefined: for those without a list. */
+const text = readFileSync(join(PACKAGE_DIR, 'openapi.yaml'), 'utf8')
+export const { paths } = parse(text) as { readonly paths: Paths }
+
+/** Codes that openapi.yaml lists for a status of an operation. No status: those of every route. */
 export function codesOf({ responses }: Operation, status?: number): readonly string[] {
   const { description = '' } = responses[String(status)] ?? responses.default ?? {}
   return description.match(/\b[A-Z]{2,}(_[A-Z]+)*\b/g) ?? []
 }
 
-/** Whether openapi.yaml lists a code for the route that answered it. A path of no route has one code. */
+/** Whether openapi.yaml lists a code for the route that answered it. Unknown paths have one. */
 export function isDocumented({ method, path, status, code }: Answered): boolean {
   const route = Object.keys(paths).find((pattern) => matches(pattern, path))
   if (route === undefined && code === 'ROUTE_NOT_FOUND') return true
-  const operations = paths[route ?? '/v1/labels'] ?? {}
-  const known = operations[method === 'HEAD' ? 'get' : method.toLowerCase()]
-  const [operation = known] = known ? [known] : Object.values(operations)
-  return operation !== undefined && codesOf(operation, status).includes(code)
+  const operations = paths[route ?? ANY_PATH] ?? {}
+  const operation = operations[method === 'HEAD' ? 'get' : method.toLowerCase()]
+  const [any] = Object.values(operations)
+  const codes = operation ? codesOf(operation, status) : any ? codesOf(any) : []
+  return codes.includes(code)
 }
+
+const ANY_PATH = '/v1/labels' // for what every route may answer
 
 function matches(pattern: string, path: string): boolean {
   return new RegExp(`^${pattern.replaceAll(/\{\w+\}/g, '[^/]*')}/?$`).test(path)
 }
 
-/** Fails a test in whose course a problem is answered that its route does not document. */
+/** Fails a test if a route answers a problem that it does not document. */
 export function expectDocumented(http: FastifyInstance, test: Pick<TestContext, 'after'>): void {
   const undocumented: Answered[] = []
   http.server.prependListener('request', ({ method = '', url = '' }, response) => {

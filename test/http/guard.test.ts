@@ -100,7 +100,7 @@ describe('a server on loopback', () => {
     assert.ok([400, 421].includes(statusOf(await raw(url, two))))
   })
 
-  it('is not used by a foreign name in a whole URL, however good Host is', async (test) => {
+  it('is not used by a foreign name in a whole URL, even if Host is right', async (test) => {
     const { url } = await served(test, { EARSHOT_HOSTS: 'proxy.example' })
     const host = `Host: ${new URL(url).host}`
     const get = (target: string) => raw(url, [`GET ${target} HTTP/1.1`, host, 'Connection: close'])
@@ -164,7 +164,7 @@ describe('an address that other machines reach', () => {
   })
 })
 
-it('warns at start that every name is allowed, and of nothing where none is', async (test) => {
+it('warns at start if every name is allowed, and else does not', async (test) => {
   const settings = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }
   for (const [hosts, warning] of [
     ['media.example,*', /^Warning: EARSHOT_HOSTS .*web page.*\n$/],

@@ -55,7 +55,7 @@ const takesConnections = (url: string): Promise<boolean> =>
     socket.on('connect', () => socket.destroy())
   })
 
-describe('a server that is told to stop', () => {
+describe('a server that stops', () => {
   it('is unready for a while and still answers, then ends and leaves nothing', async (test) => {
     const { child, url, ended, leaves } = await serving(test, { EARSHOT_DRAIN_SECONDS: '2' })
     const get = async (path: string) => (await fetch(url + path)).status

@@ -4,7 +4,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { LIMITS, PACKAGE_DIR } from '../../config.js'
 import { ffmpegBuild } from '../../media/ffmpeg-build.js'
-import { besideProblems, problems } from '../answers.js'
+import { orProblem, problems } from '../answers.js'
 import { failingChecks, Liveness } from '../health.js'
 import type { HttpParts } from '../parts.js'
 import { Health, Labels, System } from '../schemas.js'
@@ -51,7 +51,7 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts
     })
   })
 
-  const unhealthy = besideProblems(503, Health, 'A check failed.')
+  const unhealthy = orProblem(503, Health, 'A check failed.')
   const live = {
     operationId: 'live',
     summary: 'Whether the process does its work',
