@@ -2,6 +2,7 @@ import { LIMITS } from '../config.js'
 import type { SegmentFormat } from '../domain.js'
 import { AppError } from '../errors.js'
 import { type Job, run } from './ffmpeg.js'
+import { ffmpegSeconds } from './ffmpeg-seconds.js'
 import type { SoundTrack } from './probe.js'
 import { Report } from './report.js'
 import type { Source } from './source.js'
@@ -97,8 +98,9 @@ export function tooLong(longestSeconds: number = LIMITS.clipSeconds): AppError {
 export function soundJob({ track, channels }: Voice, { audio }: SegmentFormat, timing: Timing): Job {
   const mix = mixFilter(channels, track)
   const filters = soundFilters(audio.sampleRateHz, track.spacing, soundOrigin(timing))
+  const seek = canSeek(timing) ? ['-ss', ffmpegSeconds(timing.window.start)] : []
   return {
-    input: [...clockOptions(timing), ...(canSeek(timing) ? ['-ss', String(timing.window.start)] : [])],
+    input: [...clockOptions(timing), ...seek],
     output: [
       ...['-map', `0:${track.index}`, '-af', `${mix}${filters}`],
       ...['-ar', String(audio.sampleRateHz), '-c:a', 'pcm_f32le', '-f', 'f32le'],

@@ -1,4 +1,5 @@
 import type { Span } from '../domain.js'
+import { ffmpegSeconds } from './ffmpeg-seconds.js'
 
 /** A stretch of a file in which its clock runs on without a jump. */
 export interface ClockPiece {
@@ -68,8 +69,10 @@ export function clipTimes(clock: Clock, stream: number): (timestamp: number) => 
 /** Returns `clipTimes` as a filter of ffmpeg for the frames of a picture, with the clip beginning at `start`. */
 export function setptsFilter(clock: Clock, stream: number, start: number): string {
   const stretches = stretchesOf(clock, stream)
-  const lookUp = (of: keyof Stretch, index: string) =>
-    `(${stretches.map((stretch, i) => `eq(${index},${i})*${stretch[of].toFixed(6)}`).join('+') || '0'})`
+  const lookUp = (of: keyof Stretch, index: string) => {
+    const terms = stretches.map((stretch, i) => `eq(${index},${i})*${ffmpegSeconds(stretch[of])}`)
+    return `(${terms.join('+') || '0'})`
+  }
   // Variables: 0 the current piece, 1 the previous timestamp, 2 the piece that is looked at, 3 whether T goes back.
   const isPast = `not(ld(3))*gt(T,${lookUp('high', 'ld(0)')})*lt(T,${lookUp('reach', 'ld(0)')})`
   const isOutside = `gt(lt(T,${lookUp('low', 'ld(2)')})+gt(T,${lookUp('high', 'ld(2)')}),0)`
@@ -77,8 +80,9 @@ export function setptsFilter(clock: Clock, stream: number, start: number): strin
   const time =
     `st(2,ld(0)+ld(3));while(${wasFound}*${isOutside},st(2,ld(2)+1));` +
     `if(${wasFound},st(0,ld(2));st(1,T));ld(1)+${lookUp('shift', 'ld(0)')}`
+  const first = ffmpegSeconds(stretches[0]?.start ?? 0)
   const expression =
-    `if(eq(N,0),st(1,${stretches[0]?.start ?? 0}));st(3,lt(T,ld(1)-${LARGEST_STEP_BACK_SECONDS}));` +
+    `if(eq(N,0),st(1,${first}));st(3,lt(T,ld(1)-${LARGEST_STEP_BACK_SECONDS}));` +
     `if(${isPast},${lookUp('next', 'ld(0)')},${time})`
-  return `setpts='st(4,(${expression}));(ld(4)-${start})/TB'`
+  return `setpts='st(4,(${expression}));(ld(4)-${ffmpegSeconds(start)})/TB'`
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ffmpegSeconds } from './ffmpeg-seconds.js'
 import { ffprobe } from './ffprobe.js'
 import type { PictureTrack } from './probe.js'
 import type { Source } from './source.js'
@@ -42,7 +43,8 @@ async function packetsFrom(
   source: Source,
   signal?: AbortSignal,
 ): Promise<readonly Packet[]> {
-  const interval = ['-select_streams', String(stream), '-read_intervals', `${from}%+${LOOK_SECONDS}`]
+  const span = `${ffmpegSeconds(from)}%+${LOOK_SECONDS}`
+  const interval = ['-select_streams', String(stream), '-read_intervals', span]
   try {
     const { json } = await ffprobe(source, [...interval, '-show_entries', 'packet=pts_time,flags'], signal)
     return Answer.parse(json).packets

@@ -2,6 +2,7 @@ import type { SegmentFormat } from '../domain.js'
 import { type Background, decoderOptions, flatten } from './alpha.js'
 import { LEAST_TAIL_SECONDS } from './audio.js'
 import type { Job } from './ffmpeg.js'
+import { ffmpegSeconds } from './ffmpeg-seconds.js'
 import { CANDIDATES } from './frame.js'
 import { toneMap } from './hdr.js'
 import { isLarge } from './key-gap.js'
@@ -38,7 +39,7 @@ export function gridJob(track: PictureTrack, format: SegmentFormat, timing: Timi
   const { window } = timing
   const { cell, rate } = gridOf(statedSeconds(track, window), format)
   // Not the accurate seek: it would drop the frame on show at the start, which began before it.
-  const seek = canSeek(timing) ? ['-noaccurate_seek', '-ss', String(window.start)] : []
+  const seek = canSeek(timing) ? ['-noaccurate_seek', '-ss', ffmpegSeconds(window.start)] : []
   const isEnough = track.keyGap !== null && track.keyGap <= Math.min(cell, KEY_GAP_SECONDS)
   const skip = isEnough ? ['-skip_frame:v', 'nokey'] : []
   // The decoder says where it is: a proof of life where frames are rare, and the length where the header lies.

@@ -6,6 +6,7 @@ import { decoderOptions, flatten } from './alpha.js'
 import { asApng } from './animation.js'
 import type { DecoderSlot } from './decoder-pool.js'
 import { run } from './ffmpeg.js'
+import { ffmpegSeconds } from './ffmpeg-seconds.js'
 import { toneMap } from './hdr.js'
 import { readHeader } from './header.js'
 import { LARGEST_PICTURE_ALLOCATION } from './picture-job.js'
@@ -58,7 +59,7 @@ async function frameAt(
   const scale = (side: string, other: string) => `trunc(max(2,min(${LONGER_SIDE},${LONGER_SIDE}*${side}/${other}))/2)*2`
   const size = `scale=w='${scale('iw*max(sar,1/9)', 'max(ih,iw*sar)')}':h='${scale('ih', 'max(ih,iw*sar)')}'`
   const job = {
-    input: [...decoderOptions(track), ...(at > 0 ? ['-ss', String(at)] : [])],
+    input: [...decoderOptions(track), ...(at > 0 ? ['-ss', ffmpegSeconds(at)] : [])],
     output: [
       ...[
         '-map',

@@ -1,3 +1,4 @@
+import { ffmpegSeconds } from './ffmpeg-seconds.js'
 import type { Spacing } from './probe.js'
 
 /** The same limit as that of ffmpeg's `aresample`: timestamps that differ by less are rounding or jitter. */
@@ -17,7 +18,7 @@ export function soundFilters(rateHz: number, spacing: Spacing, origin: number): 
   if (spacing === 'even') return `${resample}:async=1,${mono}`
   return (
     `${resample},${mono},asplit[samples][copy];` +
-    `[copy]volume=0,dcshift=1,volume='t-${origin.toFixed(6)}':eval=frame[times];` +
+    `[copy]volume=0,dcshift=1,volume='t-${ffmpegSeconds(origin)}':eval=frame[times];` +
     '[samples][times]join=inputs=2:channel_layout=stereo:map=0.0-FL|1.0-FR'
   )
 }
