@@ -33,6 +33,7 @@ export function conclude(decoding: Decoding): DecodeOutcome {
   const { source, header, summary, reports, window, mix, isHalf } = decoding
   const sound = summary.sound ?? NOTHING_HEARD
   const picture = summary.picture ?? NOTHING_SEEN
+  if (isPastEnd(decoding)) throw pastEnd(source, window.start)
   const hasSound = sound.seconds > 0
   const soundIsLost = summary.sound !== null && !hasSound && reports.sound.saysTrouble
   const pictureIsLost = summary.picture !== null && !picture.decoded && reports.picture.saysTrouble
@@ -53,6 +54,24 @@ export function conclude(decoding: Decoding): DecodeOutcome {
   if (header.picture === null && header.cover !== null) notes.push('COVER_ONLY')
   if (isHalfLost || isDamaged(seconds, decoding)) notes.push('DAMAGED')
   return { seconds, notes, audible: sound.audible, visible: picture.visible }
+}
+
+/**
+ * Whether a range begins after the end of all that was asked for. Where the length is known, having
+ * nothing is damage. Of sound without timestamps it is an estimate.
+ */
+function isPastEnd({ header, summary: { sound, picture }, reports, window }: Decoding): boolean {
+  const isEstimated = header.sounds.some(({ spacing }) => spacing === 'untimed')
+  const isLengthKnown = header.seconds !== null && !isEstimated
+  if (window.start === 0 || isLengthKnown) return false
+  if ((sound?.seconds ?? 0) > 0 || picture?.inWindow) return false
+  const asked = [...(sound ? [reports.sound] : []), ...(picture ? [reports.picture] : [])]
+  return asked.length > 0 && asked.every(({ isTooLarge }) => !isTooLarge)
+}
+
+function pastEnd({ name }: Source, start: number): AppError {
+  const detail = `Nothing of ${name} can be decoded from ${start} s on, where the range begins.`
+  return new AppError('RANGE_EMPTY', detail)
 }
 
 /** A cut last packet, or a tag behind it, is no damage; many complaints are, or any where much is missing. */

@@ -19,11 +19,18 @@ export interface PicturePart {
 export interface PictureSummary {
   readonly seconds: number // measured, the dropped tail included
   readonly decoded: boolean
+  readonly inWindow: boolean // false where the window has no frame, and the first of the file stands in
   readonly visible: boolean
   readonly track: PictureTrack | null // as it was seen
 }
 
-export const NOTHING_SEEN: PictureSummary = { seconds: 0, decoded: false, visible: false, track: null }
+export const NOTHING_SEEN: PictureSummary = {
+  seconds: 0,
+  decoded: false,
+  inWindow: false,
+  visible: false,
+  track: null,
+}
 
 export interface StillOptions {
   readonly report: Report
@@ -59,14 +66,15 @@ export async function* pictureParts(
     // Before the track begins ffmpeg shows its first frame; a header does not always state when that is.
     if (middle + cell / 2 > Math.max(lead, report.firstBeat ?? 0)) part.add(frame)
   }
-  if (cells === 0 && report.beat !== null) {
+  const inWindow = cells > 0
+  if (!inWindow && report.beat !== null) {
     part.add(await stillFrame(source, track, format, { report, signal }))
     cells = 1
   }
   const seconds = measure(cells, cell, stated, report.beat ?? 0)
   const tail = seconds - part.start
   if (cells > 0 && (part.start === 0 || tail >= LEAST_TAIL_SECONDS)) yield { seconds: tail, frames: part.frames }
-  return { seconds, decoded: cells > 0, visible: part.visible, track }
+  return { seconds, decoded: cells > 0, inWindow, visible: part.visible, track }
 }
 
 /** Whether anything but one flat colour can be seen; reads no further than that. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -12,10 +12,10 @@ import { STATUS } from '../../src/http/problems.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { jobRequest } from '../../src/ingest/job-request.js'
 import { eventually } from '../eventually.js'
-import { withFake } from '../media/made.js'
+import { make, withFake } from '../media/made.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 import { codesOf, expectDocumented, isDocumented, paths } from './documented.js'
-import { served } from './served.js'
+import { filePart, formField, postForm, served } from './served.js'
 
 async function raw(url: string, request: string): Promise<string> {
   const { hostname, port } = new URL(url)
@@ -172,6 +172,7 @@ describe('a request', () => {
     }
 
     assert.equal(await ask(0, 2), 'fine')
+    assert.equal(await ask(1e-9, 2), 'fine')
     assert.equal(await ask(clip.seconds - 1, clip.seconds + 5), 'fine')
     assert.equal(await ask(1e15, 1e15 + 1), 'REQUEST_INVALID')
     for (const [start, end] of [
@@ -182,6 +183,23 @@ describe('a request', () => {
     ] as const) {
       assert.equal(await ask(start, end), 'RANGE_EMPTY', `${start} to ${end}`)
     }
+  })
+
+  it('for a range that is none does not blame an upload', async (test) => {
+    const { url } = await served(test)
+    const folder = await temporaryDir(test)
+    const live = ['-c:v', 'libx264', '-f', 'matroska', '-live', '1']
+    const path = await make(join(folder, 'live.mkv'), ['testsrc2=s=64x64:r=10:d=4'], live)
+    const file = filePart(await readFile(path), 'live.mkv')
+    const ask = async (start: number, end: number) => {
+      const parts = [file, formField('start', start), formField('end', end)]
+      const answer = await postForm(`${url}/v1/search`, parts)
+      return answer.status === 200 ? 'fine' : (await problem(answer)).code
+    }
+
+    assert.equal(await ask(1e-9, 2), 'fine')
+    assert.equal(await ask(60, 62), 'RANGE_EMPTY')
+    assert.equal(await ask(1e15, 1e15 + 1), 'REQUEST_INVALID')
   })
 
   it('for a file states its type, length and conditions', async (test) => {

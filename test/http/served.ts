@@ -31,6 +31,11 @@ export const filePart = (data: Buffer, name: string): FormPart => ({
   data,
 })
 
+export const formField = (name: string, value: string | number): FormPart => ({
+  headers: [`Content-Disposition: form-data; name="${name}"`],
+  data: String(value),
+})
+
 /** The body of a form, as bytes. */
 export function formBody(parts: readonly FormPart[]): Buffer {
   const pieces = parts.flatMap(({ headers, data }) => [

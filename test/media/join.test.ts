@@ -14,7 +14,7 @@ it('keeps the summary of the half that ends segments before the other', async ()
   })()
   const picture = (async function* () {
     for (let i = 0; i < 3; i++) yield { seconds: 10, frames: [] }
-    return { seconds: 30, decoded: true, visible: false, track: null }
+    return { seconds: 30, decoded: true, inWindow: true, visible: false, track: null }
   })()
   const joined = join({ sound, picture, stop: new AbortController() }, { start: 0, end: Infinity }, 10)
 

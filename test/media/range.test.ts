@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { ffmpegSeconds } from '../../src/media/ffmpeg-seconds.js'
+import { openMedia } from '../../src/media/media.js'
+import { opened } from '../opened.js'
 import { decode, FORMAT, make, temporaryFolder } from './made.js'
 
 const folder = temporaryFolder()
@@ -30,3 +33,62 @@ describe('a range that begins at a tiny fraction of a second', { concurrency: 2 
     }
   })
 })
+
+describe('a range that begins after the end of a file', { concurrency: 2 }, () => {
+  const AFTER = { start: 60, end: 62 }
+  const LIVE = ['-f', 'matroska', '-live', '1']
+
+  it('is empty where the file states no length, cut or whole', async () => {
+    const flac = await make(join(folder, 'whole.flac'), [SOUND])
+    const unstated = await rewrite(flac, 'unstated.flac', withoutLength)
+    const live = await make(join(folder, 'live.mkv'), [PICTURE, SOUND], [...MKV, ...LIVE])
+    const silent = await make(join(folder, 'silent.mkv'), [PICTURE], [...MKV, ...LIVE])
+    const cut = await rewrite(live, 'cut.mkv', (bytes) => bytes.subarray(0, -1500))
+    for (const [path, only] of [
+      [unstated, undefined],
+      [unstated, 'audio'],
+      [live, undefined],
+      [live, 'audio'],
+      [live, 'visual'],
+      [silent, undefined],
+      [cut, 'audio'],
+    ] as const) {
+      const what = `${path} ${only}`
+      assert.equal((await openMedia(await opened(path), FORMAT)).statedSeconds, null, what)
+      await assert.rejects(decode(path, FORMAT, { range: AFTER, only }), { code: 'RANGE_EMPTY' }, what)
+    }
+  })
+
+  it('is empty where ffmpeg estimates the length from the first of its packets', async () => {
+    const noise = "aevalsrc='0.8*(random(0)-0.5)*gt(t,3)':d=6:s=44100"
+    const whole = await make(join(folder, 'whole.aac'), [noise], ['-b:a', '300k'])
+    const cut = await rewrite(whole, 'cut.aac', (bytes) => bytes.subarray(0, -100))
+    for (const path of [whole, cut]) {
+      const { statedSeconds } = await openMedia(await opened(path), FORMAT)
+      assert.ok((statedSeconds ?? 0) > AFTER.start, `${path} states ${statedSeconds} s`)
+      for (const only of [undefined, 'audio'] as const) {
+        await assert.rejects(decode(path, FORMAT, { range: AFTER, only }), { code: 'RANGE_EMPTY' })
+      }
+    }
+  })
+
+  it('has nothing of a half that the file does not have', async () => {
+    const path = await make(join(folder, 'seen.mkv'), [PICTURE], [...MKV, ...LIVE])
+
+    const { outcome } = await decode(path, FORMAT, { range: AFTER, only: 'audio' })
+
+    assert.deepEqual(outcome, { seconds: 0, notes: [], audible: false, visible: false })
+  })
+})
+
+async function rewrite(from: string, name: string, change: (bytes: Buffer) => Buffer): Promise<string> {
+  const path = join(folder, name)
+  await writeFile(path, change(await readFile(from)))
+  return path
+}
+
+/** A FLAC without the number of its samples, the last 36 bits before the checksum in its first block. */
+function withoutLength(flac: Buffer): Buffer {
+  flac.writeUInt8(flac.readUInt8(21) & 0xf0, 21)
+  return flac.fill(0, 22, 26)
+}
