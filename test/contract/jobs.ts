@@ -90,6 +90,23 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       assert.equal((await jobs.jobs({ limit: 1000 })).length, 601)
     })
 
+    it('keep the 500 that ended last, whenever they were made', async () => {
+      await using catalogue = await openNew()
+      const { jobs } = catalogue
+      const oldest = (await jobs.create(REQUEST)).job
+      const others = []
+      for (let i = 0; i < 500; i++) others.push((await jobs.create(REQUEST)).job.id)
+      for (const id of others) await jobs.cancel(id)
+      await jobs.cancel(oldest.id)
+
+      const { job } = await jobs.create(REQUEST)
+
+      const [first, ...rest] = others
+      const kept = (await jobs.jobs({ limit: 1000 })).map(({ id }) => id)
+      assert.deepEqual(kept, [job.id, ...rest.toReversed(), oldest.id])
+      await assert.rejects(jobs.job(first as number), { code: 'JOB_NOT_FOUND' })
+    })
+
     it('end an item in the transaction that puts its clip, or not at all', async () => {
       await using catalogue = await openNew()
       const { id } = await running(catalogue, 'a')

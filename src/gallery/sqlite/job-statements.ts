@@ -55,9 +55,9 @@ export function prepareJobs(db: Database) {
        VALUES (@key, @request, @mode, 'queued', @now) RETURNING ${JOB}`,
     ),
     deleteOldJobs: db.prepare<[number]>(
-      `DELETE FROM jobs WHERE ended_at IS NOT NULL
-       AND number <= (
-         SELECT number FROM jobs WHERE ended_at IS NOT NULL ORDER BY number DESC LIMIT 1 OFFSET ?)`,
+      `DELETE FROM jobs WHERE (ended_at, number) <= (
+         SELECT ended_at, number FROM jobs WHERE ended_at IS NOT NULL
+         ORDER BY ended_at DESC, number DESC LIMIT 1 OFFSET ?)`,
     ),
     setState: db.prepare<
       [{ job: JobId; state: JobState; ended: string | null; code: string | null; detail: string | null }]

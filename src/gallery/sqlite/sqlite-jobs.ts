@@ -8,7 +8,7 @@ import type { JobStatements } from './job-statements.js'
 import type { Reserve } from './reserve.js'
 import { translated } from './translated.js'
 
-const JOBS_KEPT = 500 // of those that have ended
+const JOBS_KEPT = 500 // those that ended last
 const CLIPS_IN_FIGURES = 100
 
 export class SqliteJobs implements Jobs {
