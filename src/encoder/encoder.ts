@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
 import type { Provider } from '../config.js'
 import type { MediaSegment } from '../domain.js'
-import { AppError, toAppError } from '../errors.js'
+import { AppError } from '../errors.js'
 import { assemble, type BatchItem, distribute } from './batch.js'
 import { BatchQueue, type Priority } from './batching.js'
 import type { Bundle } from './bundle.js'
 import type { Encoding, SegmentEncoding } from './encoding.js'
-import { checkGolden, goldenFrame, goldenSamples } from './golden.js'
-import type { BatchInput, Close, ProviderReport, WorkerMessage } from './protocol.js'
-import { disableTelemetry } from './telemetry.js'
+import type { ProviderReport } from './protocol.js'
+import { startWorker } from './start-worker.js'
+import { EncoderThread } from './thread.js'
+import { verify } from './verify.js'
 
 export interface EncodeOptions {
   readonly priority: Priority
@@ -23,6 +23,11 @@ interface Job extends BatchItem {
 }
 
 type Inputs = Pick<MediaSegment, 'samples' | 'frames'>
+
+interface EncodedFrame {
+  readonly tags: boolean | undefined
+  readonly encoding: Promise<Encoding>
+}
 
 interface EncoderOptions {
   readonly providers: readonly Provider[]
@@ -38,23 +43,25 @@ const RESTART_MS = { first: 500, longest: 60_000 } // the wait doubles with each
 export class Encoder implements AsyncDisposable {
   readonly #queue = new BatchQueue<Job>()
   readonly #closing = new AbortController()
+  #thread: EncoderThread
   #inFlight: readonly Job[] = []
-  #broken: AppError | null = null
+  #refusal: AppError | null = null // of all work, while there is no thread for it
   #brokenSinceMs: number | null = null
   /** Frames of segments that are still held somewhere: one frame may be on show for many segments. */
-  readonly #encodedFrames = new WeakMap<Uint8Array, { tags: boolean | undefined; encoding: Promise<Encoding> }>()
-  #exited: Promise<void> = Promise.resolve()
+  readonly #encodedFrames = new WeakMap<Uint8Array, EncodedFrame>()
   #revival: Promise<void> = Promise.resolve()
-  private worker!: Worker // set by #start
-  #providers!: ProviderReport // set by #start
 
   private constructor(
     readonly bundle: Bundle,
     private readonly options: EncoderOptions,
-  ) {}
+    thread: EncoderThread,
+  ) {
+    this.#thread = thread
+    this.#watch(thread)
+  }
 
   get providers(): ProviderReport {
-    return this.#providers
+    return this.#thread.providers
   }
 
   /**
@@ -62,37 +69,17 @@ export class Encoder implements AsyncDisposable {
    * PROVIDER_UNAVAILABLE, BUNDLE_INVALID.
    */
   static async open(bundle: Bundle, options: EncoderOptions): Promise<Encoder> {
-    const encoder = new Encoder(bundle, options)
-    try {
-      await encoder.#start()
-      return encoder
-    } catch (error) {
-      await encoder[Symbol.asyncDispose]()
-      throw error
-    }
+    return new Encoder(bundle, options, await openThread(bundle, options))
   }
 
-  async #start(): Promise<void> {
-    disableTelemetry()
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
-      workerData: { graphs: this.bundle.graphs, ...this.options },
-    })
-    this.#providers = await ready(worker)
-    this.worker = worker
-    this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()))
-    worker.on('message', (message: WorkerMessage) => this.#answer(message))
-    worker.on('error', (error) => this.#lose(worker, error))
-    worker.once('exit', () => this.#lose(worker))
-    this.#broken = null
-    await this.#verify()
-    this.#brokenSinceMs = null
+  #watch(thread: EncoderThread): void {
+    void thread.ended.then((cause) => this.#lose(cause))
   }
 
   /** Refuses what waits, and starts another thread in place of one that died. */
-  #lose(worker: Worker, cause?: unknown): void {
-    if (worker !== this.worker || this.#broken) return
-    const detail = 'The thread of the encoder ended and is started again: try again in a few seconds.'
-    this.#break(new AppError('ENCODER_RESTARTING', detail, { cause }))
+  #lose(cause: unknown): void {
+    if (this.#closing.signal.aborted) return
+    this.#break(restarting(cause))
     this.#revival = this.#revive()
   }
 
@@ -102,12 +89,20 @@ export class Encoder implements AsyncDisposable {
       await sleep(waitMs, undefined, { signal }).catch(() => {}) // closed: the loop ends
       if (signal.aborted) return
       try {
-        return await this.#start()
-      } catch (error) {
-        this.#break(toAppError(error))
+        this.#thread = await openThread(this.bundle, this.options)
+        if (!signal.aborted) this.#mend()
+        return
+      } catch (cause) {
+        if (!signal.aborted) this.#break(restarting(cause))
         waitMs = Math.min(2 * waitMs, RESTART_MS.longest)
       }
     }
+  }
+
+  #mend(): void {
+    this.#refusal = null
+    this.#brokenSinceMs = null
+    this.#watch(this.#thread)
   }
 
   /** `samples`: mono at the bundle's rate, at most one segment; shorter ones are filled by the graph's own rule. */
@@ -156,12 +151,17 @@ export class Encoder implements AsyncDisposable {
 
   /** False while the thread is started again, and once the encoder is closed. */
   get alive(): boolean {
-    return this.#broken === null
+    return this.#refusal === null
   }
 
   /** For how long the thread has been missing, in ms; 0 while it runs. */
   get brokenMs(): number {
     return this.#brokenSinceMs === null ? 0 : performance.now() - this.#brokenSinceMs
+  }
+
+  /** For how long the batch on its way has run, in ms; 0 while none runs. */
+  get busyMs(): number {
+    return this.#thread.busyMs
   }
 
   /** Waits until the encoder is alive again. False if it is closed, or not alive in time. */
@@ -170,29 +170,17 @@ export class Encoder implements AsyncDisposable {
     return this.alive
   }
 
-  async #verify(): Promise<void> {
-    const { golden, format } = this.bundle
-    const options = { priority: 'query', tags: true } as const
-    const samples = golden.audio ? goldenSamples(golden.audio.length, format) : null
-    const frames = golden.visual ? [goldenFrame(format)] : []
-    if (samples) checkGolden('audio', await this.encodeSound(samples, options), golden)
-    for (const frame of frames) checkGolden('visual', await this.encodeFrame(frame, options), golden)
-    const { joint } = await this.encodeSegment({ samples, frames }, options)
-    checkGolden('joint', { logits: joint[0] ?? null }, golden)
-  }
-
   /** Rejects what waits; the batch that is running ends first. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
     this.#break(new AppError('ENCODER_FAILED', 'The encoder is closed.'))
     await this.#revival
-    this.worker?.postMessage({ type: 'close' } satisfies Close)
-    await this.#exited
+    await this.#thread.close()
   }
 
   async #encode(inputs: Inputs & Pick<Job, 'kind'>, { priority, tags = false, signal }: EncodeOptions) {
     this.#expectInputs(inputs)
-    if (this.#broken) throw this.#broken
+    if (this.#refusal) throw this.#refusal
     signal?.throwIfAborted()
     return new Promise<SegmentEncoding>((resolve, reject) => {
       const settle =
@@ -221,31 +209,46 @@ export class Encoder implements AsyncDisposable {
 
   /** One batch at a time: a query never waits behind more than the batch that is running. */
   #pump(): void {
-    if (this.#inFlight.length > 0) return
+    if (this.#refusal || this.#inFlight.length > 0) return
     this.#inFlight = this.#queue.take()
-    if (this.#inFlight.length === 0) return
-    const { batch, buffers } = assemble(this.#inFlight, this.bundle.format)
-    this.worker.postMessage(batch satisfies BatchInput, buffers)
+    if (this.#inFlight.length > 0) void this.#run(this.#inFlight)
   }
 
-  #answer(message: WorkerMessage): void {
-    const jobs = this.#inFlight
+  async #run(jobs: readonly Job[]): Promise<void> {
+    try {
+      const { batch, buffers } = assemble(jobs, this.bundle.format)
+      const output = await this.#thread.run(batch, buffers)
+      for (const { item, answer } of distribute(jobs, output)) deliver(item, answer)
+    } catch (error) {
+      for (const job of jobs) job.reject(error)
+    }
     this.#inFlight = []
-    if (message.type === 'done') {
-      for (const { item, answer } of distribute(jobs, message.output)) deliver(item, answer)
-    }
-    if (message.type === 'failed') {
-      for (const job of jobs) job.reject(new AppError('ENCODER_FAILED', message.reason))
-    }
     this.#pump()
   }
 
   #break(reason: AppError): void {
-    this.#broken = reason
+    this.#refusal = reason
     this.#brokenSinceMs ??= performance.now()
     for (const job of [...this.#inFlight, ...this.#queue.drain()]) job.reject(reason)
-    this.#inFlight = []
   }
+}
+
+/** Leaves no thread behind if it fails. */
+async function openThread(bundle: Bundle, options: EncoderOptions): Promise<EncoderThread> {
+  const started = await startWorker({ graphs: bundle.graphs, ...options })
+  const thread = new EncoderThread(started)
+  try {
+    await verify(thread, bundle)
+    return thread
+  } catch (error) {
+    await thread.close()
+    throw error
+  }
+}
+
+function restarting(cause: unknown): AppError {
+  const detail = 'The thread of the encoder ended and is started again: try again in a few seconds.'
+  return new AppError('ENCODER_RESTARTING', detail, { cause })
 }
 
 /** What is not finite is an error: silence turned into zeros is indexed for ever. */
@@ -259,17 +262,4 @@ function deliver(job: Job, answer: SegmentEncoding): void {
 function expectEncoding(encoding: Encoding | null | undefined): Encoding {
   if (!encoding) throw new AppError('ENCODER_FAILED', 'Expected an encoding for what was encoded, got none')
   return encoding
-}
-
-function ready(worker: Worker): Promise<ProviderReport> {
-  return new Promise((resolve, reject) => {
-    worker.once('error', (cause) => reject(new AppError('ENCODER_FAILED', cause.message, { cause })))
-    worker.once('message', (message: WorkerMessage) => {
-      if (message.type === 'ready') return resolve(message.providers)
-      const refused = message.type === 'unready' ? message.refused : []
-      const reasons = refused.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ')
-      reject(new AppError('PROVIDER_UNAVAILABLE', `Add cpu to EARSHOT_PROVIDERS. Tried: ${reasons}`))
-      void worker.terminate()
-    })
-  })
 }

@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import type { Worker } from 'node:worker_threads'
 import { AppError } from '../../src/errors.js'
 import { buildHttp } from '../../src/http/http.js'
 import { STATUS } from '../../src/http/problems.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { jobRequest } from '../../src/ingest/job-request.js'
+import { Hang, threadsOf } from '../encoder/threads.js'
 import { eventually } from '../eventually.js'
 import { make, withFake } from '../media/made.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
@@ -283,17 +283,25 @@ describe('a server that cannot work', () => {
   })
 
   it('starts its encoder again when its thread has died', async (test) => {
-    const { app, url, search, clip } = await withClip(test)
+    const hangs: Hang[] = []
+    const threads = threadsOf(test, (thread, before) => {
+      if (before.length > 0) hangs.push(new Hang(thread))
+    })
+    const { url, search, clip } = await withClip(test)
     const range = { clip: clip.id, from: 'audio', start: 0, end: 2 }
     assert.equal((await search(range)).status, 200)
 
-    const { worker } = app.encoder as unknown as { worker: Worker }
-    await worker.terminate()
+    await threads[0]?.terminate()
     const refused = await search(range)
     assert.deepEqual([refused.status, (await problem(refused)).code], [503, 'ENCODER_RESTARTING'])
     assert.ok(Number(refused.headers.get('retry-after')) > 0)
     assert.deepEqual(await ready(url), [503, 'encoder'])
 
+    await eventually(
+      () => hangs.length,
+      (count) => count === 1,
+    )
+    hangs[0]?.release()
     await eventually(
       () => ready(url),
       ([status]) => status === 200,

@@ -1,0 +1,34 @@
+import type { MediaSegment } from '../domain.js'
+import { assemble, distribute } from './batch.js'
+import type { BatchKind } from './batching.js'
+import type { Bundle } from './bundle.js'
+import type { SegmentEncoding } from './encoding.js'
+import { checkGolden, goldenFrame, goldenSamples } from './golden.js'
+import type { EncoderThread } from './thread.js'
+
+/** Checks a thread against the bundle's golden numbers. BUNDLE_INVALID. */
+export async function verify(thread: Pick<EncoderThread, 'run'>, bundle: Bundle): Promise<void> {
+  const { golden, format } = bundle
+  const encode = async (
+    kind: BatchKind,
+    inputs: Pick<MediaSegment, 'samples' | 'frames'>,
+  ): Promise<SegmentEncoding | undefined> => {
+    const items = [{ kind, ...inputs, tags: true }]
+    const { batch, buffers } = assemble(items, format)
+    return distribute(items, await thread.run(batch, buffers))[0]?.answer
+  }
+  const samples = golden.audio ? goldenSamples(golden.audio.length, format) : null
+  const frames = golden.visual ? [goldenFrame(format)] : []
+  if (samples) {
+    const sound = await encode('sound', { samples, frames: [] })
+    checkGolden('audio', sound?.audio ?? {}, golden)
+  }
+  if (frames.length > 0) {
+    const picture = await encode('frame', { samples: null, frames })
+    checkGolden('visual', picture?.frames[0] ?? {}, golden)
+  }
+  if (golden.joint) {
+    const both = await encode('segment', { samples, frames })
+    checkGolden('joint', { logits: both?.joint[0] ?? null }, golden)
+  }
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import type { Worker } from 'node:worker_threads'
+import { type Bundle, loadBundle } from '../../src/encoder/bundle.js'
+import { Encoder } from '../../src/encoder/encoder.js'
+import { goldenSamples } from '../../src/encoder/golden.js'
+import { eventually } from '../eventually.js'
+import { fixture } from '../workplace.js'
+import { Hang, isAlive, threadsOf } from './threads.js'
+
+const QUERY = { priority: 'query' } as const
+const RESTARTING = { code: 'ENCODER_RESTARTING' }
+
+async function open(test: TestContext) {
+  const bundle: { -readonly [Key in keyof Bundle]: Bundle[Key] } = {
+    ...(await loadBundle(fixture('tiny-cavmae'))),
+  }
+  const encoder = await Encoder.open(bundle, { providers: ['cpu'], threads: 1 })
+  test.after(() => encoder[Symbol.asyncDispose]())
+  const encode = () => encoder.encodeSound(goldenSamples(8_000, bundle.format), QUERY)
+  const alive = () => eventually(() => encoder.alive, Boolean)
+  return { bundle, encoder, encode, alive }
+}
+
+describe('an encoder whose thread ended', () => {
+  it('refuses what waits, and is started again', async (test) => {
+    const threads = threadsOf(test)
+    const { encode, alive } = await open(test)
+    new Hang(threads[0] as Worker)
+    const waiting = Promise.allSettled(Array.from({ length: 20 }, encode))
+
+    await threads[0]?.terminate()
+
+    for (const outcome of await waiting) {
+      assert.equal(outcome.status === 'rejected' && outcome.reason.code, RESTARTING.code)
+    }
+    await assert.rejects(encode(), RESTARTING)
+    await alive()
+    await encode()
+    assert.deepEqual(threads.map(isAlive), [false, true])
+  })
+
+  it('is started again until it passes its golden check, one thread at a time', async (test) => {
+    let most = 0
+    const threads = threadsOf(test, (_, before) => {
+      most = Math.max(most, before.filter(isAlive).length)
+    })
+    const { bundle, encode, alive } = await open(test)
+    const { golden } = bundle
+    bundle.golden = { ...golden, atol: 1e-12 }
+
+    await threads[0]?.terminate()
+    await eventually(
+      () => threads.length,
+      (count) => count === 3,
+    )
+
+    await assert.rejects(encode(), RESTARTING)
+    bundle.golden = golden
+    await alive()
+    await encode()
+    assert.equal(most, 0)
+    assert.equal(threads.filter(isAlive).length, 1)
+  })
+
+  it('lets no work in while the new thread is checked', async (test) => {
+    let hang: Hang | undefined
+    const threads = threadsOf(test, (thread, before) => {
+      if (before.length === 1) hang = new Hang(thread)
+    })
+    const { encode, encoder, alive } = await open(test)
+
+    await threads[0]?.terminate()
+    await eventually(
+      () => hang?.kept.length,
+      (count) => count === 1,
+    )
+
+    assert.equal(encoder.alive, false)
+    await assert.rejects(encode(), RESTARTING)
+    hang?.release()
+    await alive()
+    await encode()
+  })
+
+  it('is started again where a thread ends before it is ready, or before it is checked', async (test) => {
+    const threads = threadsOf(test, (thread, before) => {
+      if (before.length === 1) void thread.terminate()
+      if (before.length === 2) thread.once('message', () => thread.postMessage({ type: 'close' }))
+    })
+    const { encode, alive } = await open(test)
+
+    await threads[0]?.terminate()
+    await alive()
+
+    await encode()
+    assert.deepEqual(threads.map(isAlive), [false, false, false, true])
+  })
+
+  it('leaves no thread behind when it is closed meanwhile', async (test) => {
+    const threads = threadsOf(test)
+    const { encode, encoder } = await open(test)
+    await threads[0]?.terminate()
+    await eventually(
+      () => threads.length,
+      (count) => count === 2,
+    )
+
+    await encoder[Symbol.asyncDispose]()
+
+    assert.deepEqual(threads.map(isAlive), [false, false])
+    assert.equal(encoder.alive, false)
+    await assert.rejects(encode(), { code: 'ENCODER_FAILED' })
+  })
+})
+
+it('says for how long a batch has run', async (test) => {
+  const threads = threadsOf(test)
+  const { encode, encoder } = await open(test)
+  assert.equal(encoder.busyMs, 0)
+  const hang = new Hang(threads[0] as Worker)
+
+  const encoded = encode()
+  await eventually(
+    () => encoder.busyMs,
+    (ms) => ms > 20,
+  )
+  hang.release()
+  await encoded
+
+  assert.equal(encoder.busyMs, 0)
+})

@@ -1,0 +1,33 @@
+import type { TestContext } from 'node:test'
+import type { Worker } from 'node:worker_threads'
+
+/** The worker threads that are started until the test ends, in order. */
+export function threadsOf(
+  test: Pick<TestContext, 'after'>,
+  onStart: (thread: Worker, before: readonly Worker[]) => void = () => {},
+): readonly Worker[] {
+  const threads: Worker[] = []
+  const add = (thread: Worker) => {
+    onStart(thread, [...threads])
+    threads.push(thread)
+  }
+  process.on('worker', add)
+  test.after(() => process.off('worker', add))
+  return threads
+}
+
+export const isAlive = ({ threadId }: Worker): boolean => threadId !== -1
+
+/** Keeps what is sent to a thread, as if the thread hung, until it is released. */
+export class Hang {
+  readonly kept: Parameters<Worker['postMessage']>[] = []
+
+  constructor(private readonly thread: Worker) {
+    thread.postMessage = (...message) => void this.kept.push(message)
+  }
+
+  release(): void {
+    Reflect.deleteProperty(this.thread, 'postMessage') // the method of the class is left
+    for (const message of this.kept.splice(0)) this.thread.postMessage(...message)
+  }
+}
