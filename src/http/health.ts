@@ -1,22 +1,31 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SingleFlight } from '../concurrency/single-flight.js'
 import { PACKAGE_DIR } from '../config.js'
 import { ffmpegBuild } from '../media/ffmpeg-build.js'
 import type { HttpParts } from './parts.js'
 
 const CHECK_MS = 3_000
 const LOOK_MS = 5_000
-/** A process that cannot read a file, or has no encoder, for so long does not recover by itself. */
+/** A batch takes a few seconds. While one runs for this long, queries have no answer. */
+const SLOW_BATCH_MS = 30_000
+/**
+ * A process does not recover by itself if for this long it cannot read a file, has no encoder, or
+ * waits for a batch of the encoder.
+ */
 const STUCK_MS = 120_000
 
+type Checks = Readonly<Record<string, () => Promise<unknown>>>
+
 /** The checks that a server must pass to answer queries, by name. Each throws if it does not hold. */
-function checksOf({ app, receiver }: HttpParts): Readonly<Record<string, () => Promise<unknown>>> {
+function checksOf({ app, receiver }: Pick<HttpParts, 'app' | 'receiver'>): Checks {
   return {
     catalogue: () => app.run(({ gallery }) => gallery.catalogue.head()),
     encoder: () =>
       app.run(async ({ encoder }) => {
         if (!encoder.alive) throw new Error('the thread of the encoder is missing')
+        if (encoder.busyMs > SLOW_BATCH_MS) throw new Error('the encoder hangs')
       }),
     ffmpeg: ffmpegBuild,
     files: readSomething,
@@ -24,18 +33,28 @@ function checksOf({ app, receiver }: HttpParts): Readonly<Record<string, () => P
   }
 }
 
-/** Names of the checks that fail, or have no answer in time. */
-export async function failingChecks(parts: HttpParts): Promise<readonly string[]> {
-  const failing = await Promise.all(
-    Object.entries(checksOf(parts)).map(async ([name, check]) => {
-      const isPassed = check().then(
-        () => true,
-        () => false,
-      )
-      return (await Promise.race([isPassed, sleep(CHECK_MS, false)])) ? [] : [name]
-    }),
-  )
-  return failing.flat()
+/** Tells whether the server can answer queries. */
+export class Readiness {
+  readonly #checks: Checks
+  readonly #running = new SingleFlight() // a check that hangs is not started a second time
+
+  constructor(parts: Pick<HttpParts, 'app' | 'receiver'>) {
+    this.#checks = checksOf(parts)
+  }
+
+  /** Names of the checks that fail, or have no answer in time. */
+  async failing(): Promise<readonly string[]> {
+    const failing = await Promise.all(
+      Object.entries(this.#checks).map(async ([name, check]) => {
+        const isPassed = this.#running.join(name, undefined, check).then(
+          () => true,
+          () => false,
+        )
+        return (await Promise.race([isPassed, sleep(CHECK_MS, false)])) ? [] : [name]
+      }),
+    )
+    return failing.flat()
+  }
 }
 
 /** Watches whether the process still does its work. */
@@ -50,8 +69,8 @@ export class Liveness implements Disposable {
   }
 
   async isStuck(): Promise<boolean> {
-    const brokenMs = await this.app.run(async ({ encoder }) => encoder.brokenMs)
-    return brokenMs > STUCK_MS || performance.now() - this.#readMs > STUCK_MS
+    const { brokenMs, busyMs } = await this.app.run(async ({ encoder }) => encoder)
+    return Math.max(brokenMs, busyMs) > STUCK_MS || performance.now() - this.#readMs > STUCK_MS
   }
 
   async #look(): Promise<void> {

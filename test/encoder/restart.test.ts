@@ -83,7 +83,7 @@ describe('an encoder whose thread ended', () => {
     await encode()
   })
 
-  it('is started again where a thread ends before it is ready, or before it is checked', async (test) => {
+  it('is started again where a thread ends before it is ready or checked', async (test) => {
     const threads = threadsOf(test, (thread, before) => {
       if (before.length === 1) void thread.terminate()
       if (before.length === 2) thread.once('message', () => thread.postMessage({ type: 'close' }))

@@ -55,7 +55,8 @@ describe('a range that begins after the end of a file', { concurrency: 2 }, () =
     ] as const) {
       const what = `${path} ${only}`
       assert.equal((await openMedia(await opened(path), FORMAT)).statedSeconds, null, what)
-      await assert.rejects(decode(path, FORMAT, { range: AFTER, only }), { code: 'RANGE_EMPTY' }, what)
+      const decoding = decode(path, FORMAT, { range: AFTER, only })
+      await assert.rejects(decoding, { code: 'RANGE_EMPTY' }, what)
     }
   })
 
@@ -81,13 +82,15 @@ describe('a range that begins after the end of a file', { concurrency: 2 }, () =
   })
 })
 
-async function rewrite(from: string, name: string, change: (bytes: Buffer) => Buffer): Promise<string> {
+type Change = (bytes: Buffer) => Buffer
+
+async function rewrite(from: string, name: string, change: Change): Promise<string> {
   const path = join(folder, name)
   await writeFile(path, change(await readFile(from)))
   return path
 }
 
-/** A FLAC without the number of its samples, the last 36 bits before the checksum in its first block. */
+/** Clears the number of samples of a FLAC: the last 36 bits before the checksum of its header. */
 function withoutLength(flac: Buffer): Buffer {
   flac.writeUInt8(flac.readUInt8(21) & 0xf0, 21)
   return flac.fill(0, 22, 26)

@@ -5,7 +5,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { LIMITS, PACKAGE_DIR } from '../../config.js'
 import { ffmpegBuild } from '../../media/ffmpeg-build.js'
 import { orProblem, problems } from '../answers.js'
-import { failingChecks, Liveness } from '../health.js'
+import { Liveness, Readiness } from '../health.js'
 import type { HttpParts } from '../parts.js'
 import { Health, Labels, System } from '../schemas.js'
 
@@ -68,8 +68,9 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts
     summary: 'Whether it can answer queries',
     response: { 200: Health, ...problems(), 503: unhealthy },
   }
+  const readiness = new Readiness(parts)
   http.get('/readyz', { schema: ready }, async (_, reply) => {
-    const failing = parts.isDraining() ? ['draining'] : await failingChecks(parts)
+    const failing = parts.isDraining() ? ['draining'] : await readiness.failing()
     if (failing.length === 0) return { status: 'ok' as const }
     return reply
       .code(503)
