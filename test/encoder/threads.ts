@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 
-/** The worker threads that are started until the test ends, in order. */
+/** The worker threads that are started until the test ends, in order. None hangs after that. */
 export function threadsOf(
   test: Pick<TestContext, 'after'>,
   onStart: (thread: Worker, before: readonly Worker[]) => void = () => {},
@@ -12,7 +12,10 @@ export function threadsOf(
     threads.push(thread)
   }
   process.on('worker', add)
-  test.after(() => process.off('worker', add))
+  test.after(() => {
+    process.off('worker', add)
+    for (const thread of threads) goOn(thread)
+  })
   return threads
 }
 
@@ -27,7 +30,10 @@ export class Hang {
   }
 
   release(): void {
-    Reflect.deleteProperty(this.thread, 'postMessage') // the method of the class is left
+    goOn(this.thread)
     for (const message of this.kept.splice(0)) this.thread.postMessage(...message)
   }
 }
+
+/** Uncovers the method of the class. */
+const goOn = (thread: Worker) => Reflect.deleteProperty(thread, 'postMessage')
