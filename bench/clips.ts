@@ -9,7 +9,11 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { openApp } from '../src/app.js'
 import { type Config, readConfig } from '../src/config.js'
-import { FILES_PER_THREAD, type IngestReport, ingestPaths } from '../src/ingest/ingest-paths.js'
+import {
+  FILES_PER_THREAD,
+  type IngestReport,
+  ingestPaths,
+} from '../src/ingest/runner/ingest-paths.js'
 import { cpuMs, memoryMiB } from './process.js'
 
 const THOUSAND = 1000
@@ -35,8 +39,27 @@ async function makeClips(folder: string, clips: number): Promise<void> {
     await mkdir(into, { recursive: true })
     const picture = `testsrc2=s=128x96:r=10:d=${seconds},hue=h=${(made / THOUSAND) * 37}`
     const sound = `aevalsrc='0.3*sin(${200 + made / 50}*2*PI*t+3*sin(t/7))+0.1*random(0)':s=16000:d=${seconds}`
-    const codecs = ['-c:v', 'libx264', '-preset', 'ultrafast', '-g', '10', '-pix_fmt', 'yuv420p', '-c:a', 'aac']
-    const cut = ['-f', 'segment', '-segment_time', '1', '-reset_timestamps', '1', join(into, '%04d.mp4')]
+    const codecs = [
+      '-c:v',
+      'libx264',
+      '-preset',
+      'ultrafast',
+      '-g',
+      '10',
+      '-pix_fmt',
+      'yuv420p',
+      '-c:a',
+      'aac',
+    ]
+    const cut = [
+      '-f',
+      'segment',
+      '-segment_time',
+      '1',
+      '-reset_timestamps',
+      '1',
+      join(into, '%04d.mp4'),
+    ]
     const inputs = ['-f', 'lavfi', '-i', picture, '-f', 'lavfi', '-i', sound]
     await promisify(execFile)('ffmpeg', ['-v', 'error', '-nostdin', ...inputs, ...codecs, ...cut])
   }
@@ -60,8 +83,14 @@ async function indexAll(clips: string, config: Config): Promise<void> {
 async function restart(clips: string, config: Config): Promise<void> {
   const started = performance.now()
   await using app = await openApp(config)
-  const report = await ingestPaths([clips], app, { concurrency: 1, onWarning: console.error, onProgress: () => {} })
-  console.log(`restart with nothing to do: ${describe(report)}, opened and done in ${since(started).toFixed(1)} s`)
+  const report = await ingestPaths([clips], app, {
+    concurrency: 1,
+    onWarning: console.error,
+    onProgress: () => {},
+  })
+  console.log(
+    `restart with nothing to do: ${describe(report)}, opened and done in ${since(started).toFixed(1)} s`,
+  )
 }
 
 const describe = ({ indexed, unchanged, partial, failed, seconds }: IngestReport): string =>

@@ -6,7 +6,11 @@ import { running } from './process.js'
 export const CORES = availableParallelism()
 
 /** Runs work with this process and what it has started and starts held to some of the cores; null where there is no taskset. */
-export async function onCores<T>(from: number, to: number, work: () => Promise<T>): Promise<T | null> {
+export async function onCores<T>(
+  from: number,
+  to: number,
+  work: () => Promise<T>,
+): Promise<T | null> {
   if (!(await hold(from, to))) return null
   try {
     return await work()
@@ -16,7 +20,8 @@ export async function onCores<T>(from: number, to: number, work: () => Promise<T
 }
 
 async function hold(from: number, to: number): Promise<boolean> {
-  const taskset = (pid: string) => promisify(execFile)('taskset', ['-acp', `${from}-${to - 1}`, pid])
+  const taskset = (pid: string) =>
+    promisify(execFile)('taskset', ['-acp', `${from}-${to - 1}`, pid])
   return Promise.all([String(process.pid), ...running()].map(taskset)).then(
     () => true,
     () => false,

@@ -1,7 +1,7 @@
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { PACKAGE_DIR } from '../src/config.js'
-import type { SegmentFormat } from '../src/domain.js'
+import type { SegmentFormat } from '../src/domain/segment-format.js'
 import { assemble, type BatchItem } from '../src/encoder/batch.js'
 import { loadBundle } from '../src/encoder/bundle.js'
 import { goldenFrame, goldenSamples } from '../src/encoder/golden.js'

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { openApp } from '../src/app.js'
 import { readConfig } from '../src/config.js'
-import { ingestPaths } from '../src/ingest/ingest-paths.js'
+import { ingestPaths } from '../src/ingest/runner/ingest-paths.js'
 import { cpuMs, PeakMemory } from './process.js'
 
 const MINUTES = 120
@@ -43,7 +43,14 @@ async function measure(file: string, dataDir: string): Promise<void> {
 /** A minute of moving colours in 1080p with a tone, repeated: the codecs of a film, at a bit rate of its kind. */
 async function makeFilm(folder: string): Promise<string> {
   const [minute, film] = [join(folder, 'minute.mp4'), join(folder, 'film.mp4')]
-  const inputs = ['-f', 'lavfi', '-i', 'testsrc2=s=1920x1080:r=24:d=60,noise=alls=12:allf=t', '-f', 'lavfi']
+  const inputs = [
+    '-f',
+    'lavfi',
+    '-i',
+    'testsrc2=s=1920x1080:r=24:d=60,noise=alls=12:allf=t',
+    '-f',
+    'lavfi',
+  ]
   const codecs = [
     '-c:v',
     'libx264',

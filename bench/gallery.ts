@@ -3,11 +3,11 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { UnitVector } from '../src/domain.js'
-import type { Change } from '../src/gallery/catalogue.js'
+import type { UnitVector } from '../src/domain/vector.js'
+import type { Change } from '../src/gallery/catalogue/catalogue.js'
 import { HnswIndex } from '../src/gallery/hnsw/hnsw-index.js'
 import { MemoryIndex } from '../src/gallery/memory/memory-index.js'
-import type { VectorIndex } from '../src/gallery/vector-index.js'
+import type { VectorIndex } from '../src/gallery/vector/vector-index.js'
 import { clustered, seeded } from '../test/contract/vectors.js'
 
 const OF_A_CLUSTER = 200
@@ -19,8 +19,14 @@ const PAGE = 512
 // How the vectors lie: as a library's, in groups; and as one broad cloud without any, which is hard on a graph.
 const DATA = {
   clusters: (dimension: number, vectors: number) =>
-    clustered({ dimension, clusters: Math.ceil(vectors / OF_A_CLUSTER), spread: 0.8, random: seeded(SEED) }),
-  cloud: (dimension: number) => clustered({ dimension, clusters: 1, spread: 2, random: seeded(SEED) }),
+    clustered({
+      dimension,
+      clusters: Math.ceil(vectors / OF_A_CLUSTER),
+      spread: 0.8,
+      random: seeded(SEED),
+    }),
+  cloud: (dimension: number) =>
+    clustered({ dimension, clusters: 1, spread: 2, random: seeded(SEED) }),
 }
 type Layout = keyof typeof DATA
 const LAYOUTS = Object.keys(DATA) as Layout[]
@@ -48,12 +54,18 @@ interface Quantiles {
 }
 
 /** Measures the HNSW index against exact search, on the same vectors in the same run, and prints a row for each size. */
-export async function benchGallery({ sizes, dimension, data }: GalleryBench = STANDARD): Promise<void> {
+export async function benchGallery({
+  sizes,
+  dimension,
+  data,
+}: GalleryBench = STANDARD): Promise<void> {
   console.log(
     `gallery: ${dimension} numbers; clusters of ${OF_A_CLUSTER} with cosines about 0.6 inside, or one cloud with cosines ` +
       `about 0.2; ${QUERIES} queries of the same kind, ${LIMIT} hits; ${cpus()[0]?.model}, one thread`,
   )
-  for (const [layout, vectors] of sizes.flatMap((size) => data.map((layout) => [layout, size] as const))) {
+  for (const [layout, vectors] of sizes.flatMap((size) =>
+    data.map((layout) => [layout, size] as const),
+  )) {
     const row = await benchSize(layout, dimension, vectors)
     console.log(
       `${vectors} vectors in ${layout}: build ${row.buildPerSecond.toFixed(0)}/s, snapshot ${row.snapshotSeconds.toFixed(1)} s, ` +
@@ -69,8 +81,14 @@ async function benchSize(data: Layout, dimension: number, vectors: number): Prom
   const queries = Array.from({ length: QUERIES }, draw)
   const dir = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
   try {
-    const log = { markAt: async () => '' }
-    const options = { dir, dimension, fingerprint: 'bench', log, snapshotAfter: Number.POSITIVE_INFINITY }
+    const log = { historyTokenAt: async () => '' }
+    const options = {
+      dir,
+      dimension,
+      fingerprint: 'bench',
+      log,
+      snapshotAfter: Number.POSITIVE_INFINITY,
+    }
     const built = await HnswIndex.open(options)
     const buildSeconds = await timed(() => fill(built, library))
     const snapshotSeconds = await timed(() => built[Symbol.asyncDispose]())
@@ -116,8 +134,13 @@ async function ask(index: VectorIndex, queries: readonly UnitVector[]) {
   return { answers, ms: quantiles(times) }
 }
 
-function recall(found: readonly ReadonlySet<number>[], truth: readonly ReadonlySet<number>[]): number {
-  const hits = truth.map((wanted, i) => [...wanted].filter((segment) => found[i]?.has(segment)).length / wanted.size)
+function recall(
+  found: readonly ReadonlySet<number>[],
+  truth: readonly ReadonlySet<number>[],
+): number {
+  const hits = truth.map(
+    (wanted, i) => [...wanted].filter((segment) => found[i]?.has(segment)).length / wanted.size,
+  )
   return hits.reduce((sum, each) => sum + each, 0) / hits.length
 }
 
@@ -133,7 +156,8 @@ function quantiles(times: readonly number[]): Quantiles {
   return { median: at(0.5), p95: at(0.95) }
 }
 
-const show = ({ median, p95 }: Quantiles): string => `${median.toFixed(2)} ms (p95 ${p95.toFixed(2)})`
+const show = ({ median, p95 }: Quantiles): string =>
+  `${median.toFixed(2)} ms (p95 ${p95.toFixed(2)})`
 
 // `node dist/bench/gallery.js 300000 1000000 --dimension 64 --data clusters` measures other libraries.
 const [, script = '', ...args] = process.argv

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type App, openApp } from '../src/app.js'
 import { readConfig } from '../src/config.js'
-import type { MediaSegment, SegmentFormat } from '../src/domain.js'
+import type { MediaSegment, SegmentFormat } from '../src/domain/segment-format.js'
 import { Encoder } from '../src/encoder/encoder.js'
-import type { IngestParts } from '../src/ingest/ingest-file.js'
-import { FILES_PER_THREAD, ingestPaths } from '../src/ingest/ingest-paths.js'
-import { scan } from '../src/ingest/scan.js'
+import type { IngestDeps } from '../src/ingest/ingest-file.js'
+import { FILES_PER_THREAD, ingestPaths } from '../src/ingest/runner/ingest-paths.js'
+import { scan } from '../src/ingest/scan/scan.js'
 import { openMedia } from '../src/media/media.js'
 import { OpenedFile } from '../src/storage/opened-file.js'
 import { CORES, onCores } from './cores.js'
@@ -23,7 +23,8 @@ const ROUNDS = 3
 
 export async function benchIngest(files: readonly string[]): Promise<void> {
   const place = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
-  const open = (name: string) => openApp(readConfig({ ...process.env, EARSHOT_DATA: join(place, name) }))
+  const open = (name: string) =>
+    openApp(readConfig({ ...process.env, EARSHOT_DATA: join(place, name) }))
   try {
     await using first = await open('first')
     await rateOfBare(files, first) // the first clips are slower: code is compiled
@@ -66,7 +67,8 @@ function print(rounds: readonly Round[]): void {
     console.log(`${what}: ${rounds.map(figure).join(' | ')}`)
   const ratio = (what: string, of: (round: Round) => number | null) => {
     const ratios = rounds.map(of).filter((ratio) => ratio !== null)
-    if (ratios.length > 0) console.log(`  ${asShare(median(ratios))} of ${what} (${ratios.map(asShare).join(', ')})`)
+    if (ratios.length > 0)
+      console.log(`  ${asShare(median(ratios))} of ${what} (${ratios.map(asShare).join(', ')})`)
   }
   say('raw ffmpeg, the same sound and frames thrown away', ({ raw }) => show(raw))
   say('ingest, with an encoder that answers at once', ({ bare }) => show(bare))
@@ -75,11 +77,19 @@ function print(rounds: readonly Round[]): void {
   say('decode alone', ({ whole }) => show(whole.decoding))
   say('encode alone', ({ whole }) => show(whole.encoding))
   say('ingest', ({ ingest }) => show(ingest))
-  ratio('one stage after the other, each with all cores', ({ ingest, whole }) => ingest.clips / inRow(whole))
+  ratio(
+    'one stage after the other, each with all cores',
+    ({ ingest, whole }) => ingest.clips / inRow(whole),
+  )
   ratio('the slower stage with all cores', ({ ingest, whole }) => ingest.clips / slower(whole))
-  say('decode alone, on the cores that the encoder leaves', ({ shares }) => (shares ? show(shares.decoding) : '-'))
+  say('decode alone, on the cores that the encoder leaves', ({ shares }) =>
+    shares ? show(shares.decoding) : '-',
+  )
   say('encode alone, on its own cores', ({ shares }) => (shares ? show(shares.encoding) : '-'))
-  ratio('the slower stage on its share of the cores', ({ ingest, shares }) => shares && ingest.clips / slower(shares))
+  ratio(
+    'the slower stage on its share of the cores',
+    ({ ingest, shares }) => shares && ingest.clips / slower(shares),
+  )
 }
 
 const inRow = ({ decoding, encoding }: Stages) => 1 / (1 / decoding.clips + 1 / encoding.clips)
@@ -91,10 +101,17 @@ async function rateOfRaw(files: readonly string[], { encoder }: App): Promise<Ra
 }
 
 /** Each with all cores; and, where there are several, each with those that it has beside the other. */
-async function rateOfStages(files: readonly string[], app: App): Promise<{ whole: Stages; shares: Stages | null }> {
+async function rateOfStages(
+  files: readonly string[],
+  app: App,
+): Promise<{ whole: Stages; shares: Stages | null }> {
   const clips: MediaSegment[][] = []
   const decodeAll = () =>
-    rate(files, filesAtOnce(app), async (file) => void clips.push(await decode(file, app.encoder.bundle.format)))
+    rate(
+      files,
+      filesAtOnce(app),
+      async (file) => void clips.push(await decode(file, app.encoder.bundle.format)),
+    )
   const whole = { decoding: await decodeAll(), encoding: await rateOfEncoding(clips, app, CORES) }
   const { threads } = app.config
   if (threads >= CORES) return { whole, shares: null }
@@ -113,19 +130,31 @@ async function decode(file: string, format: SegmentFormat): Promise<MediaSegment
   return segments
 }
 
-async function rateOfEncoding(clips: readonly MediaSegment[][], app: App, threads: number): Promise<Rate> {
-  await using encoder = await Encoder.open(app.encoder.bundle, { providers: app.config.providers, threads })
+async function rateOfEncoding(
+  clips: readonly MediaSegment[][],
+  app: App,
+  threads: number,
+): Promise<Rate> {
+  await using encoder = await Encoder.open(app.encoder.bundle, {
+    providers: app.config.providers,
+    threads,
+  })
   return await rate(clips, filesAtOnce(app), async (segments) => {
-    for (const segment of segments) await encoder.encodeSegment(segment, { priority: 'ingest', tags: true })
+    for (const segment of segments)
+      await encoder.encodeSegment(segment, { priority: 'ingest', tags: true })
   })
 }
 
 const rateOfBare = (files: readonly string[], app: App): Promise<Rate> =>
-  rateOfIngestion(files, { ...app, encoder: nullEncoder(app.encoder.bundle), gallery: app.gallery }, app)
+  rateOfIngestion(
+    files,
+    { ...app, encoder: nullEncoder(app.encoder.bundle), gallery: app.gallery },
+    app,
+  )
 
 async function rateOfIngestion(
   files: readonly string[],
-  { encoder, gallery, decoders }: IngestParts,
+  { encoder, gallery, decoders }: IngestDeps,
   app: App,
 ): Promise<Rate> {
   const options = { concurrency: filesAtOnce(app), onWarning: console.error, onProgress: () => {} }

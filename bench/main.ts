@@ -5,7 +5,7 @@
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { PACKAGE_DIR } from '../src/config.js'
-import { scan } from '../src/ingest/scan.js'
+import { scan } from '../src/ingest/scan/scan.js'
 import { benchEncode } from './encode.js'
 import { benchGallery } from './gallery.js'
 import { benchIngest } from './ingest.js'
@@ -14,7 +14,8 @@ const WHOLE = /\/(?!bad_|odd_)[^/]+$/ // of the fixtures: neither broken nor an 
 
 const [folder = join(PACKAGE_DIR, 'test', 'fixtures')] = process.argv.slice(2)
 const files: string[] = []
-for await (const { path } of scan([folder], { onWarning: console.error })) if (WHOLE.test(path)) files.push(path)
+for await (const { path } of scan([folder], { onWarning: console.error }))
+  if (WHOLE.test(path)) files.push(path)
 
 console.log(
   `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}`,

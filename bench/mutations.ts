@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openApp } from '../src/app.js'
 import { readConfig } from '../src/config.js'
-import type { JobQueue } from '../src/gallery/jobs.js'
-import { FILES_PER_THREAD, ingestPaths } from '../src/ingest/ingest-paths.js'
-import { scan } from '../src/ingest/scan.js'
+import { FILES_PER_THREAD, ingestPaths } from '../src/ingest/runner/ingest-paths.js'
+import { scan } from '../src/ingest/scan/scan.js'
+import type { JobQueue } from '../src/jobs/jobs.js'
 import { writeMutated } from '../test/media/mutated.js'
 
 const REPORT_EVERY = 50 // files
@@ -44,16 +44,20 @@ async function benchJob(sources: readonly string[]): Promise<number> {
       const end = typeof outcome === 'string' ? outcome : outcome.code
       ends.set(end, (ends.get(end) ?? 0) + 1)
       const taken = (performance.now() - (begun.get(path) ?? 0)) / 1000
-      if (taken > slowest.seconds) Object.assign(slowest, { seconds: taken, what: `${end} of ${path}` })
+      if (taken > slowest.seconds)
+        Object.assign(slowest, { seconds: taken, what: `${end} of ${path}` })
       if (/INTERNAL|ENCODER_FAILED|MEDIA_STALLED/.test(end)) console.log(`${end} of ${path}`)
       megabytes.push(process.memoryUsage.rss() / 1024 ** 2)
-      if (done % REPORT_EVERY === 0) console.log(`${done} files, ${Math.round(megabytes.at(-1) ?? 0)} MiB`)
+      if (done % REPORT_EVERY === 0)
+        console.log(`${done} files, ${Math.round(megabytes.at(-1) ?? 0)} MiB`)
     },
   })
   const { state } = await catalogue.jobs.progress(job)
   const { whole } = await app.gallery.check()
   const half = megabytes.length / 2
-  const peaks = [megabytes.slice(0, half), megabytes.slice(half)].map((part) => Math.round(Math.max(...part)))
+  const peaks = [megabytes.slice(0, half), megabytes.slice(half)].map((part) =>
+    Math.round(Math.max(...part)),
+  )
   console.log(`job ${state} in ${seconds} s, catalogue = index: ${whole}`)
   console.log([...ends].map(([end, files]) => `${end} ${files}`).join(', '))
   console.log(`slowest: ${slowest.seconds.toFixed(1)} s, ${slowest.what}`)
@@ -64,8 +68,8 @@ async function benchJob(sources: readonly string[]): Promise<number> {
 /** When each path was last given out. */
 function startsOf(queue: JobQueue): Map<string, number> {
   const begun = new Map<string, number>()
-  const claim = queue.claim.bind(queue)
-  queue.claim = async (...asked) => {
+  const claim = queue.claimItems.bind(queue)
+  queue.claimItems = async (...asked) => {
     const leases = await claim(...asked)
     for (const { path } of leases) begun.set(path, performance.now())
     return leases

@@ -7,7 +7,10 @@ export function cpuMs(): number {
   const { user, system } = process.cpuUsage()
   const [, , ended, ofSystem] = times('self')
   const living = running().flatMap(times)
-  return (user + system) / 1000 + [ended, ofSystem, ...living].reduce((sum: number, time) => sum + (time ?? 0), 0)
+  return (
+    (user + system) / 1000 +
+    [ended, ofSystem, ...living].reduce((sum: number, time) => sum + (time ?? 0), 0)
+  )
 }
 
 /** Milliseconds of a process: user and system, and the same of its children that have ended. */
@@ -25,7 +28,10 @@ export function running(pid = String(process.pid)): string[] {
 /** MiB in memory of this process, and of the processes that it has running (on Linux). */
 export function memoryMiB(): { readonly own: number; readonly children: number } {
   const toMiB = (bytes: number) => bytes / 1024 ** 2
-  return { own: toMiB(process.memoryUsage.rss()), children: toMiB(running().reduce((sum, pid) => sum + rss(pid), 0)) }
+  return {
+    own: toMiB(process.memoryUsage.rss()),
+    children: toMiB(running().reduce((sum, pid) => sum + rss(pid), 0)),
+  }
 }
 
 /** The most that was in memory at any look. */

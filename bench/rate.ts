@@ -1,4 +1,4 @@
-import { inParallel } from '../src/ingest/in-parallel.js'
+import { mapConcurrent } from '../src/concurrency/map-concurrent.js'
 import { cpuMs } from './process.js'
 
 export interface Rate {
@@ -6,15 +6,22 @@ export interface Rate {
   readonly cpuMs: number // a clip: other work on the machine changes it less than the rate
 }
 
-export function rate<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<Rate> {
-  return rateOf(items.length, () => inParallel(items, atOnce, work))
+export function rate<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<Rate> {
+  return rateOf(items.length, () => mapConcurrent(items, atOnce, work))
 }
 
 /** Of work on so many clips. */
 export async function rateOf(clips: number, work: () => Promise<void>): Promise<Rate> {
   const [started, startedCpuMs] = [performance.now(), cpuMs()]
   await work()
-  return { clips: (clips * 1000) / (performance.now() - started), cpuMs: (cpuMs() - startedCpuMs) / clips }
+  return {
+    clips: (clips * 1000) / (performance.now() - started),
+    cpuMs: (cpuMs() - startedCpuMs) / clips,
+  }
 }
 
 export const show = ({ clips, cpuMs }: Rate): string =>

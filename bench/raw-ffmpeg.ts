@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { open } from 'node:fs/promises'
 import { devNull } from 'node:os'
-import type { SegmentFormat } from '../src/domain.js'
-import { argumentsOf } from '../src/media/ffmpeg.js'
-import { jobsOf } from '../src/media/halves.js'
-import { readHeader } from '../src/media/header.js'
-import { keyGap } from '../src/media/key-gap.js'
-import { firstFrameJob } from '../src/media/picture-job.js'
-import type { PictureTrack } from '../src/media/probe.js'
-import { openSource } from '../src/media/source.js'
+import type { SegmentFormat } from '../src/domain/segment-format.js'
+import { streamCommands } from '../src/media/decode/streams.js'
+import { firstFrameCommand } from '../src/media/decode/video-command.js'
+import { keyGap } from '../src/media/probe/key-gap.js'
+import type { VideoTrack } from '../src/media/probe/media-header.js'
+import { readHeader } from '../src/media/probe/read-header.js'
+import { argumentsOf } from '../src/media/process/ffmpeg.js'
+import { stageFile } from '../src/media/staging/staged-file.js'
 import { OpenedFile } from '../src/storage/opened-file.js'
 
 const ALL = { start: 0, end: Infinity }
@@ -19,9 +19,14 @@ export async function rawCommand(path: string, format: SegmentFormat): Promise<r
   await using file = await OpenedFile.open(path)
   const header = await readHeader(file)
   const source = { url: `file:${path}` }
-  if (header.picture && header.isStill) return argumentsOf(source, [firstFrameJob(header.picture, format)])
-  const picture = header.picture && { ...header.picture, keyGap: await keyGapOf(file, header.picture) }
-  const { sound, picture: seen } = jobsOf({ header: { ...header, picture }, format, window: ALL })
+  if (header.video && header.isStill)
+    return argumentsOf(source, [firstFrameCommand(header.video, format)])
+  const picture = header.video && { ...header.video, keyGap: await keyGapOf(file, header.video) }
+  const { sound, picture: seen } = streamCommands({
+    header: { ...header, video: picture },
+    format,
+    window: ALL,
+  })
   return argumentsOf(source, [...(sound ? [sound] : []), ...(seen ? [seen] : [])])
 }
 
@@ -33,7 +38,7 @@ export async function runRaw(command: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`ffmpeg failed: ${command.join(' ')}`)
 }
 
-async function keyGapOf(file: OpenedFile, picture: PictureTrack): Promise<number | null> {
-  await using source = await openSource(file)
+async function keyGapOf(file: OpenedFile, picture: VideoTrack): Promise<number | null> {
+  await using source = await stageFile(file)
   return await keyGap(source, picture)
 }

@@ -6,10 +6,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type App, openApp } from '../src/app.js'
+import { mapConcurrent } from '../src/concurrency/map-concurrent.js'
 import { LIMITS, readConfig } from '../src/config.js'
-import { MODALITIES, type Modality, other } from '../src/domain.js'
-import { inParallel } from '../src/ingest/in-parallel.js'
-import { ingestPaths } from '../src/ingest/ingest-paths.js'
+import { MODALITIES, type Modality, otherModality } from '../src/domain/modality.js'
+import { ingestPaths } from '../src/ingest/runner/ingest-paths.js'
 import { search } from '../src/search/search.js'
 import { OpenedFile } from '../src/storage/opened-file.js'
 import { interval, median } from './statistics.js'
@@ -18,7 +18,11 @@ async function benchRetrieval(folder: string): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
   try {
     await using app = await openApp(readConfig({ ...process.env, EARSHOT_DATA: dataDir }))
-    const options = { concurrency: app.config.threads, onWarning: console.error, onProgress: () => {} }
+    const options = {
+      concurrency: app.config.threads,
+      onWarning: console.error,
+      onProgress: () => {},
+    }
     const report = await ingestPaths([folder], app, options)
     const both = (await app.gallery.catalogue.clips({ limit: LIMITS.hits })).filter(
       (clip) => clip.hasAudio && clip.hasVisual,
@@ -28,10 +32,10 @@ async function benchRetrieval(folder: string): Promise<void> {
     )
     for (const from of MODALITIES) {
       const ranks: number[] = []
-      await inParallel(both, app.config.threads, async ({ id, path }) => {
+      await mapConcurrent(both, app.config.threads, async ({ id, path }) => {
         ranks.push(await rankOf(id, path, from, app))
       })
-      console.log(`${from} → ${other(from)}  ${describe(ranks)}`)
+      console.log(`${from} → ${otherModality(from)}  ${describe(ranks)}`)
     }
   } finally {
     await rm(dataDir, { recursive: true })
@@ -41,14 +45,15 @@ async function benchRetrieval(folder: string): Promise<void> {
 /** Strict: a clip with the same score counts as ahead. Infinity where the clip is not among the hits. */
 async function rankOf(id: string, path: string, from: Modality, app: App): Promise<number> {
   await using file = await OpenedFile.open(path)
-  const query = { kind: 'file', file, from, to: other(from) } as const
+  const query = { kind: 'file', file, from, to: otherModality(from) } as const
   const { hits } = await search({ query, limit: LIMITS.hits }, app)
   const own = hits.find(({ clip }) => clip.id === id)
   return own ? hits.filter(({ score }) => score >= own.score).length : Infinity
 }
 
 function describe(ranks: readonly number[]): string {
-  const recall = (k: number) => (of: readonly number[]) => (100 * of.filter((rank) => rank <= k).length) / of.length
+  const recall = (k: number) => (of: readonly number[]) =>
+    (100 * of.filter((rank) => rank <= k).length) / of.length
   const figures = [1, 5, 10].map((k) => {
     const [low, high] = interval(ranks, recall(k))
     return `R@${k} ${recall(k)(ranks).toFixed(1)} % [${low.toFixed(0)}, ${high.toFixed(0)}]`

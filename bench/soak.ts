@@ -84,11 +84,23 @@ async function startServer(dataDir: string): Promise<ChildProcess> {
 async function filesToSend(): Promise<readonly (readonly [name: string, data: Buffer])[]> {
   const names = readdirSync(FIXTURES).filter((name) => /\.(mp4|webm|opus|webp|mkv|m4a)$/.test(name))
   const small = names.filter((name) => name !== 'odd_one_hour.mkv')
-  const files = await Promise.all(small.map(async (name) => [name, await readFile(join(FIXTURES, name))] as const))
+  const files = await Promise.all(
+    small.map(async (name) => [name, await readFile(join(FIXTURES, name))] as const),
+  )
   const slow = tone(1, { seconds: 4 })
   slow.writeUInt32LE(8, 24) // Hz
   const picture = join(dir, 'large.png')
-  execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=s=9000x9000', '-frames:v', '1', picture])
+  execFileSync('ffmpeg', [
+    '-v',
+    'error',
+    '-f',
+    'lavfi',
+    '-i',
+    'testsrc2=s=9000x9000',
+    '-frames:v',
+    '1',
+    picture,
+  ])
   return [
     ...files,
     ['slow.wav', slow],
@@ -167,13 +179,15 @@ async function ask(
   body?: string | FormData,
   signal: AbortSignal | null = null,
 ): Promise<Answer | null> {
-  const headers: Record<string, string> = typeof body === 'string' ? { 'content-type': 'application/json' } : {}
+  const headers: Record<string, string> =
+    typeof body === 'string' ? { 'content-type': 'application/json' } : {}
   try {
     const response = await fetch(URL_BASE + path, { method, body: body ?? null, headers, signal })
     const text = await response.text()
     count(`${method} ${path.replace(/\/[0-9a-z]{16,}/, '/{id}')} ${response.status}`)
     const isBusy = response.status === 503 && response.headers.has('retry-after')
-    if (response.status >= 500 && !isBusy) tally.broken.push(`${method} ${path}: ${text.slice(0, 300)}`)
+    if (response.status >= 500 && !isBusy)
+      tally.broken.push(`${method} ${path}: ${text.slice(0, 300)}`)
     if (isBusy) await setTimeout(500)
     return { status: response.status, text }
   } catch (error) {
@@ -200,7 +214,9 @@ function processesOf(pid: number): readonly { readonly name: string; readonly rs
   const rows = text.split('\n').map((row) => row.trim().split(/\s+/))
   const own = new Set([String(pid)])
   for (const [child = '', parent = ''] of rows) if (own.has(parent)) own.add(child)
-  return rows.filter(([child = '']) => own.has(child)).map(([, , rss, name = '']) => ({ name, rssKb: Number(rss) }))
+  return rows
+    .filter(([child = '']) => own.has(child))
+    .map(([, , rss, name = '']) => ({ name, rssKb: Number(rss) }))
 }
 
 /** A clip that some client has deleted in the meantime answers 404; of all others the file is there. */
@@ -210,7 +226,9 @@ async function checkAcknowledged(): Promise<void> {
     const media = await fetch(`${URL_BASE}/v1/clips/${id}/media`)
     await media.arrayBuffer()
     if (clip.status === 200 && media.status === 200) continue
-    tally.broken.push(`${name} was acknowledged as ${id}: clip ${clip.status}, media ${media.status}`)
+    tally.broken.push(
+      `${name} was acknowledged as ${id}: clip ${clip.status}, media ${media.status}`,
+    )
   }
 }
 
@@ -230,7 +248,8 @@ function reportHealth(ms: readonly number[]): void {
 
 function report(): void {
   const { statuses, broken, memoryMb, acknowledged } = tally
-  for (const [what, times] of [...statuses].sort()) console.log(`${String(times).padStart(6)}  ${what}`)
+  for (const [what, times] of [...statuses].sort())
+    console.log(`${String(times).padStart(6)}  ${what}`)
   console.log(`${acknowledged.size} clips checked`)
   console.log(`memory of the server and its decoders: at most ${Math.max(...memoryMb)} MB`)
   for (const line of broken.slice(0, 20)) console.error(`BROKEN ${line}`)

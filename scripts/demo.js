@@ -23,7 +23,9 @@ ask('Drummers are seen. What is heard?', 'drums_africa_pd_photo_tabla_cc0.mp4', 
 tag('What is heard in a drum roll?', 'drumroll_cc0.mp4')
 
 if (!process.argv.includes('--once')) {
-  say('Serving the demo library; end with Ctrl-C. Try: curl -F file=@some.wav localhost:7411/v1/search')
+  say(
+    'Serving the demo library; end with Ctrl-C. Try: curl -F file=@some.wav localhost:7411/v1/search',
+  )
   const server = spawn(process.execPath, [CLI, 'serve'], { env, stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => server.kill(signal))
   server.on('exit', (code) => process.exit(code ?? 1))
@@ -36,16 +38,37 @@ function makeLibrary() {
     (name) => /\.(mp4|webp|opus|webm)$/.test(name) && !/^(bad|odd)_/.test(name),
   )
   for (const name of whole) put(name, (target) => copyFileSync(join(FIXTURES, name), target))
-  const photo = (name) => ['-loop', '1', '-t', '6', '-i', join(FIXTURES, name), '-vf', 'scale=320:240,fps=10']
+  const photo = (name) => [
+    '-loop',
+    '1',
+    '-t',
+    '6',
+    '-i',
+    join(FIXTURES, name),
+    '-vf',
+    'scale=320:240,fps=10',
+  ]
   const sources = {
     'owl_no_sound.mp4': photo('photo_owl.webp'),
     'dog_no_sound.mp4': photo('photo_dog.webp'),
-    'siren.wav': ['-f', 'lavfi', '-i', 'aevalsrc=0.4*sin(2*PI*(900*t-250*cos(PI*t)/PI)):d=8:s=32000'],
+    'siren.wav': [
+      '-f',
+      'lavfi',
+      '-i',
+      'aevalsrc=0.4*sin(2*PI*(900*t-250*cos(PI*t)/PI)):d=8:s=32000',
+    ],
     'rain_like_noise.wav': ['-f', 'lavfi', '-i', 'anoisesrc=c=pink:d=8:r=32000:a=0.3'],
-    'telephone_tone.wav': ['-f', 'lavfi', '-i', 'aevalsrc=0.2*sin(2*PI*350*t)+0.2*sin(2*PI*440*t):d=6:s=32000'],
+    'telephone_tone.wav': [
+      '-f',
+      'lavfi',
+      '-i',
+      'aevalsrc=0.2*sin(2*PI*350*t)+0.2*sin(2*PI*440*t):d=6:s=32000',
+    ],
   }
   for (const [name, args] of Object.entries(sources)) {
-    put(name, (target) => run('ffmpeg', ['-v', 'error', '-nostdin', ...args, '-pix_fmt', 'yuv420p', target]))
+    put(name, (target) =>
+      run('ffmpeg', ['-v', 'error', '-nostdin', ...args, '-pix_fmt', 'yuv420p', target]),
+    )
   }
 }
 
@@ -65,13 +88,17 @@ function ask(question, file, to) {
       to: moments[0].end,
     })),
   )
-  console.log(`decode ${timings.decodeMs} ms, encode ${timings.encodeMs} ms, search ${timings.searchMs} ms`)
+  console.log(
+    `decode ${timings.decodeMs} ms, encode ${timings.encodeMs} ms, search ${timings.searchMs} ms`,
+  )
 }
 
 function tag(question, file) {
   const { labels } = earshot('tag', join(LIBRARY, file), '--limit', '5')
   say(`${question}  (earshot tag ${file})`)
-  console.table(labels.map(({ name, probability }) => ({ label: name, probability: round(probability) })))
+  console.table(
+    labels.map(({ name, probability }) => ({ label: name, probability: round(probability) })),
+  )
 }
 
 /** One command of the CLI, as JSON. 0 and 2 (partial) are answers. */

@@ -12,7 +12,11 @@ export const PYTHON = join(VENV, 'bin', 'python')
 
 /** Runs a command in the project's folder, its output shown; ends the process with a plain line where it fails. */
 export function run(command, args, options = {}) {
-  const { status, error } = spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'], ...options })
+  const { status, error } = spawnSync(command, args, {
+    cwd: ROOT,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    ...options,
+  })
   if (error) stop(`${command} cannot be run: ${error.message}`)
   if (status !== 0) stop(`${[command, ...args].join(' ')} ended with ${status}`)
 }
@@ -52,8 +56,13 @@ export function setUpTraining() {
 
 /** Makes a virtual environment with the packages of a requirements file. Returns its Python. */
 export function pythonVenv(folder, requirements, remark) {
-  const found = ['python3.13', 'python3.12', 'python3.11', 'python3'].find((name) => works(name, ['-c', PYTHON_CHECK]))
-  if (!found) stop('Python 3.11 or newer with the venv module is needed (Debian: apt-get install python3-venv).')
+  const found = ['python3.13', 'python3.12', 'python3.11', 'python3'].find((name) =>
+    works(name, ['-c', PYTHON_CHECK]),
+  )
+  if (!found)
+    stop(
+      'Python 3.11 or newer with the venv module is needed (Debian: apt-get install python3-venv).',
+    )
   const python = join(folder, 'bin', 'python')
   once(requirements, folder, () => {
     say(`Installing the packages of ${requirements}${remark ? ` (${remark})` : ''} …`)
@@ -79,7 +88,8 @@ function once(file, folder, work) {
 }
 
 const INSTALL = {
-  'apt-get': (packages) => `apt-get update && apt-get install -y --no-install-recommends ${packages}`,
+  'apt-get': (packages) =>
+    `apt-get update && apt-get install -y --no-install-recommends ${packages}`,
   apk: (packages) => `apk add ${packages}`,
   dnf: (packages) => `dnf install -y ${packages}`,
   pacman: (packages) => `pacman -S --noconfirm ${packages}`,
@@ -89,22 +99,42 @@ const INSTALL = {
 const FFMPEG = {
   what: 'ffmpeg 5 or newer',
   programs: ['ffmpeg', 'ffprobe'],
-  packages: { 'apt-get': 'ffmpeg', apk: 'ffmpeg', dnf: 'ffmpeg-free', pacman: 'ffmpeg', brew: 'ffmpeg' },
+  packages: {
+    'apt-get': 'ffmpeg',
+    apk: 'ffmpeg',
+    dnf: 'ffmpeg-free',
+    pacman: 'ffmpeg',
+    brew: 'ffmpeg',
+  },
 }
 
 const COMPILER = {
   what: 'make and a C++ compiler, for the packages that are compiled',
   programs: ['make', 'c++'],
-  packages: { 'apt-get': 'make g++', apk: 'make g++', dnf: 'make gcc-c++', pacman: 'make gcc', brew: 'gcc make' },
+  packages: {
+    'apt-get': 'make g++',
+    apk: 'make g++',
+    dnf: 'make gcc-c++',
+    pacman: 'make gcc',
+    brew: 'gcc make',
+  },
 }
 
 /** Installs what is missing with the system's package manager where it may, and else says the command. */
 function ensure({ what, programs, packages }) {
-  if (programs.every((program) => works(program, [program.startsWith('ff') ? '-version' : '--version']))) return
+  if (
+    programs.every((program) =>
+      works(program, [program.startsWith('ff') ? '-version' : '--version']),
+    )
+  )
+    return
   const manager = Object.keys(INSTALL).find((name) => works(name, ['--version']))
   const command = manager && INSTALL[manager](packages[manager])
   const may = manager === 'brew' || (manager && process.getuid?.() === 0)
-  if (!may) stop(`Earshot needs ${what}. Install it and start again${command ? `: sudo sh -c '${command}'` : ''}`)
+  if (!may)
+    stop(
+      `Earshot needs ${what}. Install it and start again${command ? `: sudo sh -c '${command}'` : ''}`,
+    )
   say(`Installing ${what}: ${command}`)
   run('sh', ['-c', command], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
 }

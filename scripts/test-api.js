@@ -43,7 +43,12 @@ const { status } = spawnSync(
     'run',
     join(ROOT, 'openapi.yaml'),
     ...['--url', url, '--max-examples', EXAMPLES, '--workers', '1'],
-    ...['--phases', 'examples,coverage,fuzzing,stateful', '--generation-deterministic', '--no-color'],
+    ...[
+      '--phases',
+      'examples,coverage,fuzzing,stateful',
+      '--generation-deterministic',
+      '--no-color',
+    ],
     ...['--request-timeout', '60', '--suppress-health-check', 'all', '--warnings', 'off'],
   ],
   { stdio: ['ignore', 'inherit', 'inherit'], cwd: dir },

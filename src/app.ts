@@ -1,12 +1,17 @@
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
-import { type Access, currentPlace, openServing, type Serving } from './app/serving.js'
-import { Turnover } from './app/turnover.js'
+import {
+  type Access,
+  type ActiveGallery,
+  currentGallery,
+  openActiveGallery,
+} from './app/active-gallery.js'
+import { HotSwap } from './concurrency/hot-swap.js'
 import type { Config } from './config.js'
 import type { Encoder } from './encoder/encoder.js'
 import { AppError } from './errors.js'
 import type { Gallery } from './gallery/gallery.js'
-import { DecoderPool } from './media/decoder-pool.js'
+import { DecoderPool } from './media/process/decoder-pool.js'
 import { realPaths } from './storage/path-within.js'
 import { SourceList } from './storage/source-list.js'
 
@@ -16,9 +21,9 @@ setFlagsFromString('--heap-growing-percent=900')
 const LOCK_WAIT_MS = 30_000 // until the process that made a change of model has closed what it made
 
 /** What a piece of work uses from its beginning to its end: a gallery, and the encoder of the same fingerprint. */
-export type ServingParts = Pick<Serving, 'encoder' | 'gallery'> & Pick<App, 'decoders'>
+export type RequestContext = Pick<ActiveGallery, 'encoder' | 'gallery'> & Pick<App, 'decoders'>
 
-/** Every part of Earshot, opened from its configuration. Closing it closes the parts in reverse. */
+/** Every part of Earshot, opened from its configuration. Closing it closes the deps in reverse. */
 export interface App extends AsyncDisposable {
   readonly config: Config
   /** What serves now, and may be replaced by a change of model: for work that is short, or is all that the process does. */
@@ -34,16 +39,20 @@ export interface App extends AsyncDisposable {
    * Runs work on what serves now, which stays open until it is done. `replaced` aborts when another takes its place. What
    * the change keeps from being written is run again on what then serves.
    */
-  run<T>(work: (parts: ServingParts, replaced: AbortSignal) => Promise<T>): Promise<T>
+  run<T>(work: (deps: RequestContext, replaced: AbortSignal) => Promise<T>): Promise<T>
   /** Serves what was put in the gallery's place by a change of model, if anything was. */
   refresh(): Promise<void>
 }
 
 /** DATA_LOCKED where another process writes; one that only reads is let in beside it. */
 export async function openApp(config: Config, access: Access = 'write'): Promise<App> {
-  const { dir, bundle } = currentPlace(config)
-  const serving = await openServing(config, { dir, bundle: config.isBundleGiven ? config.bundle : bundle }, access)
-  const turnover = new Turnover(serving)
+  const { dir, bundle } = currentGallery(config)
+  const serving = await openActiveGallery(
+    config,
+    { dir, bundle: config.isBundleGiven ? config.bundle : bundle },
+    access,
+  )
+  const turnover = new HotSwap(serving)
   const decoders = new DecoderPool()
   const sources = await openSources(config, serving.gallery)
   const { dataDir, roots, watch } = config
@@ -51,8 +60,9 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
   let refreshing: Promise<void> | undefined
 
   const change = async () => {
-    const place = currentPlace(config)
-    if (place.dir !== turnover.current.dir) turnover.change(await openServing(config, place, access, LOCK_WAIT_MS))
+    const place = currentGallery(config)
+    if (place.dir !== turnover.current.dir)
+      turnover.replace(await openActiveGallery(config, place, access, LOCK_WAIT_MS))
   }
   const refresh = () => {
     refreshing ??= change().finally(() => {
@@ -62,7 +72,7 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
   }
   const run: App['run'] = async (work) => {
     const before = turnover.current
-    const onParts = ({ encoder, gallery }: Serving, replaced: AbortSignal) =>
+    const onParts = ({ encoder, gallery }: ActiveGallery, replaced: AbortSignal) =>
       work({ encoder, gallery, decoders }, replaced)
     try {
       return await turnover.run(onParts)

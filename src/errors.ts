@@ -97,7 +97,9 @@ export const isNotFound = (error: unknown): boolean =>
 
 /** Whether the system, or SQLite, says that there is no room left on a disk. */
 export const isDiskFull = (error: unknown): boolean =>
-  ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE'].includes((error as NodeJS.ErrnoException).code ?? '')
+  ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE'].includes(
+    (error as NodeJS.ErrnoException).code ?? '',
+  )
 
 /** Whether the system refuses for want of open files, processes or memory, which says nothing of what was asked. */
 export const isBusy = (error: unknown): boolean =>
@@ -108,7 +110,11 @@ export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
   if (isSuppressed(error)) return toAppError(error.suppressed)
   const detail = error instanceof Error ? error.message : String(error)
-  return isDiskFull(error) ? diskFull(detail, error) : isBusy(error) ? busy(detail, error) : internal(detail, error)
+  return isDiskFull(error)
+    ? diskFull(detail, error)
+    : isBusy(error)
+      ? busy(detail, error)
+      : internal(detail, error)
 }
 
 /** The first of two errors, of which the second came while something was closed because of it. */
@@ -126,4 +132,5 @@ function busy(detail: string, cause: unknown): AppError {
   return new AppError('SYSTEM_BUSY', what, { cause })
 }
 
-const internal = (detail: string, cause: unknown): AppError => new AppError('INTERNAL', detail, { cause })
+const internal = (detail: string, cause: unknown): AppError =>
+  new AppError('INTERNAL', detail, { cause })

@@ -6,12 +6,12 @@ import { isLoopback } from './authority.js'
 import type { Config } from './config.js'
 import { AppError } from './errors.js'
 import { buildHttp } from './http/http.js'
-import type { IngestParts } from './ingest/ingest-file.js'
-import { FILES_PER_THREAD } from './ingest/ingest-paths.js'
-import { jobRequest } from './ingest/job-request.js'
-import { JobRunner } from './ingest/job-runner.js'
-import { keep } from './ingest/keep.js'
-import { RESCAN_MINUTES, SETTLE_SECONDS } from './ingest/watch.js'
+import type { IngestDeps } from './ingest/ingest-file.js'
+import { FILES_PER_THREAD } from './ingest/runner/ingest-paths.js'
+import { JobRunner } from './ingest/runner/job-runner.js'
+import { jobRequest } from './ingest/scan/job-request.js'
+import { RESCAN_MINUTES, SETTLE_SECONDS } from './ingest/watch/watch.js'
+import { watchAndIngest } from './ingest/watch/watch-and-ingest.js'
 
 const REFRESH_MS = 1_000 // until a change of model is noticed
 const RESTART_MS = 30_000 // of the jobs, after what stopped them all
@@ -30,7 +30,10 @@ export async function serve(config: Config): Promise<RunningServer> {
   await app.gallery.follow() // else the first query would wait for it
   const drain = new AbortController()
   const http = await buildHttp(app, () => drain.signal.aborted)
-  const refreshing = setInterval(() => app.refresh().catch((error) => http.log.error(error)), REFRESH_MS)
+  const refreshing = setInterval(
+    () => app.refresh().catch((error) => http.log.error(error)),
+    REFRESH_MS,
+  )
   const stop = new AbortController()
   setMaxListeners(0, stop.signal)
   http.addHook('preClose', async () => stop.abort())
@@ -43,17 +46,20 @@ export async function serve(config: Config): Promise<RunningServer> {
   await listen(http, config)
   const { address, family, port } = http.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
-  return { url: `http://${host}:${port}`, stopped: untilStopped({ drain, close: () => http.close() }, config) }
+  return {
+    url: `http://${host}:${port}`,
+    stopped: untilStopped({ drain, close: () => http.close() }, config),
+  }
 }
 
 /** Runs jobs beside the requests, on what serves at the time. What stops all of them, a full disk say, may pass. */
 async function runJobs(app: App, log: Http['log'], signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      await app.run((parts, replaced) => {
+      await app.run((deps, replaced) => {
         const until = AbortSignal.any([signal, replaced])
         setMaxListeners(0, until)
-        return runOrKeep({ ...parts, signal: until }, app.config, log)
+        return runOrKeep({ ...deps, signal: until }, app.config, log)
       })
     } catch (error) {
       log.error(error)
@@ -62,10 +68,14 @@ async function runJobs(app: App, log: Http['log'], signal: AbortSignal): Promise
   }
 }
 
-function runOrKeep(parts: IngestParts, { threads, dataDir, watch }: Config, log: Http['log']): Promise<void> {
+function runOrKeep(
+  deps: IngestDeps,
+  { threads, dataDir, watch }: Config,
+  log: Http['log'],
+): Promise<void> {
   const options = { concurrency: threads * FILES_PER_THREAD, except: [dataDir] }
-  if (watch.length === 0) return new JobRunner(parts, options).run()
-  return keep(jobRequest(watch, { within: watch }), parts, {
+  if (watch.length === 0) return new JobRunner(deps, options).run()
+  return watchAndIngest(jobRequest(watch, { within: watch }), deps, {
     ...options,
     settleMs: SETTLE_SECONDS * 1000,
     rescanMs: RESCAN_MINUTES * 60_000,
@@ -95,7 +105,9 @@ function refuseExposed({ host, allowUnauthenticated }: Config): void {
       'or allow it by --allow-unauthenticated (EARSHOT_ALLOW_UNAUTHENTICATED=1) if the network or a proxy keeps others out.'
     throw new AppError('ADDRESS_EXPOSED', detail)
   }
-  process.stderr.write(`Warning: whoever reaches ${host} can read, change and delete the library.\n`)
+  process.stderr.write(
+    `Warning: whoever reaches ${host} can read, change and delete the library.\n`,
+  )
 }
 
 function warnOfAnyHost({ hosts }: Config): void {
@@ -114,7 +126,10 @@ interface Stop {
  * more requests. Then it closes. A second signal, or a request that does not end within
  * `shutdownSeconds`, ends the process at once.
  */
-function untilStopped({ drain, close }: Stop, { drainSeconds, shutdownSeconds }: Config): Promise<void> {
+function untilStopped(
+  { drain, close }: Stop,
+  { drainSeconds, shutdownSeconds }: Config,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const giveUp = () => process.exit(1)
     const stop = async (signal: NodeJS.Signals) => {

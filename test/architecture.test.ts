@@ -5,77 +5,136 @@ import { it } from 'node:test'
 import { PACKAGE_DIR } from '../src/config.js'
 
 const SRC = join(PACKAGE_DIR, 'src')
-const LEAVES = ['domain', 'errors', 'authority', 'config', 'path-text', 'storage', 'concurrency']
 
-/** What each room may import, besides itself. */
-const MAY_IMPORT: Record<string, readonly string[]> = {
-  domain: [],
-  errors: [],
-  authority: [],
-  'path-text': [],
-  config: ['errors', 'authority'],
-  storage: ['errors', 'path-text'],
-  concurrency: ['errors'],
-  media: LEAVES,
-  encoder: LEAVES,
-  gallery: LEAVES,
-  embed: [...LEAVES, 'media', 'encoder'],
-  tagging: [...LEAVES, 'media', 'encoder', 'embed'],
-  search: [...LEAVES, 'media', 'encoder', 'embed', 'gallery'],
-  ingest: [...LEAVES, 'media', 'encoder', 'embed', 'gallery', 'tagging'],
-  http: [...LEAVES, 'media', 'encoder', 'gallery', 'search', 'tagging', 'ingest', 'app'],
-  cli: [...LEAVES, 'media', 'encoder', 'gallery', 'search', 'tagging', 'ingest', 'app', 'server'],
-  app: [...LEAVES, 'media', 'encoder', 'gallery'],
-  server: [...LEAVES, 'app', 'http', 'ingest'],
-}
+/**
+ * The rooms from the ground up. A file may import its own room and rooms of lower floors, types
+ * included; rooms of one floor do not know each other.
+ */
+const FLOORS: readonly (readonly string[])[] = [
+  ['errors', 'authority'],
+  ['domain', 'config', 'concurrency'],
+  ['storage'],
+  ['media/staging', 'encoder', 'jobs'],
+  ['media/process', 'gallery/catalogue', 'gallery/registry'],
+  ['media/probe', 'gallery/vector'],
+  ['media/decode', 'gallery/sqlite', 'gallery/hnsw', 'gallery/memory'],
+  ['media', 'gallery'],
+  ['embed'],
+  ['tagging', 'search', 'ingest/scan', 'app'],
+  ['ingest'],
+  ['ingest/runner', 'reindex'],
+  ['ingest/watch'],
+  ['http'],
+  ['server'],
+  ['cli'],
+]
 
-const ENGINE = /^gallery\/(sqlite|postgres|hnsw|weaviate|memory)\//
-const OWNERS: Record<string, string> = {
-  'fluent-ffmpeg': 'media',
-  chokidar: 'ingest',
-  re2js: 'ingest',
+/** Arrows that point down and are forbidden all the same. */
+const FORBIDDEN: readonly (readonly [from: RegExp, to: RegExp, why: string])[] = [
+  [/^gallery/, /^(media|encoder)/, 'the gallery stores vectors and knows neither media nor models'],
+  [/^(?!gallery|app)/, /^gallery\/(sqlite|hnsw|memory)$/, 'the app alone chooses engines'],
+  [/^(media|encoder)/, /^jobs$/, 'decoding and encoding know nothing of jobs'],
+  [/^cli$/, /^http$/, 'the command line calls what HTTP calls'],
+]
+
+/** The one room that imports a library. */
+const OWNERS: Readonly<Record<string, string>> = {
+  'fluent-ffmpeg': 'media/process',
+  chokidar: 'ingest/watch',
+  re2js: 'ingest/scan',
   'onnxruntime-node': 'encoder',
-  'better-sqlite3': 'gallery',
-  'hnswlib-node': 'gallery',
+  'better-sqlite3': 'gallery/sqlite',
+  'hnswlib-node': 'gallery/hnsw',
   fastify: 'http',
 }
 
-const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
-const room = (file: string) => (file.split('/')[0] ?? '').replace(/\.ts$/, '')
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) =>
+  file.endsWith('.ts'),
+)
+const rooms = FLOORS.flat().sort((a, b) => b.length - a.length)
 
-function* imports(): Generator<{ file: string; target: string }> {
-  for (const file of files) {
-    for (const [, target = ''] of readFileSync(join(SRC, file), 'utf8').matchAll(/(?:from |import\()'([^']+)'/g)) {
-      yield { file, target }
-    }
-  }
+/** The innermost room whose folder or file contains the path. */
+function roomOf(file: string): string | undefined {
+  return rooms.find((room) => file === `${room}.ts` || file.startsWith(`${room}/`))
 }
 
-function* inside(): Generator<{ file: string; target: string }> {
-  for (const { file, target } of imports()) {
-    if (target.startsWith('.'))
-      yield { file, target: relative('', join(dirname(file), target)).replace(/\.js$/, '.ts') }
-  }
+const floorOf = (room: string): number => FLOORS.findIndex((floor) => floor.includes(room))
+
+interface Import {
+  readonly file: string
+  readonly target: string // a file of src, or the name of a library
 }
 
-it('lets imports go one way down the road', () => {
-  const wrong = [...inside()].filter(({ file, target }) => {
-    return room(file) !== room(target) && !MAY_IMPORT[room(file)]?.includes(room(target))
+const toSource = (file: string, name: string): string =>
+  relative('', join(dirname(file), name)).replace(/\.js$/, '.ts')
+
+const imports: readonly Import[] = files.flatMap((file) => {
+  const text = readFileSync(join(SRC, file), 'utf8')
+  return [...text.matchAll(/(?:from |import\()'([^']+)'/g)].map(([, name = '']) => ({
+    file,
+    target: name.startsWith('.') ? toSource(file, name) : name,
+  }))
+})
+
+const inner = imports.filter(({ target }) => target.endsWith('.ts'))
+
+it('puts each file into a room', () => {
+  const homeless = files.filter((file) => roomOf(file) === undefined)
+
+  assert.deepEqual(homeless, [])
+})
+
+it('lets imports point to lower floors only, types included', () => {
+  const wrong = inner.filter(({ file, target }) => {
+    const [from = '', to = ''] = [roomOf(file), roomOf(target)]
+    return from !== to && floorOf(to) >= floorOf(from)
   })
 
   assert.deepEqual(wrong, [])
 })
 
-it('keeps engines behind the gallery, but for the app that opens them', () => {
-  const wrong = [...inside()].filter(
-    ({ file, target }) => ENGINE.test(target) && !['gallery', 'app'].includes(room(file)),
-  )
+it('has no cycle of imports, types included', () => {
+  const targets = new Map(files.map((file) => [file, [] as string[]]))
+  for (const { file, target } of inner) targets.get(file)?.push(target)
+
+  assert.deepEqual(cycleIn(targets), [])
+})
+
+it('keeps engines, media and models where they belong', () => {
+  const wrong = inner.flatMap(({ file, target }) => {
+    const [from = '', to = ''] = [roomOf(file), roomOf(target)]
+    const rule = FORBIDDEN.find(([source, goal]) => source.test(from) && goal.test(to))
+    return rule && from !== to ? [`${file} imports ${target}: ${rule[2]}`] : []
+  })
 
   assert.deepEqual(wrong, [])
 })
 
-it('lets one room each know the libraries that it owns', () => {
-  const wrong = [...imports()].filter(({ file, target }) => OWNERS[target] && OWNERS[target] !== room(file))
+it('lets one room each import the libraries that it owns', () => {
+  const wrong = imports.filter(({ file, target }) => {
+    const owner = OWNERS[target]
+    return owner !== undefined && owner !== roomOf(file)
+  })
 
   assert.deepEqual(wrong, [])
 })
+
+/** The files of a cycle, in order, or none. */
+function cycleIn(targets: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const done = new Set<string>()
+  const visit = (file: string, path: readonly string[]): readonly string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
+    if (done.has(file)) return []
+    for (const target of targets.get(file) ?? []) {
+      const cycle = visit(target, [...path, file])
+      if (cycle.length > 0) return cycle
+    }
+    done.add(file)
+    return []
+  }
+  for (const file of targets.keys()) {
+    const cycle = visit(file, [])
+    if (cycle.length > 0) return cycle
+  }
+  return []
+}

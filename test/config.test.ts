@@ -11,7 +11,10 @@ it('has defaults that keep the server on this machine', () => {
 })
 
 it('names the variable that is wrong', () => {
-  assert.throws(() => readConfig({ EARSHOT_PORT: '99999' }), { code: 'CONFIG_INVALID', message: /EARSHOT_PORT/ })
+  assert.throws(() => readConfig({ EARSHOT_PORT: '99999' }), {
+    code: 'CONFIG_INVALID',
+    message: /EARSHOT_PORT/,
+  })
   assert.throws(() => readConfig({ EARSHOT_PROVIDERS: 'gpu' }), {
     code: 'CONFIG_INVALID',
     message: /EARSHOT_PROVIDERS/,

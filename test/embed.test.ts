@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { PACKAGE_DIR } from '../src/config.js'
-import type { MediaSegment } from '../src/domain.js'
-import { embed, noTimings } from '../src/embed.js'
+import type { MediaSegment } from '../src/domain/segment-format.js'
+import { embed, noTimings } from '../src/embed/embed.js'
 import { loadBundle } from '../src/encoder/bundle.js'
 import { Encoder } from '../src/encoder/encoder.js'
 import { goldenFrame, goldenSamples } from '../src/encoder/golden.js'
@@ -37,7 +37,9 @@ describe('embed', () => {
     const { format } = encoder.bundle
     samples = goldenSamples(32_000, format)
     ramp = goldenFrame(format)
-    inverse = Uint8Array.from({ length: ramp.length }, (_, i) => (i % 3 === 0 ? 200 : (i * i) % 251))
+    inverse = Uint8Array.from({ length: ramp.length }, (_, i) =>
+      i % 3 === 0 ? 200 : (i * i) % 251,
+    )
   })
   after(() => encoder[Symbol.asyncDispose]())
 
@@ -71,7 +73,8 @@ describe('embed', () => {
     const timings = noTimings()
 
     const embedded = []
-    for await (const segment of embed(mediaOf(segments), encoder, { ...INGEST, timings })) embedded.push(segment)
+    for await (const segment of embed(mediaOf(segments), encoder, { ...INGEST, timings }))
+      embedded.push(segment)
 
     assert.deepEqual(
       embedded.map(({ start, audio, visual }) => [start, audio !== null, visual !== null]),

@@ -38,7 +38,11 @@ async function watchCommands(dir: string): Promise<Seen> {
   })
   await once(tls.listen(443, '127.0.0.1'), 'listening')
 
-  const folders = { HOME: join(dir, 'home'), XDG_CACHE_HOME: join(dir, 'cache'), TMPDIR: join(dir, 'tmp') }
+  const folders = {
+    HOME: join(dir, 'home'),
+    XDG_CACHE_HOME: join(dir, 'cache'),
+    TMPDIR: join(dir, 'tmp'),
+  }
   for (const folder of Object.values(folders)) await mkdir(folder)
   const env = { ...process.env, ...folders, EARSHOT_BUNDLE: 'starter' }
   delete (env as NodeJS.ProcessEnv).ORT_DISABLE_TELEMETRY
@@ -57,7 +61,10 @@ async function watchCommands(dir: string): Promise<Seen> {
     await setTimeout(SERVE_MS / 2)
     const form = new FormData()
     form.append('file', new Blob([await readFile(sound)]), 'sound.opus')
-    const { status } = await fetch(`http://127.0.0.1:${PORT}/v1/search`, { method: 'POST', body: form })
+    const { status } = await fetch(`http://127.0.0.1:${PORT}/v1/search`, {
+      method: 'POST',
+      body: form,
+    })
     await setTimeout(SERVE_MS / 2)
     server.kill('SIGTERM')
     await once(server, 'exit')
@@ -75,7 +82,9 @@ async function watchCommands(dir: string): Promise<Seen> {
   codes.serve = server.exitCode
   names.close()
   tls.close()
-  const left = await Promise.all(Object.values(folders).map((folder) => readdir(folder, { recursive: true })))
+  const left = await Promise.all(
+    Object.values(folders).map((folder) => readdir(folder, { recursive: true })),
+  )
   return { dns, connections, codes, served, unroutable: await unroutable(), left: left.flat() }
 }
 
@@ -86,7 +95,9 @@ async function watchCommands(dir: string): Promise<Seen> {
 async function unroutable(): Promise<number> {
   const [names = '', values = ''] = (await readFile('/proc/net/snmp', 'utf8')).split('\n')
   const ipv4 = values.split(' ')[names.split(' ').indexOf('OutNoRoutes')]
-  const ipv6 = (await readFile('/proc/net/snmp6', 'utf8').catch(() => '')).match(/^Ip6OutNoRoutes\s+(\d+)/m)?.[1]
+  const ipv6 = (await readFile('/proc/net/snmp6', 'utf8').catch(() => '')).match(
+    /^Ip6OutNoRoutes\s+(\d+)/m,
+  )?.[1]
   return Number(ipv4) + Number(ipv6 ?? 0)
 }
 

@@ -8,7 +8,8 @@ import type { Seen } from './in-own-network.js'
 import { temporaryDir } from './workplace.js'
 
 const BY_IOCTL =
-  'import fcntl, socket, struct; ' + "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 0x41))" // SIOCSIFFLAGS, up
+  'import fcntl, socket, struct; ' +
+  "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 0x41))" // SIOCSIFFLAGS, up
 const LOOPBACK_UP = `(ip link set lo up || python3 -c "${BY_IOCTL}")`
 
 it('asks no name server and connects to nobody, whatever the command', async (test) => {
@@ -17,7 +18,9 @@ it('asks no name server and connects to nobody, whatever the command', async (te
   const network = `mount --bind '${dir}/resolv.conf' /etc/resolv.conf && ${LOOPBACK_UP}`
   const tried = inNamespace(network)
   if (tried.status !== 0) {
-    test.skip(`no network namespace (unshare, and ip or python3): ${tried.error?.message ?? tried.stderr}`)
+    test.skip(
+      `no network namespace (unshare, and ip or python3): ${tried.error?.message ?? tried.stderr}`,
+    )
     return
   }
   const script = fileURLToPath(new URL('in-own-network.js', import.meta.url))

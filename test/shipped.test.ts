@@ -9,12 +9,20 @@ import { fixture, SHIPPED, temporaryApp } from './workplace.js'
 for (const name of SHIPPED) {
   it(`serves the bundle ${name}: index, search by sound, search by picture`, async (test) => {
     const app = await temporaryApp(test, { EARSHOT_BUNDLE: name })
-    for (const file of ['guitar_cc0.mp4', 'odd_no_audio.mp4', 'sound_perc_bell.opus', 'photo_cat.webp']) {
+    for (const file of [
+      'guitar_cc0.mp4',
+      'odd_no_audio.mp4',
+      'sound_perc_bell.opus',
+      'photo_cat.webp',
+    ]) {
       await ingestFile(fixture(file), app)
     }
 
     const found = async (file: string) => {
-      const { hits } = await search({ query: { kind: 'file', file: await opened(fixture(file)) }, limit: 5 }, app)
+      const { hits } = await search(
+        { query: { kind: 'file', file: await opened(fixture(file)) }, limit: 5 },
+        app,
+      )
       assert.ok(hits.every(({ score }) => Number.isFinite(score)))
       return new Set(hits.map(({ clip }) => basename(clip.path)))
     }
@@ -23,7 +31,10 @@ for (const name of SHIPPED) {
       await found('sound_perc_bell.opus'),
       new Set(['guitar_cc0.mp4', 'odd_no_audio.mp4', 'photo_cat.webp']),
     )
-    assert.deepEqual(await found('photo_cat.webp'), new Set(['guitar_cc0.mp4', 'sound_perc_bell.opus']))
+    assert.deepEqual(
+      await found('photo_cat.webp'),
+      new Set(['guitar_cc0.mp4', 'sound_perc_bell.opus']),
+    )
     assert.equal((await app.gallery.check()).whole, true)
   })
 }

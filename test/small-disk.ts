@@ -7,7 +7,11 @@ import { temporaryDir } from './workplace.js'
  * Runs a script that is given the folder at which a disk of so many megabytes is mounted, for it alone, and another
  * folder, and answers the JSON that it tells on stdout; undefined, with the test skipped, where none can be mounted.
  */
-export async function onSmallDisk<Told>(test: TestContext, script: URL, megabytes: number): Promise<Told | undefined> {
+export async function onSmallDisk<Told>(
+  test: TestContext,
+  script: URL,
+  megabytes: number,
+): Promise<Told | undefined> {
   const [disk, elsewhere] = [await temporaryDir(test), await temporaryDir(test)]
   const mount = `mount -t tmpfs -o size=${megabytes}m none '${disk}'`
   if (inNamespace(mount).status !== 0) {
@@ -22,4 +26,6 @@ export async function onSmallDisk<Told>(test: TestContext, script: URL, megabyte
 }
 
 const inNamespace = (line: string) =>
-  spawnSync('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', line], { encoding: 'utf8' })
+  spawnSync('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', line], {
+    encoding: 'utf8',
+  })

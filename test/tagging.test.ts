@@ -20,7 +20,9 @@ it('gives the whole the best of its segments, most probable first', () => {
 it('names what is heard in a clip', async (test) => {
   const app = await temporaryApp(test)
 
-  const { labels, segments } = await tagFile(await opened(fixture('sound_misc_crow.opus')), app, { limit: 8 })
+  const { labels, segments } = await tagFile(await opened(fixture('sound_misc_crow.opus')), app, {
+    limit: 8,
+  })
 
   assert.ok(
     labels.some(({ name }) => /Crow|Caw|Bird/.test(name)),

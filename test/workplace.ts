@@ -13,7 +13,10 @@ export const fixture = (name: string) => join(FIXTURES, name)
 export const SHIPPED = readdirSync(join(PACKAGE_DIR, 'models'))
 
 /** A folder of the test's own, gone when the test ends; what is left to do in it then is done before. */
-export async function temporaryDir(test: Pick<TestContext, 'after'>, last?: () => Promise<void>): Promise<string> {
+export async function temporaryDir(
+  test: Pick<TestContext, 'after'>,
+  last?: () => Promise<void>,
+): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'earshot-test-'))
   test.after(async () => {
     await last?.()
@@ -23,11 +26,19 @@ export async function temporaryDir(test: Pick<TestContext, 'after'>, last?: () =
 }
 
 export function testConfig(dataDir: string, settings: Record<string, string> = {}): Config {
-  return readConfig({ EARSHOT_DATA: dataDir, EARSHOT_PROVIDERS: 'cpu', EARSHOT_LOG: 'silent', ...settings })
+  return readConfig({
+    EARSHOT_DATA: dataDir,
+    EARSHOT_PROVIDERS: 'cpu',
+    EARSHOT_LOG: 'silent',
+    ...settings,
+  })
 }
 
 /** The whole app on the starter bundle, with an empty library. */
-export async function temporaryApp(test: Pick<TestContext, 'after'>, settings?: Record<string, string>): Promise<App> {
+export async function temporaryApp(
+  test: Pick<TestContext, 'after'>,
+  settings?: Record<string, string>,
+): Promise<App> {
   let app: App | null = null
   const dir = await temporaryDir(test, async () => app?.[Symbol.asyncDispose]()) // which writes into the folder
   app = await openApp(testConfig(dir, settings))

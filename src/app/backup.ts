@@ -5,19 +5,21 @@ import { dirname, join } from 'node:path'
 import { bundleFolder, type Config } from '../config.js'
 import { hasFingerprint, loadBundle } from '../encoder/bundle.js'
 import { AppError, isDiskFull, toAppError } from '../errors.js'
+import { readGalleries, writeGalleries } from '../gallery/registry/galleries-file.js'
 import { backUpFile, checkBackup } from '../gallery/sqlite/backup.js'
 import { lockFolder } from '../gallery/sqlite/lock.js'
 import { markRestored } from '../storage/restore-mark.js'
 import { SourceList } from '../storage/source-list.js'
-import { pruneGalleries } from './change.js'
-import { readPlaces, writePlaces } from './places.js'
-import { catalogueFile, currentPlace } from './serving.js'
+import { catalogueFile, currentGallery } from './active-gallery.js'
+import { pruneGalleries } from './open-reindex.js'
 
 /** Writes the whole catalogue as it is at one moment into a file of its own, while others go on using it. */
 export async function backUp(config: Config, target: string): Promise<void> {
-  if (existsSync(target)) throw new AppError('USAGE', `${target} exists already: say another name for the backup.`)
-  const file = catalogueFile(config.dataDir, currentPlace(config))
-  if (!existsSync(file)) throw new AppError('USAGE', `There is no library in ${config.dataDir} yet.`)
+  if (existsSync(target))
+    throw new AppError('USAGE', `${target} exists already: say another name for the backup.`)
+  const file = catalogueFile(config.dataDir, currentGallery(config))
+  if (!existsSync(file))
+    throw new AppError('USAGE', `There is no library in ${config.dataDir} yet.`)
   backUpFile(file, target)
 }
 
@@ -25,13 +27,20 @@ export async function backUp(config: Config, target: string): Promise<void> {
  * Makes a backup the library of the data folder: whole or not at all. The index is rebuilt from it. BACKUP_INVALID,
  * FINGERPRINT_MISMATCH, DATA_NOT_EMPTY, DATA_LOCKED.
  */
-export async function restore(config: Config, backup: string, { force }: { readonly force: boolean }): Promise<void> {
+export async function restore(
+  config: Config,
+  backup: string,
+  { force }: { readonly force: boolean },
+): Promise<void> {
   const { dataDir, bundle } = config
   const { fingerprint } = checkBackup(backup)
   await checkBundle(config, fingerprint)
-  const serving = currentPlace(config)
-  if (!force && (readPlaces(dataDir) || existsSync(catalogueFile(dataDir, serving)))) {
-    throw new AppError('DATA_NOT_EMPTY', `${dataDir} holds a library: restore into another folder, or with --force.`)
+  const serving = currentGallery(config)
+  if (!force && (readGalleries(dataDir) || existsSync(catalogueFile(dataDir, serving)))) {
+    throw new AppError(
+      'DATA_NOT_EMPTY',
+      `${dataDir} holds a library: restore into another folder, or with --force.`,
+    )
   }
   {
     await using _lock = await lockFolder(join(dataDir, serving.dir))
@@ -39,7 +48,7 @@ export async function restore(config: Config, backup: string, { force }: { reado
     await copyWhole(backup, catalogueFile(dataDir, { dir }))
     if (!SourceList.open(dataDir)) SourceList.of(dataDir, []).save()
     await markRestored(join(dataDir, 'media'))
-    writePlaces(dataDir, { current: { dir, bundle, fingerprint }, next: null, previous: null })
+    writeGalleries(dataDir, { current: { dir, bundle, fingerprint }, next: null, previous: null })
   }
   await pruneGalleries(config)
 }

@@ -8,7 +8,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT] | 130 | 143
 export interface Output {
   readonly json: boolean
   result(value: unknown, forPeople: () => string): void
-  talk(line: string): void
+  message(line: string): void
 }
 
 export type OptionValue = string | boolean | readonly string[] | undefined

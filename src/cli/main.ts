@@ -10,7 +10,7 @@ import { doctor } from './commands/doctor.js'
 import { index } from './commands/index.js'
 import { jobs } from './commands/jobs.js'
 import { library } from './commands/library.js'
-import { reindex } from './commands/reindex.js'
+import { reindexCommand } from './commands/reindex.js'
 import { restore } from './commands/restore.js'
 import { search } from './commands/search.js'
 import { serveCommand } from './commands/serve.js'
@@ -27,7 +27,7 @@ export const COMMANDS: readonly Command[] = [
   tag,
   serveCommand,
   doctor,
-  reindex,
+  reindexCommand,
   backup,
   restore,
 ]
@@ -48,13 +48,17 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
     const { code, message } = toAppError(error)
     const detail = code === 'USAGE' ? message : printable(message)
     output.result({ code, title: ERROR_TITLES[code], detail: message }, () => '')
-    output.talk(`${code}: ${detail}`)
+    output.message(`${code}: ${detail}`)
     if (error instanceof Interrupted) return error.exitCode
     return code === 'USAGE' || code === 'CONFIG_INVALID' ? EXIT.usage : EXIT.failed
   }
 }
 
-async function dispatch(argv: readonly string[], env: NodeJS.ProcessEnv, output: Output): Promise<ExitCode> {
+async function dispatch(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+  output: Output,
+): Promise<ExitCode> {
   const { name, rest } = commandIn(argv)
   const command = COMMANDS.find((command) => command.name === name)
   if (!command) {
@@ -65,7 +69,10 @@ async function dispatch(argv: readonly string[], env: NodeJS.ProcessEnv, output:
     }
     const isHelp = name === 'help' || rest.some((option) => ['--help', '-h'].includes(option))
     if (name !== undefined && !isHelp) {
-      throw new AppError('USAGE', `There is no command "${printable(name)}".\n\n${overview(COMMANDS)}`)
+      throw new AppError(
+        'USAGE',
+        `There is no command "${printable(name)}".\n\n${overview(COMMANDS)}`,
+      )
     }
     process.stdout.write(`${overview(COMMANDS)}\n`)
     return isHelp ? EXIT.ok : EXIT.usage
@@ -98,10 +105,16 @@ async function packageVersion(): Promise<string> {
 
 type Values = Readonly<Record<string, OptionValue>>
 
-function parse(command: Command, args: readonly string[]): { positionals: string[]; values: Values } {
+function parse(
+  command: Command,
+  args: readonly string[],
+): { positionals: string[]; values: Values } {
   try {
     const options = { ...command.options, ...COMMON }
-    return parseArgs({ args: [...args], options, allowPositionals: true }) as { positionals: string[]; values: Values }
+    return parseArgs({ args: [...args], options, allowPositionals: true }) as {
+      positionals: string[]
+      values: Values
+    }
   } catch (cause) {
     throw new AppError('USAGE', `${(cause as Error).message}\n\n${helpFor(command)}`, { cause })
   }
@@ -117,15 +130,18 @@ function settings({ data, host, port, ...rest }: Values): Record<string, string>
     EARSHOT_ALLOW_UNAUTHENTICATED: isAllowed ? '1' : undefined,
   }
   return Object.fromEntries(
-    Object.entries(given).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+    Object.entries(given).filter(
+      (entry): entry is [string, string] => typeof entry[1] === 'string',
+    ),
   )
 }
 
 function outputTo(json: boolean): Output {
   return {
     json,
-    result: (value, forPeople) => void process.stdout.write(json ? `${printableJson(value)}\n` : forPeople()),
-    talk: (line) => void process.stderr.write(`${line}\n`),
+    result: (value, forPeople) =>
+      void process.stdout.write(json ? `${printableJson(value)}\n` : forPeople()),
+    message: (line) => void process.stderr.write(`${line}\n`),
   }
 }
 
@@ -133,7 +149,8 @@ function outputTo(json: boolean): Output {
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(141)
-    if (stream === process.stdout) process.stderr.write(`The output cannot be written: ${error.message}\n`)
+    if (stream === process.stdout)
+      process.stderr.write(`The output cannot be written: ${error.message}\n`)
     process.exit(EXIT.failed)
   })
 }

@@ -26,4 +26,5 @@ export function choiceOption<Choice extends string>(
 }
 
 /** What was given of an option that may be repeated. */
-export const listOption = (value: OptionValue): readonly string[] => (Array.isArray(value) ? value : [])
+export const listOption = (value: OptionValue): readonly string[] =>
+  Array.isArray(value) ? value : []

@@ -11,7 +11,10 @@ export function printable(text: string): string {
 
 /** Returns exact JSON that has no effect on a terminal: what JSON itself leaves as it is, is escaped too. */
 export function printableJson(value: unknown): string {
-  return JSON.stringify(value).replace(UNPRINTABLE, (character) => `\\u${hex(character.codePointAt(0) ?? 0, 4)}`)
+  return JSON.stringify(value).replace(
+    UNPRINTABLE,
+    (character) => `\\u${hex(character.codePointAt(0) ?? 0, 4)}`,
+  )
 }
 
 // Controls, line and paragraph separators, and the marks that turn the direction of what follows.

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress'
-import type { IngestProgress } from '../ingest/ingest-paths.js'
+import type { IngestProgress } from '../ingest/runner/ingest-paths.js'
 
 import { printable } from './printable.js'
 
@@ -13,8 +13,14 @@ export function progressTo(stream: NodeJS.WriteStream): Progress {
 }
 
 function bar(stream: NodeJS.WriteStream): Progress {
-  const format = '{bar} {value}/{total} clips  {rate} clips/s  {realtime} x realtime, {stage}  ETA {left}  {name}'
-  const shown = new cliProgress.SingleBar({ stream, format, hideCursor: true, clearOnComplete: true })
+  const format =
+    '{bar} {value}/{total} clips  {rate} clips/s  {realtime} x realtime, {stage}  ETA {left}  {name}'
+  const shown = new cliProgress.SingleBar({
+    stream,
+    format,
+    hideCursor: true,
+    clearOnComplete: true,
+  })
   let begun = false
   return {
     update({ files, done, path, figures: { clipsPerSecond, realtime, bottleneck, etaSeconds } }) {
@@ -37,7 +43,9 @@ function bar(stream: NodeJS.WriteStream): Progress {
 function lines(stream: NodeJS.WriteStream): Progress {
   return {
     update({ files, done, path, outcome }) {
-      stream.write(`${done}/${files} ${typeof outcome === 'string' ? outcome : outcome.code} ${printable(path)}\n`)
+      stream.write(
+        `${done}/${files} ${typeof outcome === 'string' ? outcome : outcome.code} ${printable(path)}\n`,
+      )
     },
     [Symbol.dispose]: () => {},
   }

@@ -22,7 +22,10 @@ interface Waiter {
 /** Limits how much work runs at once. Queries wait in a bounded queue ahead of background work. */
 export class PrioritySemaphore {
   readonly #options: SemaphoreOptions
-  readonly #waiting: Readonly<Record<WorkPriority, Set<Waiter>>> = { query: new Set(), ingest: new Set() }
+  readonly #waiting: Readonly<Record<WorkPriority, Set<Waiter>>> = {
+    query: new Set(),
+    ingest: new Set(),
+  }
   #free: number
 
   constructor(options: SemaphoreOptions) {
@@ -54,10 +57,16 @@ export class PrioritySemaphore {
   }
 
   #isNext(priority: WorkPriority): boolean {
-    return this.#waiting.query.size === 0 && (priority === 'query' || this.#waiting.ingest.size === 0)
+    return (
+      this.#waiting.query.size === 0 && (priority === 'query' || this.#waiting.ingest.size === 0)
+    )
   }
 
-  async #wait(priority: WorkPriority, weight: number, signal: AbortSignal | undefined): Promise<void> {
+  async #wait(
+    priority: WorkPriority,
+    weight: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { queueLength, queueMs } = this.#options
     const waiting = this.#waiting[priority]
     if (priority === 'query' && waiting.size >= queueLength) throw busy()
@@ -101,5 +110,8 @@ export class PrioritySemaphore {
 }
 
 function busy(): AppError {
-  return new AppError('SERVER_BUSY', 'Too much work is waiting already: try again in a few seconds.')
+  return new AppError(
+    'SERVER_BUSY',
+    'Too much work is waiting already: try again in a few seconds.',
+  )
 }

@@ -14,7 +14,11 @@ export class SingleFlight {
    * Answers with the result of the work that runs for the key, and starts it if none runs. The work's
    * signal aborts once the signals of all its callers have aborted.
    */
-  async join<T>(key: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async join<T>(
+    key: string,
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     signal?.throwIfAborted()
     const running = this.#flights.get(key)
     const flight = running && !running.abort.signal.aborted ? running : this.#start(key, work)

@@ -1,7 +1,8 @@
-import type { MediaSegment, SegmentFormat, UnitVector } from '../domain.js'
+import type { MediaSegment, SegmentFormat } from '../domain/segment-format.js'
+import type { UnitVector } from '../domain/vector.js'
 import type { Waiting } from './batching.js'
 import type { Encoding, SegmentEncoding } from './encoding.js'
-import type { BatchInput, BatchOutput, FrameBatch, ModalityOutput, SoundBatch } from './protocol.js'
+import type { AudioBatch, BatchInput, BatchOutput, FrameBatch, ModalityOutput } from './protocol.js'
 
 /** What waits to be encoded: a sound, a frame, or both of a segment. */
 export interface BatchItem extends Waiting, Pick<MediaSegment, 'samples' | 'frames'> {
@@ -13,11 +14,11 @@ export function assemble(
   items: readonly BatchItem[],
   format: SegmentFormat,
 ): { readonly batch: BatchInput; readonly buffers: ArrayBuffer[] } {
-  const sounds = soundBatch(items, format)
+  const sounds = audioBatch(items, format)
   const frames = frameBatch(items, format)
   const buffers = [sounds?.samples.buffer, frames?.pixels.buffer]
   return {
-    batch: { type: 'encode', tags: items.some(({ tags }) => tags), sounds, frames },
+    batch: { type: 'encode', tags: items.some(({ tags }) => tags), audio: sounds, frames },
     buffers: buffers.filter((buffer) => buffer instanceof ArrayBuffer),
   }
 }
@@ -25,10 +26,10 @@ export function assemble(
 /** Each item with its rows of the answer, in the order in which they were assembled. */
 export function distribute<Item extends BatchItem>(
   items: readonly Item[],
-  { sounds, frames, joint }: BatchOutput,
+  { audio, frames, joint }: BatchOutput,
 ): { readonly item: Item; readonly answer: SegmentEncoding }[] {
   const count = items.reduce((sum, { frames }) => sum + frames.length, 0)
-  const heard = sounds && encodings(sounds, items.length)
+  const heard = audio && encodings(audio, items.length)
   const seen = frames ? encodings(frames, count) : []
   const together = joint ? rows(joint, count) : []
   return items.map((item, i) => ({
@@ -41,7 +42,7 @@ export function distribute<Item extends BatchItem>(
   }))
 }
 
-function soundBatch(items: readonly BatchItem[], { audio }: SegmentFormat): SoundBatch | null {
+function audioBatch(items: readonly BatchItem[], { audio }: SegmentFormat): AudioBatch | null {
   const sounds = items.flatMap(({ samples }) => (samples ? [samples] : []))
   if (sounds.length === 0) return null
   const samples = new Float32Array(sounds.length * audio.samples)
@@ -61,7 +62,10 @@ function frameBatch(items: readonly BatchItem[], { visual }: SegmentFormat): Fra
 function encodings({ embeddings, logits }: ModalityOutput, count: number): Encoding[] {
   const tagged = logits && rows(logits, count)
   // The graph's last step is the L2 norm.
-  return rows(embeddings, count).map((row, i) => ({ embedding: row as UnitVector, logits: tagged?.[i] ?? null }))
+  return rows(embeddings, count).map((row, i) => ({
+    embedding: row as UnitVector,
+    logits: tagged?.[i] ?? null,
+  }))
 }
 
 function rows(values: Float32Array, count: number): Float32Array[] {

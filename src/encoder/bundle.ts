@@ -2,10 +2,18 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
-import { MODALITIES, type SegmentFormat } from '../domain.js'
+import { MODALITIES } from '../domain/modality.js'
+import type { SegmentFormat } from '../domain/segment-format.js'
 import { AppError } from '../errors.js'
 import { OpenedFile } from '../storage/opened-file.js'
-import { type BundleClass, type ByGraph, Classes, Golden, Manifest, type TagSource } from './manifest.js'
+import {
+  type BundleClass,
+  type ByGraph,
+  Classes,
+  Golden,
+  Manifest,
+  type TagSource,
+} from './manifest.js'
 
 /** A verified bundle: every graph hashes to what its manifest says, and the fingerprint follows from them. */
 export interface Bundle {
@@ -30,7 +38,8 @@ export async function loadBundle(dir: string): Promise<Bundle> {
   const { audio, visual, tagging, graphs } = manifest
   const modalities = MODALITIES.filter((modality) => graphs[modality])
   const golden = await readJson(join(dir, manifest.golden), Golden)
-  if (modalities.some((modality) => !golden[modality])) throw invalid(`${manifest.golden} lacks a graph's answers.`)
+  if (modalities.some((modality) => !golden[modality]))
+    throw invalid(`${manifest.golden} lacks a graph's answers.`)
   return Object.freeze({
     name: manifest.name,
     fingerprint: manifest.fingerprint,
@@ -46,10 +55,17 @@ export async function loadBundle(dir: string): Promise<Bundle> {
 }
 
 /** SHA-256 over the graphs and the front-end numbers: embeddings of different fingerprints never meet. */
-export function fingerprintOf({ graphs, embedding, audio, visual }: Omit<Manifest, 'fingerprint' | 'equals'>): string {
+export function fingerprintOf({
+  graphs,
+  embedding,
+  audio,
+  visual,
+}: Omit<Manifest, 'fingerprint' | 'equals'>): string {
   const lines = [
     'earshot-bundle 1',
-    ...[graphs.audio, graphs.visual, graphs.joint].flatMap((graph) => (graph ? [`${graph.file} ${graph.sha256}`] : [])),
+    ...[graphs.audio, graphs.visual, graphs.joint].flatMap((graph) =>
+      graph ? [`${graph.file} ${graph.sha256}`] : [],
+    ),
     `embedding ${embedding}`,
     `audio ${audio.sampleRateHz} ${audio.samples} ${audio.channels}`,
     `visual ${visual.width} ${visual.height} ${visual.resize} ${visual.framesPerSegment}`,
@@ -66,7 +82,9 @@ export const hasFingerprint = (
 ): boolean => fingerprint === other || equals.includes(other)
 
 function graphPaths(dir: string, { graphs }: Manifest): ByGraph<string> {
-  const paths = Object.entries(graphs).flatMap(([name, graph]) => (graph ? [[name, join(dir, graph.file)]] : []))
+  const paths = Object.entries(graphs).flatMap(([name, graph]) =>
+    graph ? [[name, join(dir, graph.file)]] : [],
+  )
   return Object.fromEntries(paths) as ByGraph<string> // the names of one are those of the other
 }
 
@@ -75,7 +93,9 @@ async function verifyGraphs(dir: string, { graphs }: Manifest): Promise<void> {
     if (!graph) continue
     const actual = await sha256(join(dir, graph.file))
     if (actual !== graph.sha256) {
-      throw invalid(`${graph.file} has SHA-256 ${actual}, bundle.json says ${graph.sha256}. Copy the bundle again.`)
+      throw invalid(
+        `${graph.file} has SHA-256 ${actual}, bundle.json says ${graph.sha256}. Copy the bundle again.`,
+      )
     }
   }
 }
@@ -83,7 +103,9 @@ async function verifyGraphs(dir: string, { graphs }: Manifest): Promise<void> {
 function verifyFingerprint(manifest: Manifest): void {
   const expected = fingerprintOf(manifest)
   if (manifest.fingerprint !== expected) {
-    throw invalid(`bundle.json says fingerprint ${manifest.fingerprint}, its graphs and numbers give ${expected}.`)
+    throw invalid(
+      `bundle.json says fingerprint ${manifest.fingerprint}, its graphs and numbers give ${expected}.`,
+    )
   }
 }
 

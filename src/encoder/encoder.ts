@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Provider } from '../config.js'
-import type { MediaSegment } from '../domain.js'
+import type { MediaSegment } from '../domain/segment-format.js'
 import { AppError } from '../errors.js'
 import { assemble, type BatchItem, distribute } from './batch.js'
 import { BatchQueue, type Priority } from './batching.js'
@@ -106,14 +106,17 @@ export class Encoder implements AsyncDisposable {
   }
 
   /** `samples`: mono at the bundle's rate, at most one segment; shorter ones are filled by the graph's own rule. */
-  async encodeSound(samples: Float32Array, options: EncodeOptions): Promise<Encoding> {
+  async encodeAudio(samples: Float32Array, options: EncodeOptions): Promise<Encoding> {
     const { audio } = await this.#encode({ kind: 'sound', samples, frames: [] }, options)
     return expectEncoding(audio)
   }
 
   /** `frame`: RGB, [H, W, 3] of the bundle's size. */
   async encodeFrame(frame: Uint8Array, options: EncodeOptions): Promise<Encoding> {
-    const { frames } = await this.#encode({ kind: 'frame', samples: null, frames: [frame] }, options)
+    const { frames } = await this.#encode(
+      { kind: 'frame', samples: null, frames: [frame] },
+      options,
+    )
     return expectEncoding(frames[0])
   }
 
@@ -121,12 +124,15 @@ export class Encoder implements AsyncDisposable {
    * The sound and frames of a segment: together where the bundle tags them together, else each in a batch of its kind.
    * A frame that comes again, as the same array with the same bytes, is encoded once.
    */
-  async encodeSegment({ samples, frames }: Inputs, options: EncodeOptions): Promise<SegmentEncoding> {
+  async encodeSegment(
+    { samples, frames }: Inputs,
+    options: EncodeOptions,
+  ): Promise<SegmentEncoding> {
     if (samples && frames.length > 0 && options.tags && this.bundle.tagsFrom.includes('joint')) {
       return this.#encodeTogether(samples, frames, options)
     }
     const [audio, seen] = await Promise.all([
-      samples && this.encodeSound(samples, options),
+      samples && this.encodeAudio(samples, options),
       Promise.all(frames.map((frame) => this.#encodeOnce(frame, options))),
     ])
     return { audio, frames: seen, joint: [] }
@@ -150,24 +156,24 @@ export class Encoder implements AsyncDisposable {
   }
 
   /** False while the thread is started again, and once the encoder is closed. */
-  get alive(): boolean {
+  get isAvailable(): boolean {
     return this.#refusal === null
   }
 
   /** For how long the thread has been missing, in ms; 0 while it runs. */
-  get brokenMs(): number {
+  get unavailableMs(): number {
     return this.#brokenSinceMs === null ? 0 : performance.now() - this.#brokenSinceMs
   }
 
   /** For how long the batch on its way has run, in ms; 0 while none runs. */
-  get busyMs(): number {
+  get batchMs(): number {
     return this.#thread.busyMs
   }
 
   /** Waits until the encoder is alive again. False if it is closed, or not alive in time. */
-  async revived(withinMs: number): Promise<boolean> {
+  async restarted(withinMs: number): Promise<boolean> {
     await Promise.race([this.#revival, sleep(withinMs, undefined, { ref: false })])
-    return this.alive
+    return this.isAvailable
   }
 
   /** Rejects what waits; the batch that is running ends first. */
@@ -178,7 +184,10 @@ export class Encoder implements AsyncDisposable {
     await this.#thread.close()
   }
 
-  async #encode(inputs: Inputs & Pick<Job, 'kind'>, { priority, tags = false, signal }: EncodeOptions) {
+  async #encode(
+    inputs: Inputs & Pick<Job, 'kind'>,
+    { priority, tags = false, signal }: EncodeOptions,
+  ) {
     this.#expectInputs(inputs)
     if (this.#refusal) throw this.#refusal
     signal?.throwIfAborted()
@@ -253,13 +262,16 @@ function restarting(cause: unknown): AppError {
 
 /** What is not finite is an error: silence turned into zeros is indexed for ever. */
 function deliver(job: Job, answer: SegmentEncoding): void {
-  const lengths = [answer.audio, ...answer.frames].flatMap((found) => (found ? [Math.hypot(...found.embedding)] : []))
+  const lengths = [answer.audio, ...answer.frames].flatMap((found) =>
+    found ? [Math.hypot(...found.embedding)] : [],
+  )
   const wrong = lengths.find((length) => !(Math.abs(length - 1) < 1e-3))
   if (wrong === undefined) job.resolve(answer)
   else job.reject(new AppError('ENCODER_FAILED', `Expected an embedding of length 1, got ${wrong}`))
 }
 
 function expectEncoding(encoding: Encoding | null | undefined): Encoding {
-  if (!encoding) throw new AppError('ENCODER_FAILED', 'Expected an encoding for what was encoded, got none')
+  if (!encoding)
+    throw new AppError('ENCODER_FAILED', 'Expected an encoding for what was encoded, got none')
   return encoding
 }

@@ -1,4 +1,4 @@
-import type { UnitVector } from '../domain.js'
+import type { UnitVector } from '../domain/vector.js'
 
 /** What the graphs of one modality say of one sound or one frame. */
 export interface Encoding {

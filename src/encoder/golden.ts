@@ -1,4 +1,4 @@
-import type { SegmentFormat } from '../domain.js'
+import type { SegmentFormat } from '../domain/segment-format.js'
 import { AppError } from '../errors.js'
 import type { Encoding } from './encoding.js'
 import type { Golden, TagSource } from './manifest.js'
@@ -38,8 +38,14 @@ export function checkGolden(what: TagSource, actual: Partial<Encoding>, golden: 
 }
 
 /** Infinity where the lengths differ or a number is missing, so that it never passes. */
-function maxDifference(actual: Float32Array | null | undefined, expected: readonly number[]): number {
+function maxDifference(
+  actual: Float32Array | null | undefined,
+  expected: readonly number[],
+): number {
   if (actual?.length !== expected.length) return Infinity
-  const worst = actual.reduce((max, value, i) => Math.max(max, Math.abs(value - (expected[i] ?? NaN))), 0)
+  const worst = actual.reduce(
+    (max, value, i) => Math.max(max, Math.abs(value - (expected[i] ?? NaN))),
+    0,
+  )
   return Number.isNaN(worst) ? Infinity : worst
 }

@@ -6,7 +6,9 @@ const SEGMENTS = 8
 /** Segments encoded in a second, sound and all frames as far as the bundle takes them, on the provider in use. */
 export async function measureEncoder(encoder: Encoder): Promise<number> {
   const { format } = encoder.bundle
-  const samples = format.modalities.includes('audio') ? goldenSamples(format.audio.samples, format) : null
+  const samples = format.modalities.includes('audio')
+    ? goldenSamples(format.audio.samples, format)
+    : null
   const count = format.modalities.includes('visual') ? format.visual.framesPerSegment : 0
   const frame = goldenFrame(format)
   const options = { priority: 'ingest', tags: true } as const

@@ -8,7 +8,7 @@ export interface WorkerStart {
   readonly threads: number
 }
 
-export interface SoundBatch {
+export interface AudioBatch {
   readonly samples: Float32Array // [B, T]
   readonly lengths: readonly number[]
 }
@@ -22,7 +22,7 @@ export interface FrameBatch {
 export interface BatchInput {
   readonly type: 'encode'
   readonly tags: boolean
-  readonly sounds: SoundBatch | null
+  readonly audio: AudioBatch | null
   readonly frames: FrameBatch | null
 }
 
@@ -37,7 +37,7 @@ export interface ModalityOutput {
 }
 
 export interface BatchOutput {
-  readonly sounds: ModalityOutput | null
+  readonly audio: ModalityOutput | null
   readonly frames: ModalityOutput | null
   readonly joint: Float32Array | null // [frames, C]
 }

@@ -1,6 +1,6 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node'
-import type { Modality } from '../domain.js'
-import type { BatchInput, BatchOutput, FrameBatch, ModalityOutput, SoundBatch } from './protocol.js'
+import type { Modality } from '../domain/modality.js'
+import type { AudioBatch, BatchInput, BatchOutput, FrameBatch, ModalityOutput } from './protocol.js'
 import type { Sessions } from './session.js'
 
 type Feeds = Readonly<Record<string, Tensor>>
@@ -8,13 +8,18 @@ type Feeds = Readonly<Record<string, Tensor>>
 type TagOutput = 'logits' | 'tower'
 
 /** Runs the graphs that a batch needs. Towers stay here: they are hundreds of times as large as what is made of them. */
-export async function runBatch(sessions: Sessions, { sounds, frames, tags }: BatchInput): Promise<BatchOutput> {
-  const joint = tags && sounds && frames ? sessions.joint : undefined
+export async function runBatch(
+  sessions: Sessions,
+  { audio, frames, tags }: BatchInput,
+): Promise<BatchOutput> {
+  const joint = tags && audio && frames ? sessions.joint : undefined
   const wanted = joint ? 'tower' : tags ? 'logits' : null
-  const heard = sounds && (await runModality(sessions, 'audio', { feeds: soundFeeds(sounds), wanted }))
-  const seen = frames && (await runModality(sessions, 'visual', { feeds: frameFeeds(frames), wanted }))
+  const heard =
+    audio && (await runModality(sessions, 'audio', { feeds: audioFeeds(audio), wanted }))
+  const seen =
+    frames && (await runModality(sessions, 'visual', { feeds: frameFeeds(frames), wanted }))
   return {
-    sounds: heard && toOutput(heard, wanted),
+    audio: heard && toOutput(heard, wanted),
     frames: seen && toOutput(seen, wanted),
     joint: joint ? await runJoint(joint, heard?.tags, seen?.tags) : null,
   }
@@ -32,7 +37,8 @@ async function runModality(
   { feeds, wanted }: { readonly feeds: Feeds; readonly wanted: TagOutput | null },
 ): Promise<ModalityRun> {
   const retrieval = sessions[modality]
-  if (!retrieval) throw new Error(`Expected ${Object.keys(sessions).join(' or ')} to be run, got ${modality}`)
+  if (!retrieval)
+    throw new Error(`Expected ${Object.keys(sessions).join(' or ')} to be run, got ${modality}`)
   const tagging = sessions[`${modality}_tagging`]
   const offered = wanted && (tagging ?? retrieval).outputNames.includes(wanted) ? [wanted] : []
   const answers = await retrieval.run(feeds, ['embedding', ...(tagging ? [] : offered)])
@@ -46,10 +52,12 @@ async function runJoint(
   sound: Tensor | undefined,
   frames: Tensor | undefined,
 ): Promise<Float32Array> {
-  if (!sound || !frames) throw new Error('Expected a tower of both modalities for the joint graph, got none')
-  const { logits } = await joint.run({ audio_tower: repeat(sound, frames.dims[0] ?? 0), visual_tower: frames }, [
-    'logits',
-  ])
+  if (!sound || !frames)
+    throw new Error('Expected a tower of both modalities for the joint graph, got none')
+  const { logits } = await joint.run(
+    { audio_tower: repeat(sound, frames.dims[0] ?? 0), visual_tower: frames },
+    ['logits'],
+  )
   return floats(logits)
 }
 
@@ -62,10 +70,13 @@ function repeat(one: Tensor, times: number): Tensor {
 }
 
 function toOutput({ embedding, tags }: ModalityRun, wanted: TagOutput | null): ModalityOutput {
-  return { embeddings: floats(embedding), logits: wanted === 'logits' && tags ? floats(tags) : null }
+  return {
+    embeddings: floats(embedding),
+    logits: wanted === 'logits' && tags ? floats(tags) : null,
+  }
 }
 
-function soundFeeds({ samples, lengths }: SoundBatch): Feeds {
+function audioFeeds({ samples, lengths }: AudioBatch): Feeds {
   const batch = lengths.length
   return {
     samples: new Tensor('float32', samples, [batch, samples.length / batch]),
@@ -79,6 +90,7 @@ function frameFeeds({ pixels, shape }: FrameBatch): Feeds {
 
 /** onnxruntime owns the memory of its outputs: the copy is ours to transfer. */
 function floats(tensor: Tensor | undefined): Float32Array {
-  if (!(tensor?.data instanceof Float32Array)) throw new Error(`Expected a float32 output, got ${tensor?.type}`)
+  if (!(tensor?.data instanceof Float32Array))
+    throw new Error(`Expected a float32 output, got ${tensor?.type}`)
   return tensor.data.slice()
 }

@@ -31,7 +31,11 @@ export async function openSessions({
   return { sessions: null, refused }
 }
 
-function openSession(graph: string, provider: Provider, threads: number): Promise<InferenceSession> {
+function openSession(
+  graph: string,
+  provider: Provider,
+  threads: number,
+): Promise<InferenceSession> {
   return InferenceSession.create(graph, {
     executionProviders: [provider],
     intraOpNumThreads: threads,

@@ -1,4 +1,4 @@
-import type { MediaSegment } from '../domain.js'
+import type { MediaSegment } from '../domain/segment-format.js'
 import { assemble, distribute } from './batch.js'
 import type { BatchKind } from './batching.js'
 import type { Bundle } from './bundle.js'

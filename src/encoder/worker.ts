@@ -12,7 +12,9 @@ if (opened.sessions) {
   const { sessions } = opened
   let running: Promise<void> = Promise.resolve()
   port.on('message', (message: BatchInput | Close) => {
-    running = running.then(() => (message.type === 'encode' ? answer(sessions, message) : port.close()))
+    running = running.then(() =>
+      message.type === 'encode' ? answer(sessions, message) : port.close(),
+    )
   })
   say({ type: 'ready', providers: opened.report })
 } else {
@@ -28,8 +30,8 @@ async function answer(sessions: Sessions, input: BatchInput): Promise<void> {
   }
 }
 
-function buffersOf({ sounds, frames, joint }: BatchOutput): ArrayBuffer[] {
-  const rows = [sounds?.embeddings, sounds?.logits, frames?.embeddings, frames?.logits, joint]
+function buffersOf({ audio, frames, joint }: BatchOutput): ArrayBuffer[] {
+  const rows = [audio?.embeddings, audio?.logits, frames?.embeddings, frames?.logits, joint]
   return rows.flatMap((values) => (values ? [values.buffer as ArrayBuffer] : [])) // copies of ours, never shared memory
 }
 

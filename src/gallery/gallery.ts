@@ -1,19 +1,20 @@
-import { MODALITIES, type Modality, type Seq } from '../domain.js'
+import type { Seq } from '../domain/ids.js'
+import { MODALITIES, type Modality } from '../domain/modality.js'
 import { AppError } from '../errors.js'
-import type { Catalogue } from './catalogue.js'
-import { measureRecall, type Recall } from './recall.js'
-import type { NearestQuery, Neighbour, VectorIndex } from './vector-index.js'
+import type { Catalogue } from './catalogue/catalogue.js'
+import { measureRecall, type Recall } from './vector/recall.js'
+import type { NearestQuery, Neighbour, VectorIndex } from './vector/vector-index.js'
 
 const PAGE = 512 // changes read at a time
 const COMPACT_AFTER = 10_000 // changes
 
-export interface GalleryParts {
+export interface GalleryDeps {
   readonly catalogue: Catalogue
   readonly openIndex: (from: 'snapshot' | 'empty') => Promise<VectorIndex>
 }
 
 /** The outcome of comparing the index with the catalogue, embedding by embedding. */
-export interface Check {
+export interface IndexCheck {
   readonly whole: boolean
   readonly expected: Readonly<Record<Modality, number>>
   readonly held: Readonly<Record<Modality, number>>
@@ -21,25 +22,25 @@ export interface Check {
 }
 
 /** An index on its way along the log. `begun`: how far the log was compacted when it began with its first row. */
-interface Following {
+interface IndexBuild {
   readonly index: VectorIndex
-  begun?: Seq
+  compactedAtStart?: Seq
 }
 
 /** All that a query is matched against: the catalogue, and an index that follows its log. */
 export class Gallery implements AsyncDisposable {
   readonly catalogue: Catalogue
-  readonly #openIndex: GalleryParts['openIndex']
+  readonly #openIndex: GalleryDeps['openIndex']
   readonly #closing = new AbortController()
-  #following: Following
+  #following: IndexBuild
   #compacted: Seq = 0 // how far this gallery has had the log compacted
   #running: Promise<void> | undefined
 
-  static async open({ catalogue, openIndex }: GalleryParts): Promise<Gallery> {
+  static async open({ catalogue, openIndex }: GalleryDeps): Promise<Gallery> {
     return new Gallery({ catalogue, openIndex }, await openIndex('snapshot'))
   }
 
-  private constructor({ catalogue, openIndex }: GalleryParts, index: VectorIndex) {
+  private constructor({ catalogue, openIndex }: GalleryDeps, index: VectorIndex) {
     this.catalogue = catalogue
     this.#openIndex = openIndex
     this.#following = { index }
@@ -70,13 +71,14 @@ export class Gallery implements AsyncDisposable {
   }
 
   /** Compares the index with the catalogue, neither of which may be written to meanwhile. */
-  async check(signal?: AbortSignal): Promise<Check> {
+  async check(signal?: AbortSignal): Promise<IndexCheck> {
     await this.follow(signal)
     const { embeddings: expected } = await this.catalogue.counts()
     const held = this.#index.sizes
     const missing = await this.#countMissing(signal)
     // All that is expected is held and the numbers are equal: then nothing else is held.
-    const whole = missing === 0 && MODALITIES.every((modality) => held[modality] === expected[modality])
+    const whole =
+      missing === 0 && MODALITIES.every((modality) => held[modality] === expected[modality])
     return { whole, expected, held, missing }
   }
 
@@ -108,7 +110,7 @@ export class Gallery implements AsyncDisposable {
   /** Leaves the old index in its place where another process compacts the log at the same time. */
   async #replaceIndex(): Promise<void> {
     const { index: old } = this.#following
-    const fresh: Following = { index: await this.#openIndex('empty') }
+    const fresh: IndexBuild = { index: await this.#openIndex('empty') }
     try {
       if ((await this.#applyLog(fresh)) === 'whole') this.#following = fresh
     } finally {
@@ -117,13 +119,14 @@ export class Gallery implements AsyncDisposable {
   }
 
   /** `behind`: the log was compacted past the cursor since the index began, so that it may have missed drops. */
-  async #applyLog(following: Following): Promise<'whole' | 'behind'> {
+  async #applyLog(following: IndexBuild): Promise<'whole' | 'behind'> {
     const { index } = following
     for (let end: Seq = await this.catalogue.head(); index.cursor < end; ) {
       this.#closing.signal.throwIfAborted()
-      const { changes, cursor, compacted } = await this.catalogue.changes(index.cursor, PAGE)
-      if (index.cursor === 0) following.begun = compacted
-      else if (index.cursor < compacted && compacted !== following.begun) return 'behind'
+      const { changes, cursor, compactedUpTo } = await this.catalogue.changes(index.cursor, PAGE)
+      if (index.cursor === 0) following.compactedAtStart = compactedUpTo
+      else if (index.cursor < compactedUpTo && compactedUpTo !== following.compactedAtStart)
+        return 'behind'
       await index.apply(changes, cursor)
     }
     return 'whole'

@@ -17,6 +17,7 @@ export function collectMethods(http: FastifyInstance): (path: string) => readonl
 function matches(pattern: string, path: string): boolean {
   const [wanted, given] = [pattern, path].map((text) => text.replace(/\/$/, '').split('/'))
   return (
-    wanted?.length === given?.length && (wanted ?? []).every((part, i) => part.startsWith(':') || part === given?.[i])
+    wanted?.length === given?.length &&
+    (wanted ?? []).every((part, i) => part.startsWith(':') || part === given?.[i])
   )
 }

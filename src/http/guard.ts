@@ -16,7 +16,10 @@ export interface GuardOptions {
  * and `Sec-Fetch-Site`, where a browser sends them, must be of this server (cross-site requests).
  * Other sites may only link here. Throws HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED.
  */
-export function refuseForeign({ headers, method, raw }: FastifyRequest, options: GuardOptions): void {
+export function refuseForeign(
+  { headers, method, raw }: FastifyRequest,
+  options: GuardOptions,
+): void {
   const { host, origin } = headers
   if (countOf(raw.rawHeaders, 'host') > 1) throw hostNotAllowed('several names')
   const asked = host === undefined ? null : parseAuthority(host)
@@ -25,7 +28,8 @@ export function refuseForeign({ headers, method, raw }: FastifyRequest, options:
   if (isWholeUrl(url) && !isOwnHost(authorityOf(url), options)) throw hostNotAllowed(url)
   if (origin !== undefined && !isOwnOrigin(origin, asked, options)) throw originNotAllowed(origin)
   const site = headers['sec-fetch-site']
-  if (origin !== undefined || site === undefined || site === 'none' || site === 'same-origin') return
+  if (origin !== undefined || site === undefined || site === 'none' || site === 'same-origin')
+    return
   const isRead = method === 'GET' || method === 'HEAD'
   if (!isRead || !isFollowedLink(headers)) throw notALink(String(site))
 }

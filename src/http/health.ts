@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SingleFlight } from '../concurrency/single-flight.js'
 import { PACKAGE_DIR } from '../config.js'
-import { ffmpegBuild } from '../media/ffmpeg-build.js'
-import type { HttpParts } from './parts.js'
+import { ffmpegBuild } from '../media/process/ffmpeg-build.js'
+import type { HttpDeps } from './http-deps.js'
 
 const CHECK_MS = 3_000
 const LOOK_MS = 5_000
@@ -19,13 +19,13 @@ const STUCK_MS = 120_000
 type Checks = Readonly<Record<string, () => Promise<unknown>>>
 
 /** The checks that a server must pass to answer queries, by name. Each throws if it does not hold. */
-function checksOf({ app, receiver }: Pick<HttpParts, 'app' | 'receiver'>): Checks {
+function checksOf({ app, receiver }: Pick<HttpDeps, 'app' | 'receiver'>): Checks {
   return {
     catalogue: () => app.run(({ gallery }) => gallery.catalogue.head()),
     encoder: () =>
       app.run(async ({ encoder }) => {
-        if (!encoder.alive) throw new Error('the thread of the encoder is missing')
-        if (encoder.busyMs > SLOW_BATCH_MS) throw new Error('the encoder hangs')
+        if (!encoder.isAvailable) throw new Error('the thread of the encoder is missing')
+        if (encoder.batchMs > SLOW_BATCH_MS) throw new Error('the encoder hangs')
       }),
     ffmpeg: ffmpegBuild,
     files: readSomething,
@@ -38,8 +38,8 @@ export class Readiness {
   readonly #checks: Checks
   readonly #running = new SingleFlight() // a check that hangs is not started a second time
 
-  constructor(parts: Pick<HttpParts, 'app' | 'receiver'>) {
-    this.#checks = checksOf(parts)
+  constructor(deps: Pick<HttpDeps, 'app' | 'receiver'>) {
+    this.#checks = checksOf(deps)
   }
 
   /** Names of the checks that fail, or have no answer in time. */
@@ -63,14 +63,16 @@ export class Liveness implements Disposable {
   #readMs = performance.now() // when a file was last read
   #isReading = false
 
-  constructor(private readonly app: HttpParts['app']) {
+  constructor(private readonly app: HttpDeps['app']) {
     this.#timer = setInterval(() => void this.#look(), LOOK_MS)
     this.#timer.unref()
   }
 
   async isStuck(): Promise<boolean> {
-    const { brokenMs, busyMs } = await this.app.run(async ({ encoder }) => encoder)
-    return Math.max(brokenMs, busyMs) > STUCK_MS || performance.now() - this.#readMs > STUCK_MS
+    const { unavailableMs, batchMs } = await this.app.run(async ({ encoder }) => encoder)
+    return (
+      Math.max(unavailableMs, batchMs) > STUCK_MS || performance.now() - this.#readMs > STUCK_MS
+    )
   }
 
   async #look(): Promise<void> {

@@ -10,8 +10,8 @@ import { UploadStore } from '../ingest/uploads.js'
 import { collectMethods } from './allowed-methods.js'
 import { answerClientError } from './client-error.js'
 import { refuseForeign } from './guard.js'
+import type { HttpDeps } from './http-deps.js'
 import { registerOpenapi } from './openapi.js'
-import type { HttpParts } from './parts.js'
 import { sendProblem } from './problems.js'
 import { NODE_OPTIONS, passOnExpectations, refuseMalformed } from './protocol.js'
 import { clipsRoutes } from './routes/clips.js'
@@ -26,7 +26,7 @@ const SWEEP_MS = 3_600_000
 
 /** The HTTP skin of an app, not yet listening. */
 export async function buildHttp(
-  app: HttpParts['app'],
+  app: HttpDeps['app'],
   isDraining: () => boolean = () => false,
 ): Promise<FastifyInstance> {
   const { dataDir, log } = app.config
@@ -65,7 +65,7 @@ export async function buildHttp(
     if (is404) throw noRoute(method, url, reply, methodsAt)
   })
   const thumbnailDir = join(dataDir, 'thumbnails')
-  const parts: HttpParts = {
+  const deps: HttpDeps = {
     app,
     receiver: new UploadReceiver(join(dataDir, 'uploads')),
     uploads: new UploadStore({ mediaDir: join(dataDir, 'media'), thumbnailDir }),
@@ -73,13 +73,20 @@ export async function buildHttp(
     isDraining,
   }
   await mkdir(thumbnailDir, { recursive: true })
-  await sweep(parts)
-  const sweeping = setInterval(() => sweep(parts).catch((error) => http.log.error(error)), SWEEP_MS)
+  await sweep(deps)
+  const sweeping = setInterval(() => sweep(deps).catch((error) => http.log.error(error)), SWEEP_MS)
   http.addHook('onClose', async () => clearInterval(sweeping))
   await registerOpenapi(http)
   await http.register(multipart)
-  for (const routes of [searchRoutes, tagsRoutes, clipsRoutes, jobsRoutes, mediaRoutes, systemRoutes]) {
-    await http.register(routes, parts)
+  for (const routes of [
+    searchRoutes,
+    tagsRoutes,
+    clipsRoutes,
+    jobsRoutes,
+    mediaRoutes,
+    systemRoutes,
+  ]) {
+    await http.register(routes, deps)
   }
   return http
 }
@@ -106,14 +113,18 @@ function noRoute(
 function acceptEmptyJson(http: FastifyInstance): void {
   const parseJson = http.getDefaultJsonParser('error', 'error')
   http.removeContentTypeParser('application/json')
-  http.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined)
-    else parseJson(request, body, done)
-  })
+  http.addContentTypeParser<string>(
+    'application/json',
+    { parseAs: 'string' },
+    (request, body, done) => {
+      if (body === '') done(null, undefined)
+      else parseJson(request, body, done)
+    },
+  )
 }
 
 /** Deletes what killed or hurried processes left: partial uploads, stored files and thumbnails without a clip. */
-async function sweep({ app, receiver, uploads, thumbnailDir }: HttpParts): Promise<void> {
+async function sweep({ app, receiver, uploads, thumbnailDir }: HttpDeps): Promise<void> {
   await receiver.sweep()
   await app.run(async ({ gallery }) => {
     await uploads.sweep(gallery)

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
-import { hasEnded } from '../gallery/job-state.js'
-import type { Item, JobId, Jobs } from '../gallery/jobs.js'
+import { hasEnded } from '../jobs/job-state.js'
+import type { Item, JobId, Jobs } from '../jobs/jobs.js'
 
-const LOOK_MS = 500
+const POLL_MS = 500
 const HEARTBEAT_MS = 15_000
 const PAGE = 500
 
@@ -18,12 +18,17 @@ export interface EventsOptions {
  * A job as server-sent events, until it ends: `item` for each that ended, `job` for how far the job has come. Their ids
  * are revisions of the job, so that a client that comes back misses nothing and sees nothing twice.
  */
-export async function* jobEvents(id: JobId, on: OnJobs, { after, signal }: EventsOptions): AsyncGenerator<string> {
+export async function* jobEvents(
+  id: JobId,
+  on: OnJobs,
+  { after, signal }: EventsOptions,
+): AsyncGenerator<string> {
   let seen = after
-  for (let quietMs = 0; !signal.aborted; quietMs += LOOK_MS) {
+  for (let quietMs = 0; !signal.aborted; quietMs += POLL_MS) {
     const progress = await on((jobs) => jobs.progress(id))
     if (progress.revision > seen) {
-      for await (const item of endedBetween(id, on, seen, progress.revision)) yield event('item', item.settled, item)
+      for await (const item of endedBetween(id, on, seen, progress.revision))
+        yield event('item', item.endedRevision, item)
       seen = progress.revision
       yield event('job', seen, { ...progress, figures: await on((jobs) => jobs.figures(id)) })
       quietMs = 0
@@ -33,16 +38,21 @@ export async function* jobEvents(id: JobId, on: OnJobs, { after, signal }: Event
       yield ': alive\n\n'
       quietMs = 0
     }
-    await setTimeout(LOOK_MS, undefined, { signal }).catch(() => {}) // aborted: the loop ends
+    await setTimeout(POLL_MS, undefined, { signal }).catch(() => {}) // aborted: the loop ends
   }
 }
 
-async function* endedBetween(id: JobId, on: OnJobs, after: number, upTo: number): AsyncGenerator<Item> {
+async function* endedBetween(
+  id: JobId,
+  on: OnJobs,
+  after: number,
+  upTo: number,
+): AsyncGenerator<Item> {
   for (let last = after; last < upTo; ) {
     const page = await on((jobs) => jobs.ended(id, { after: last, limit: PAGE }))
-    yield* page.filter(({ settled }) => settled !== null && settled <= upTo)
+    yield* page.filter(({ endedRevision }) => endedRevision !== null && endedRevision <= upTo)
     if (page.length < PAGE) return
-    last = page.at(-1)?.settled ?? upTo
+    last = page.at(-1)?.endedRevision ?? upTo
   }
 }
 

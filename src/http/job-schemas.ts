@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { LIMITS } from '../config.js'
 import { ERROR_TITLES, type ErrorCode } from '../errors.js'
-import { ITEM_STATES, JOB_MODES, JOB_STATES, STAGES } from '../gallery/jobs.js'
+import { ITEM_STATES, JOB_MODES, JOB_STATES, STAGES } from '../jobs/jobs.js'
 import { asText } from './schemas.js'
 
 const list = <Item extends z.ZodType>(item: Item) => z.array(item).readonly()
@@ -20,7 +20,9 @@ export const JobBody = z
       .max(LIMITS.jobSources)
       .meta({ description: 'Files and folders under EARSHOT_ROOTS.' }),
     mode: z.enum(JOB_MODES).default('changed'),
-    include: globs.meta({ description: 'Globs of files; none: what is called as media files are.' }),
+    include: globs.meta({
+      description: 'Globs of files; none: what is called as media files are.',
+    }),
     ignore: globs.meta({ description: 'Globs of files and folders.' }),
     defaultIgnores: z
       .boolean()
@@ -56,12 +58,19 @@ export const Job = z
     followLinks: z.boolean(),
     isScanned: z.boolean().meta({ description: 'Until then more items may come.' }),
     counts: z.object(
-      Object.fromEntries(ITEM_STATES.map((state) => [state, count])) as Record<ItemStateName, typeof count>,
+      Object.fromEntries(ITEM_STATES.map((state) => [state, count])) as Record<
+        ItemStateName,
+        typeof count
+      >,
     ),
-    quarantined: count.meta({ description: 'Files that failed before, are as they were, and were passed over.' }),
+    quarantined: count.meta({
+      description: 'Files that failed before, are as they were, and were passed over.',
+    }),
     reasons: z.record(z.string(), count).meta({ description: 'Items that failed, by code.' }),
     warnings: list(z.string()),
-    skipped: z.record(z.string(), count).meta({ description: 'Files that were not taken for media, by extension.' }),
+    skipped: z
+      .record(z.string(), count)
+      .meta({ description: 'Files that were not taken for media, by extension.' }),
     stop: Reason.nullable().meta({ description: 'Why it paused by itself.' }),
     figures: z.object({
       clipsPerSecond: z.number(),
@@ -89,7 +98,9 @@ export const Item = z
   })
   .meta({ id: 'Item' })
 
-export const ItemPage = z.object({ items: list(Item), next: count.nullable() }).meta({ id: 'ItemPage' })
+export const ItemPage = z
+  .object({ items: list(Item), next: count.nullable() })
+  .meta({ id: 'ItemPage' })
 
 /** One event of a job, as a client of server-sent events gets it. The route sends a stream of them. */
 export const Event: z.ZodType<unknown> = z

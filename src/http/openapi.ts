@@ -19,11 +19,18 @@ const FILE = { type: 'string', format: 'binary', description: 'Any file that ffm
 
 /** Must be registered before the routes that it describes. */
 export async function registerOpenapi(http: FastifyInstance): Promise<void> {
-  const { version, description } = JSON.parse(await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'))
+  const { version, description } = JSON.parse(
+    await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'),
+  )
   await http.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Earshot', version, description, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+      info: {
+        title: 'Earshot',
+        version,
+        description,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
     },
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
@@ -49,7 +56,9 @@ export function openapiYaml(http: FastifyInstance): string {
     post.requestBody = {
       required: true,
       content: {
-        'multipart/form-data': { schema: withFile(document.components.schemas[inputName(form)] ?? {}) },
+        'multipart/form-data': {
+          schema: withFile(document.components.schemas[inputName(form)] ?? {}),
+        },
         'application/json': { schema: { $ref: `#/components/schemas/${inputName(json)}` } },
       },
     }
@@ -77,5 +86,7 @@ function prune({ paths, components }: Document): void {
     }
   }
   visit(paths)
-  components.schemas = Object.fromEntries(Object.entries(components.schemas).filter(([name]) => used.has(name)))
+  components.schemas = Object.fromEntries(
+    Object.entries(components.schemas).filter(([name]) => used.has(name)),
+  )
 }

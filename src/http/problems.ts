@@ -1,6 +1,13 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
-import { AppError, ERROR_TITLES, type ErrorCode, isBusy, isDiskFull, toAppError } from '../errors.js'
+import {
+  AppError,
+  ERROR_TITLES,
+  type ErrorCode,
+  isBusy,
+  isDiskFull,
+  toAppError,
+} from '../errors.js'
 
 /** The status of each code: 4xx where the caller can act on it, 5xx only for us. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -100,7 +107,11 @@ export function toProblem({ code, message }: AppError): Problem {
   }
 }
 
-export function sendProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function sendProblem(
+  error: FastifyError | Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   const known = translate(error)
   if (STATUS[known.code] >= 500 && !reply.raw.destroyed) request.log.error(error) // not where the client has gone
   if (STATUS[known.code] === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
@@ -118,7 +129,8 @@ function translate(error: FastifyError | Error): AppError {
   if (hasZodFastifySchemaValidationErrors(error))
     return new AppError('REQUEST_INVALID', error.message, { cause: error })
   const { code = '', statusCode = 500 } = error as Partial<FastifyError>
-  const as = (ours: ErrorCode, detail = error.message) => new AppError(ours, detail, { cause: error })
+  const as = (ours: ErrorCode, detail = error.message) =>
+    new AppError(ours, detail, { cause: error })
   if (statusCode === 413 || code === 'FST_REQ_FILE_TOO_LARGE') return as('UPLOAD_TOO_LARGE')
   if (statusCode === 415 || statusCode === 406) return as('REQUEST_TYPE_UNSUPPORTED')
   if (statusCode === 416) return as('RANGE_NOT_SATISFIABLE')

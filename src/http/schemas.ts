@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { LIMITS } from '../config.js'
-import { NOTES } from '../domain.js'
+import { NOTES } from '../domain/clip.js'
 import { ERROR_TITLES, type ErrorCode } from '../errors.js'
 
 /** The one source of what HTTP takes and gives: requests are checked by these, openapi.yaml is written from them. */
@@ -17,7 +17,10 @@ export const ClipParams = z.object({ id: ClipId })
 /** Of requests whose options are fields of a form or a body: one in the address would be passed over in silence. */
 export const NoQuery = z.strictObject(
   {},
-  { error: ({ keys }) => `${String(keys).slice(0, 100)} belongs among the fields of the form or of the JSON body` },
+  {
+    error: ({ keys }) =>
+      `${String(keys).slice(0, 100)} belongs among the fields of the form or of the JSON body`,
+  },
 )
 
 export const Problem = z
@@ -32,7 +35,9 @@ export const Problem = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457; `code` is stable, docs/errors.md explains each.' })
 
-export const Label = z.object({ mid: z.string(), name: z.string(), probability }).meta({ id: 'Label' })
+export const Label = z
+  .object({ mid: z.string(), name: z.string(), probability })
+  .meta({ id: 'Label' })
 const Segment = z.object({ start: seconds, end: seconds, labels: list(Label) })
 
 export const Tags = z.object({ labels: list(Label), segments: list(Segment) }).meta({ id: 'Tags' })
@@ -43,7 +48,9 @@ export const Clip = z
   .object({
     id: ClipId,
     path: z.string(),
-    name: z.string().meta({ description: 'Of an upload as the client called it, else the last part of the path.' }),
+    name: z.string().meta({
+      description: 'Of an upload as the client called it, else the last part of the path.',
+    }),
     seconds,
     hasAudio: z.boolean(),
     hasVisual: z.boolean(),
@@ -56,12 +63,21 @@ export const Clip = z
   .meta({ id: 'Clip' })
 
 export const ClipWithTags = Clip.extend(Tags.shape).meta({ id: 'ClipWithTags' })
-export const ClipPage = z.object({ clips: list(Clip), next: ClipId.nullable() }).meta({ id: 'ClipPage' })
+export const ClipPage = z
+  .object({ clips: list(Clip), next: ClipId.nullable() })
+  .meta({ id: 'ClipPage' })
 
 const Hit = z.object({
   rank: z.number().int().min(1),
   score,
-  clip: Clip.pick({ id: true, path: true, name: true, seconds: true, hasAudio: true, hasVisual: true }),
+  clip: Clip.pick({
+    id: true,
+    path: true,
+    name: true,
+    seconds: true,
+    hasAudio: true,
+    hasVisual: true,
+  }),
   moments: list(z.object({ start: seconds, end: seconds, score })),
   links: Links,
 })
@@ -78,7 +94,8 @@ export const SearchAnswer = z
 
 /** A number that arrives as text, in a form or an address; in JSON it has to be a number. */
 export function asText<Schema extends z.ZodType>(schema: Schema) {
-  const toNumber = (value: unknown) => (typeof value === 'string' && NUMBER.test(value) ? Number(value) : value)
+  const toNumber = (value: unknown) =>
+    typeof value === 'string' && NUMBER.test(value) ? Number(value) : value
   return z.preprocess(toNumber, schema)
 }
 const NUMBER = /^-?\d+(\.\d+)?(e[-+]?\d+)?$/i // as in JSON
@@ -91,7 +108,9 @@ const END = { description: '…and end.' }
 
 const Direction = {
   from: Modality.optional().meta({ description: 'What the query is judged by.' }),
-  to: Modality.optional().meta({ description: 'What is wanted back; the other modality where it is clear.' }),
+  to: Modality.optional().meta({
+    description: 'What is wanted back; the other modality where it is clear.',
+  }),
 }
 
 export const SearchForm = z
@@ -119,11 +138,17 @@ export const EmbeddingQuery = z.strictObject({
 export const SearchBody = z.union([ClipQuery, EmbeddingQuery]).meta({ id: 'SearchBody' })
 
 const labelLimit = z.number().int().min(1).max(LIMITS.labels)
-export const TagsForm = z.strictObject({ limit: asText(labelLimit).default(10) }).meta({ id: 'TagsForm' })
-export const TagsBody = z.strictObject({ clip: ClipId, limit: labelLimit.default(10) }).meta({ id: 'TagsBody' })
+export const TagsForm = z
+  .strictObject({ limit: asText(labelLimit).default(10) })
+  .meta({ id: 'TagsForm' })
+export const TagsBody = z
+  .strictObject({ clip: ClipId, limit: labelLimit.default(10) })
+  .meta({ id: 'TagsBody' })
 
 export const ClipForm = z.strictObject({}).meta({ id: 'ClipForm' })
-export const ClipBody = z.strictObject({ path: z.string().min(1).max(4096) }).meta({ id: 'ClipBody' })
+export const ClipBody = z
+  .strictObject({ path: z.string().min(1).max(4096) })
+  .meta({ id: 'ClipBody' })
 
 export const ClipsQuery = z.strictObject({
   after: ClipId.optional(),
@@ -131,7 +156,9 @@ export const ClipsQuery = z.strictObject({
 })
 
 export const Labels = z
-  .object({ labels: list(z.object({ index: z.number().int(), mid: z.string(), name: z.string() })) })
+  .object({
+    labels: list(z.object({ index: z.number().int(), mid: z.string(), name: z.string() })),
+  })
   .meta({ id: 'Labels' })
 
 export const System = z
@@ -146,7 +173,10 @@ export const System = z
       labels: z.number().int(),
       licence: z.string(),
     }),
-    providers: z.object({ inUse: z.string(), refused: list(z.object({ provider: z.string(), reason: z.string() })) }),
+    providers: z.object({
+      inUse: z.string(),
+      refused: list(z.object({ provider: z.string(), reason: z.string() })),
+    }),
     ffmpeg: z.string(),
     library: z.object({
       clips: z.number().int(),

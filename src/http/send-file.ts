@@ -20,7 +20,12 @@ export async function sendFile(
   { contentType, cacheControl }: FileHeaders,
 ): Promise<FastifyReply> {
   const path = file.pathForChildren
-  const options = { root: dirname(path), dotfiles: 'allow', contentType: false, cacheControl: false } as const
+  const options = {
+    root: dirname(path),
+    dotfiles: 'allow',
+    contentType: false,
+    cacheControl: false,
+  } as const
   const sent = await send(request.raw, encodeURIComponent(basename(path)), options)
   if (sent.type !== 'file') throw refusal(sent, file, reply)
   return reply
@@ -44,7 +49,10 @@ function refusal(
     return new AppError('RANGE_NOT_SATISFIABLE', `The range is outside of the file (${range}).`)
   }
   if (statusCode === 412) {
-    return new AppError('PRECONDITION_FAILED', 'The file is not as If-Match or If-Unmodified-Since says.')
+    return new AppError(
+      'PRECONDITION_FAILED',
+      'The file is not as If-Match or If-Unmodified-Since says.',
+    )
   }
   return new AppError('CLIP_FILE_MISSING', `${name} cannot be read any more.`)
 }

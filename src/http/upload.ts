@@ -46,7 +46,10 @@ export class UploadReceiver {
    * Streams the part `file` of a form to disk and checks the other fields. Throws REQUEST_INVALID,
    * UPLOAD_TOO_LARGE, UPLOAD_TOO_SLOW, SERVER_BUSY, DISK_FULL.
    */
-  async receive<Fields>(request: FastifyRequest, options: ReceiveOptions<Fields>): Promise<Upload<Fields>> {
+  async receive<Fields>(
+    request: FastifyRequest,
+    options: ReceiveOptions<Fields>,
+  ): Promise<Upload<Fields>> {
     options.signal.throwIfAborted()
     if (this.#active.size >= LIMITS.uploads) throw tooManyUploads()
     const name = randomUUID()
@@ -116,7 +119,13 @@ async function readForm(
   request: FastifyRequest,
   { folder, maxBytes, space, signal }: FormOptions,
 ): Promise<{ saved: SavedFile; fields: Record<string, unknown> }> {
-  const limits = { fileSize: maxBytes, files: 2, fields: 20, parts: 22, fieldSize: LIMITS.fieldBytes }
+  const limits = {
+    fileSize: maxBytes,
+    files: 2,
+    fields: 20,
+    parts: 22,
+    fieldSize: LIMITS.fieldBytes,
+  }
   const parts = request.parts({ limits })
   const fields: Record<string, unknown> = {}
   let saved: SavedFile | null = null
@@ -204,7 +213,8 @@ function tooManyUploads(): AppError {
 
 /** Checks fields or a JSON body against its schema; REQUEST_INVALID names each field that is wrong. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  if (value === undefined) throw new AppError('REQUEST_INVALID', 'Expected JSON, or a form with a part named "file".')
+  if (value === undefined)
+    throw new AppError('REQUEST_INVALID', 'Expected JSON, or a form with a part named "file".')
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const problems = parsed.error.issues.slice(0, MOST_ISSUES).map(({ path, message }) => {

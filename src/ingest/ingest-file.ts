@@ -1,19 +1,19 @@
 import { resolve } from 'node:path'
 import type { KeyedMutex } from '../concurrency/keyed-mutex.js'
-import type { Clip } from '../domain.js'
-import { noTimings } from '../embed.js'
+import type { Clip } from '../domain/clip.js'
+import { plainPath } from '../domain/path-text.js'
+import { noTimings } from '../embed/embed.js'
 import type { Encoder } from '../encoder/encoder.js'
-import type { Catalogue, HashedFile, MovedFile } from '../gallery/catalogue.js'
+import type { Catalogue, HashedFile, MovedFile } from '../gallery/catalogue/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
-import type { ItemEnd, Lease, Outcome } from '../gallery/jobs.js'
-import { plainPath } from '../path-text.js'
+import type { ItemEnd, Lease, Outcome } from '../jobs/jobs.js'
+import { isMissing, isSameStat } from '../storage/file-stat.js'
 import { OpenedFile } from '../storage/opened-file.js'
 import { realPath } from '../storage/path-within.js'
-import { type EncodeParts, encode } from './encode.js'
-import { isGone, isSame } from './file-facts.js'
+import { type EncodeDeps, encodeFile } from './encode-file.js'
 
-export interface IngestParts extends EncodeParts {
-  readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'alive' | 'revived'>
+export interface IngestDeps extends EncodeDeps {
+  readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'isAvailable' | 'restarted'>
   readonly gallery: Gallery
   readonly hashMutex?: KeyedMutex // so that of equal files on their way at once one is encoded
 }
@@ -34,29 +34,43 @@ export interface Ingested {
  * Makes one file a clip of the library, whole or not at all. A file whose size and time, or else whose content, are as
  * they were is left as it is; one that was moved here keeps its clip; one of known content is not encoded again.
  */
-export async function ingestFile(name: string, parts: IngestParts, options: IngestOptions = {}): Promise<Ingested> {
+export async function ingestFile(
+  name: string,
+  deps: IngestDeps,
+  options: IngestOptions = {},
+): Promise<Ingested> {
   const path = plainPath(resolve(name))
   await using opened = await OpenedFile.open(path, { within: options.within, name: options.title })
-  const { catalogue } = parts.gallery
+  const { catalogue } = deps.gallery
   const item = new ItemClock(options.lease)
   const isForced = options.lease?.mode === 'all'
   const facts = { bytes: opened.bytes, mtimeMs: opened.mtimeMs }
   const at = await catalogue.clipAt(path)
   const known = isForced || at?.hash === '' ? undefined : at // '': it waits to be encoded, so its file is not known
-  if (known && isSame(known, facts)) return unchanged(known, catalogue, item)
+  if (known && isSameStat(known, facts)) return unchanged(known, catalogue, item)
 
-  const seen = { path, name: options.title, ...facts, quickHash: await item.reading(opened.quickHash()) }
-  const moved = at ? undefined : await moveHere(await catalogue.files.like(seen), seen, catalogue, item)
+  const seen = {
+    path,
+    name: options.title,
+    ...facts,
+    quickHash: await item.reading(opened.quickHash()),
+  }
+  const moved = at
+    ? undefined
+    : await moveHere(await catalogue.files.findByQuickHash(seen), seen, catalogue, item)
   if (moved) return moved
 
-  const file = { ...seen, hash: options.hash ?? (await item.reading(opened.contentHash(parts.signal))) }
+  const file = {
+    ...seen,
+    hash: options.hash ?? (await item.reading(opened.contentHash(deps.signal))),
+  }
   if (known?.hash === file.hash) {
     await catalogue.touch(known.id, file, item.end('unchanged'))
     return { outcome: 'unchanged', clip: known }
   }
-  using _lock = await parts.hashMutex?.acquire(file.hash)
-  const twin = isForced ? undefined : await fromTwin(file, at !== undefined, catalogue, item)
-  return twin ?? (await encodeFile(opened, file, parts, item))
+  using _lock = await deps.hashMutex?.acquire(file.hash)
+  const twin = isForced ? undefined : await reuseDuplicate(file, at !== undefined, catalogue, item)
+  return twin ?? (await encodeAndPut(opened, file, deps, item))
 }
 
 /** What a job's item has cost so far. */
@@ -79,13 +93,13 @@ class ItemClock {
   end(outcome: Outcome, seconds = 0): ItemEnd | undefined {
     const { decodeMs, encodeMs } = this.timings
     const waits = { read: this.#readMs, decode: decodeMs, encode: encodeMs }
-    return this.#lease && { lease: this.#lease, outcome, seconds, waits }
+    return this.#lease && { lease: this.#lease, outcome, seconds, stageMs: waits }
   }
 }
 
 async function unchanged(clip: Clip, { queue }: Catalogue, item: ItemClock): Promise<Ingested> {
   const end = item.end('unchanged')
-  if (end) await queue.end(end)
+  if (end) await queue.endItem(end)
   return { outcome: 'unchanged', clip }
 }
 
@@ -97,7 +111,7 @@ async function moveHere(
   item: ItemClock,
 ): Promise<Ingested | undefined> {
   for (const clip of clips) {
-    const isMoved = (await isGone(clip.path)) || (await isSameFile(clip.path, file.path))
+    const isMoved = (await isMissing(clip.path)) || (await isSameFile(clip.path, file.path))
     const moved = isMoved && (await catalogue.move(clip, file, item.end('moved')))
     if (moved) return { outcome: 'moved', clip: moved }
   }
@@ -105,7 +119,7 @@ async function moveHere(
 }
 
 /** A clip of the same content is moved here where its own file is gone, and else lends what was made of it. */
-async function fromTwin(
+async function reuseDuplicate(
   file: HashedFile,
   isTaken: boolean,
   catalogue: Catalogue,
@@ -126,14 +140,18 @@ async function isSameFile(path: string, file: string): Promise<boolean> {
   return path !== file && (await realPath(path).catch(() => null)) === file
 }
 
-async function encodeFile(
+async function encodeAndPut(
   opened: OpenedFile,
   file: HashedFile,
-  parts: IngestParts,
+  deps: IngestDeps,
   item: ItemClock,
 ): Promise<Ingested> {
-  const { segments, seconds, notes } = await encode(opened, parts, item.timings)
+  const { segments, seconds, notes } = await encodeFile(opened, deps, item.timings)
   const outcome = notes.includes('DAMAGED') ? 'partial' : 'indexed'
-  const clip = await parts.gallery.catalogue.put({ ...file, seconds, notes }, segments, item.end(outcome, seconds))
+  const clip = await deps.gallery.catalogue.put(
+    { ...file, seconds, notes },
+    segments,
+    item.end(outcome, seconds),
+  )
   return { outcome, clip }
 }

@@ -2,15 +2,16 @@ import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes } from 'node:f
 import { dirname, extname, join } from 'node:path'
 import { KeyedMutex } from '../concurrency/keyed-mutex.js'
 import { SingleFlight } from '../concurrency/single-flight.js'
-import type { Clip, ClipId } from '../domain.js'
+import type { Clip } from '../domain/clip.js'
+import type { ClipId } from '../domain/ids.js'
 import { isNotFound, toAppError } from '../errors.js'
-import type { Catalogue } from '../gallery/catalogue.js'
+import type { Catalogue } from '../gallery/catalogue/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
 import { flush } from '../storage/atomic-file.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import { restoredAt } from '../storage/restore-mark.js'
-import { isMediaName } from './globs.js'
-import { type Ingested, type IngestParts, ingestFile } from './ingest-file.js'
+import { type IngestDeps, type Ingested, ingestFile } from './ingest-file.js'
+import { isMediaName } from './scan/file-filter.js'
 import { removeThumbnail } from './thumbnails.js'
 
 export interface UploadedFile {
@@ -44,15 +45,15 @@ export class UploadStore {
    * uploads at the same time are processed once and get the same answer. A stored file that is missing
    * is restored from the upload. Of a file that cannot be indexed, nothing is kept.
    */
-  async add(upload: UploadedFile, parts: IngestParts): Promise<Ingested> {
-    const hash = await upload.file.contentHash(parts.signal)
-    const work = (signal: AbortSignal) => this.#add(hash, upload, { ...parts, signal })
-    return await this.#flights.join(hash, parts.signal, work)
+  async add(upload: UploadedFile, deps: IngestDeps): Promise<Ingested> {
+    const hash = await upload.file.contentHash(deps.signal)
+    const work = (signal: AbortSignal) => this.#add(hash, upload, { ...deps, signal })
+    return await this.#flights.join(hash, deps.signal, work)
   }
 
-  async #add(hash: string, upload: UploadedFile, parts: IngestParts): Promise<Ingested> {
+  async #add(hash: string, upload: UploadedFile, deps: IngestDeps): Promise<Ingested> {
     using _lock = await this.#mutex.acquire(hash)
-    const { catalogue } = parts.gallery
+    const { catalogue } = deps.gallery
     const known = await this.#clipOf(hash, catalogue)
     if (known) {
       await this.#restore(known, upload, catalogue)
@@ -61,7 +62,7 @@ export class UploadStore {
     const path = this.#pathOf(hash, upload.filename)
     await store(upload, path)
     try {
-      return await ingestFile(path, parts, { hash, title: upload.file.name })
+      return await ingestFile(path, deps, { hash, title: upload.file.name })
     } catch (error) {
       if (!(await catalogue.clipAt(path))) await rm(path, { force: true })
       throw error
@@ -117,7 +118,7 @@ export class UploadStore {
     await rm(clip.path, { force: true })
     await store(upload, clip.path)
     await utimes(clip.path, clip.mtimeMs / 1000, clip.mtimeMs / 1000)
-    await files.mark([clip.id], 'present')
+    await files.setMissing([clip.id], 'present')
   }
 
   #pathOf(hash: string, filename: string): string {

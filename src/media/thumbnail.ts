@@ -2,18 +2,18 @@ import { randomUUID } from 'node:crypto'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { AppError } from '../errors.js'
 import type { OpenedFile } from '../storage/opened-file.js'
-import { decoderOptions, flatten } from './alpha.js'
-import { asApng } from './animation.js'
-import type { DecoderSlot } from './decoder-pool.js'
-import { run } from './ffmpeg.js'
-import { ffmpegSeconds } from './ffmpeg-seconds.js'
-import { toneMap } from './hdr.js'
-import { readHeader } from './header.js'
-import { LARGEST_PICTURE_ALLOCATION } from './picture-job.js'
-import type { PictureTrack } from './probe.js'
-import { Report } from './report.js'
-import { sniff } from './sniff.js'
-import { openSource, type Source } from './source.js'
+import { decoderOptions, flatten } from './decode/alpha.js'
+import { asApng } from './decode/animation.js'
+import { toneMap } from './decode/hdr.js'
+import { LARGEST_PICTURE_ALLOCATION } from './decode/video-command.js'
+import type { VideoTrack } from './probe/media-header.js'
+import { readHeader } from './probe/read-header.js'
+import { sniff } from './probe/sniff.js'
+import { DecoderLog } from './process/decoder-log.js'
+import type { DecoderSlot } from './process/decoder-pool.js'
+import { run } from './process/ffmpeg.js'
+import { ffmpegSeconds } from './process/ffmpeg-seconds.js'
+import { type StagedFile, stageFile } from './staging/staged-file.js'
 
 const LONGER_SIDE = 480
 const CHOOSE_AMONG = 30 // frames: about a second, past a cut or the end of a fade from black
@@ -29,21 +29,22 @@ export interface ThumbnailOptions {
 export async function thumbnail(file: OpenedFile, options: ThumbnailOptions): Promise<void> {
   const { at, target, slot, signal } = options
   await sniff(file)
-  const { picture, cover, isStill, animation } = await readHeader(file, options)
-  await slot?.enlargeFor({ isStill, picture: picture ?? cover }, signal)
-  await using link = await openSource(file, slot?.limits)
-  const track = picture ?? cover
-  if (track === null) throw new AppError('CLIP_HAS_NO_PICTURE', `${file.name} has no picture to make a thumbnail of`)
+  const { video, cover, isStill, animation } = await readHeader(file, options)
+  await slot?.enlargeFor({ isStill, video: video ?? cover }, signal)
+  await using link = await stageFile(file, slot?.limits)
+  const track = video ?? cover
+  if (track === null)
+    throw new AppError('CLIP_HAS_NO_PICTURE', `${file.name} has no picture to make a thumbnail of`)
 
-  const report = new Report(link)
-  const source = animation ? await asApng(link, animation, { report, signal }) : link
+  const report = new DecoderLog(link)
+  const source = animation ? await asApng(link, animation, { log: report, signal }) : link
   const seek = isStill || track === cover ? 0 : at
   let jpeg = await frameAt(seek, source, track, report, signal)
   if (jpeg.length === 0 && seek > 0) jpeg = await frameAt(0, source, track, report, signal)
   if (jpeg.length === 0) {
     throw new AppError(
       'MEDIA_DAMAGED',
-      `No picture of ${source.name} can be decoded. ffmpeg says: ${report.words.join('; ')}`,
+      `No picture of ${source.name} can be decoded. ffmpeg says: ${report.lastErrors.join('; ')}`,
     )
   }
   await writeWhole(target, jpeg)
@@ -51,12 +52,13 @@ export async function thumbnail(file: OpenedFile, options: ThumbnailOptions): Pr
 
 async function frameAt(
   at: number,
-  source: Source,
-  track: PictureTrack,
-  report: Report,
+  source: StagedFile,
+  track: VideoTrack,
+  report: DecoderLog,
   signal?: AbortSignal,
 ): Promise<Buffer> {
-  const scale = (side: string, other: string) => `trunc(max(2,min(${LONGER_SIDE},${LONGER_SIDE}*${side}/${other}))/2)*2`
+  const scale = (side: string, other: string) =>
+    `trunc(max(2,min(${LONGER_SIDE},${LONGER_SIDE}*${side}/${other}))/2)*2`
   const size = `scale=w='${scale('iw*max(sar,1/9)', 'max(ih,iw*sar)')}':h='${scale('ih', 'max(ih,iw*sar)')}'`
   const job = {
     input: [...decoderOptions(track), ...(at > 0 ? ['-ss', ffmpegSeconds(at)] : [])],

@@ -1,14 +1,17 @@
 import { LIMITS } from '../config.js'
-import { type ClipId, MODALITIES, type Modality, other, type Span, type UnitVector } from '../domain.js'
-import { type EmbedTimings, embed, noTimings } from '../embed.js'
+import type { Span } from '../domain/clip.js'
+import type { ClipId } from '../domain/ids.js'
+import { MODALITIES, type Modality, otherModality } from '../domain/modality.js'
+import type { UnitVector } from '../domain/vector.js'
+import { type EmbedTimings, embed, noTimings } from '../embed/embed.js'
 import { type Bundle, hasFingerprint } from '../encoder/bundle.js'
 import type { Encoder } from '../encoder/encoder.js'
 import { AppError } from '../errors.js'
-import { clipNotFound } from '../gallery/clip-not-found.js'
+import { clipNotFound } from '../gallery/catalogue/clip-id.js'
 import type { Gallery } from '../gallery/gallery.js'
-import { tooLong } from '../media/audio.js'
-import type { DecoderPool } from '../media/decoder-pool.js'
+import { tooLong } from '../media/decode/too-long.js'
 import { openMedia } from '../media/media.js'
+import type { DecoderPool } from '../media/process/decoder-pool.js'
 import { OpenedFile } from '../storage/opened-file.js'
 
 export interface Direction {
@@ -21,11 +24,15 @@ export type Query = Direction &
   (
     | { readonly kind: 'file'; readonly file: OpenedFile; readonly range?: Span | undefined }
     | { readonly kind: 'clip'; readonly id: ClipId; readonly range?: Span | undefined }
-    | { readonly kind: 'embedding'; readonly vector: Float32Array; readonly fingerprint?: string | undefined }
+    | {
+        readonly kind: 'embedding'
+        readonly vector: Float32Array
+        readonly fingerprint?: string | undefined
+      }
   )
 
 /** A query made ready: one vector for each of its windows, and the direction settled. */
-export interface Probe {
+export interface ResolvedQuery {
   readonly from: Modality
   readonly to: Modality
   readonly vectors: readonly UnitVector[]
@@ -34,7 +41,7 @@ export interface Probe {
   readonly timings: EmbedTimings
 }
 
-export interface ProbeParts {
+export interface SearchDeps {
   readonly encoder: Encoder
   readonly gallery: Gallery
   readonly decoders: DecoderPool
@@ -43,18 +50,19 @@ export interface ProbeParts {
   readonly signal?: AbortSignal | undefined
 }
 
-type Found = Pick<Probe, 'seconds' | 'clip' | 'timings'> & {
+type QueryVectors = Pick<ResolvedQuery, 'seconds' | 'clip' | 'timings'> & {
   readonly vectors: Readonly<Record<Modality, readonly UnitVector[]>>
 }
 
 /** Turns a query into vectors. A long query has a vector for each segment's length of it. */
-export async function probe(query: Query, parts: ProbeParts): Promise<Probe> {
-  const { bundle } = parts.encoder
+export async function resolveQuery(query: Query, deps: SearchDeps): Promise<ResolvedQuery> {
+  const { bundle } = deps.encoder
   refuseUnserved(query, bundle)
-  if (query.kind === 'embedding') return probeEmbedding(query, bundle)
-  const { vectors, ...found } = query.kind === 'file' ? await fromFile(query, parts) : await fromClip(query, parts)
+  if (query.kind === 'embedding') return resolveEmbedding(query, bundle)
+  const { vectors, ...found } =
+    query.kind === 'file' ? await fromFile(query, deps) : await fromClip(query, deps)
   const { modalities } = bundle.format
-  const direction = settleDirection(query, (modality) => vectors[modality].length > 0, modalities)
+  const direction = resolveDirection(query, (modality) => vectors[modality].length > 0, modalities)
   return { ...direction, ...found, vectors: vectors[direction.from] }
 }
 
@@ -69,13 +77,13 @@ function refuseUnserved({ from, to }: Direction, { name, format: { modalities } 
  * A sound looks for pictures, a picture or silent video for sounds, as far as the bundle takes both; what has both must
  * say what is wanted. QUERY_AMBIGUOUS, QUERY_LACKS_MODALITY.
  */
-export function settleDirection(
+export function resolveDirection(
   { from, to }: Direction,
   has: (modality: Modality) => boolean,
   served: readonly Modality[],
-): Pick<Probe, 'from' | 'to'> {
+): Pick<ResolvedQuery, 'from' | 'to'> {
   const present = MODALITIES.filter(has)
-  const judgedBy = from ?? (present.length === 1 ? present[0] : to && other(to))
+  const judgedBy = from ?? (present.length === 1 ? present[0] : to && otherModality(to))
   if (!judgedBy) {
     throw new AppError(
       'QUERY_AMBIGUOUS',
@@ -83,20 +91,26 @@ export function settleDirection(
     )
   }
   if (!has(judgedBy)) {
-    const lacks = judgedBy === 'audio' ? 'Nothing can be heard in the query' : 'Nothing can be seen in the query'
-    throw new AppError('QUERY_LACKS_MODALITY', `${lacks}, so it cannot be searched from ${judgedBy}.`)
+    const lacks =
+      judgedBy === 'audio'
+        ? 'Nothing can be heard in the query'
+        : 'Nothing can be seen in the query'
+    throw new AppError(
+      'QUERY_LACKS_MODALITY',
+      `${lacks}, so it cannot be searched from ${judgedBy}.`,
+    )
   }
-  return { from: judgedBy, to: to ?? goesWith(judgedBy, served) }
+  return { from: judgedBy, to: to ?? defaultTarget(judgedBy, served) }
 }
 
 /** What is found by default: the other modality, where there is one. */
-const goesWith = (modality: Modality, served: readonly Modality[]): Modality =>
-  served.includes(other(modality)) ? other(modality) : modality
+const defaultTarget = (modality: Modality, served: readonly Modality[]): Modality =>
+  served.includes(otherModality(modality)) ? otherModality(modality) : modality
 
-function probeEmbedding(
+function resolveEmbedding(
   { from, to, vector, fingerprint }: Extract<Query, { kind: 'embedding' }>,
   bundle: Bundle,
-): Probe {
+): ResolvedQuery {
   if (fingerprint && !hasFingerprint(bundle, fingerprint)) {
     throw new AppError(
       'FINGERPRINT_MISMATCH',
@@ -104,15 +118,22 @@ function probeEmbedding(
     )
   }
   if (vector.length !== bundle.dimension) {
-    throw new AppError('EMBEDDING_SIZE', `Expected ${bundle.dimension} numbers, got ${vector.length}.`)
+    throw new AppError(
+      'EMBEDDING_SIZE',
+      `Expected ${bundle.dimension} numbers, got ${vector.length}.`,
+    )
   }
   const { modalities } = bundle.format
-  const judgedBy = from ?? (modalities.length === 1 ? modalities[0] : to && other(to))
-  if (!judgedBy) throw new AppError('QUERY_AMBIGUOUS', 'An embedding needs `from`: the modality that it was made of.')
+  const judgedBy = from ?? (modalities.length === 1 ? modalities[0] : to && otherModality(to))
+  if (!judgedBy)
+    throw new AppError(
+      'QUERY_AMBIGUOUS',
+      'An embedding needs `from`: the modality that it was made of.',
+    )
   const vectors = [normalised(vector)]
   return {
     from: judgedBy,
-    to: to ?? goesWith(judgedBy, modalities),
+    to: to ?? defaultTarget(judgedBy, modalities),
     vectors,
     seconds: null,
     clip: null,
@@ -120,24 +141,34 @@ function probeEmbedding(
   }
 }
 
-async function fromClip({ id, range, from }: Extract<Query, { kind: 'clip' }>, parts: ProbeParts): Promise<Found> {
-  const { catalogue } = parts.gallery
+async function fromClip(
+  { id, range, from }: Extract<Query, { kind: 'clip' }>,
+  deps: SearchDeps,
+): Promise<QueryVectors> {
+  const { catalogue } = deps.gallery
   const clip = await catalogue.clip(id)
   if (!clip) throw clipNotFound(id)
   if (range) {
     if (range.start >= clip.seconds) throw rangeOutside(clip.seconds)
-    await using file = await OpenedFile.open(clip.path, { within: parts.within })
-    return { ...(await fromFile({ file, range, from }, parts)), clip: id }
+    await using file = await OpenedFile.open(clip.path, { within: deps.within })
+    return { ...(await fromFile({ file, range, from }, deps)), clip: id }
   }
   if (clip.seconds > LIMITS.querySeconds) throw tooLong(LIMITS.querySeconds)
-  const [audio, visual] = await Promise.all([catalogue.embeddings(id, 'audio'), catalogue.embeddings(id, 'visual')])
+  const [audio, visual] = await Promise.all([
+    catalogue.embeddings(id, 'audio'),
+    catalogue.embeddings(id, 'visual'),
+  ])
   return { vectors: { audio, visual }, seconds: clip.seconds, clip: id, timings: noTimings() }
 }
 
 async function fromFile(
-  { file, range, from }: { file: OpenedFile; range?: Span | undefined; from?: Modality | undefined },
-  { encoder, decoders, signal }: ProbeParts,
-): Promise<Found> {
+  {
+    file,
+    range,
+    from,
+  }: { file: OpenedFile; range?: Span | undefined; from?: Modality | undefined },
+  { encoder, decoders, signal }: SearchDeps,
+): Promise<QueryVectors> {
   const timings = noTimings()
   const longestSeconds = LIMITS.querySeconds
   if (range && range.end - range.start > longestSeconds) throw tooLong(longestSeconds)
@@ -145,7 +176,8 @@ async function fromFile(
   const decoding = { range, only: from, longestSeconds, slot, signal }
   const media = await openMedia(file, encoder.bundle.format, decoding)
   const { statedSeconds } = media
-  if (range && statedSeconds !== null && range.start >= statedSeconds) throw rangeOutside(statedSeconds)
+  if (range && statedSeconds !== null && range.start >= statedSeconds)
+    throw rangeOutside(statedSeconds)
   const vectors: Record<Modality, UnitVector[]> = { audio: [], visual: [] }
   const options = { priority: 'query', longestSeconds, signal, timings } as const
   for await (const { audio, visual } of embed(media, encoder, options)) {
@@ -163,7 +195,10 @@ function rangeOutside(seconds: number): AppError {
 function normalised(vector: Float32Array): UnitVector {
   const length = Math.hypot(...vector)
   if (!(length > 0) || !Number.isFinite(length)) {
-    throw new AppError('REQUEST_INVALID', 'Expected an embedding of finite numbers that are not all 0.')
+    throw new AppError(
+      'REQUEST_INVALID',
+      'Expected an embedding of finite numbers that are not all 0.',
+    )
   }
   return vector.map((value) => value / length) as UnitVector
 }

@@ -1,8 +1,10 @@
 import { LIMITS } from '../config.js'
-import type { Clip, ClipId, Modality, SegmentId, Span } from '../domain.js'
-import type { SegmentOfClip } from '../gallery/catalogue.js'
+import type { Clip, Span } from '../domain/clip.js'
+import type { ClipId, SegmentId } from '../domain/ids.js'
+import type { Modality } from '../domain/modality.js'
+import type { SegmentOfClip } from '../gallery/catalogue/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
-import { type Probe, type ProbeParts, probe, type Query } from './query.js'
+import { type Query, type ResolvedQuery, resolveQuery, type SearchDeps } from './query.js'
 
 export interface Moment extends Span {
   readonly score: number // cosine
@@ -21,7 +23,11 @@ export interface SearchAnswer {
   readonly to: Modality
   readonly bundle: { readonly name: string; readonly fingerprint: string }
   readonly hits: readonly Hit[]
-  readonly timings: { readonly decodeMs: number; readonly encodeMs: number; readonly searchMs: number }
+  readonly timings: {
+    readonly decodeMs: number
+    readonly encodeMs: number
+    readonly searchMs: number
+  }
 }
 
 export interface SearchRequest {
@@ -30,11 +36,14 @@ export interface SearchRequest {
 }
 
 /** Answers a query with the clips whose segments are nearest to any of its windows. */
-export async function search({ query, limit }: SearchRequest, parts: ProbeParts): Promise<SearchAnswer> {
-  const asked = await probe(query, parts)
+export async function search(
+  { query, limit }: SearchRequest,
+  deps: SearchDeps,
+): Promise<SearchAnswer> {
+  const asked = await resolveQuery(query, deps)
   const started = performance.now()
-  const hits = await nearestClips(asked, { limit, gallery: parts.gallery, signal: parts.signal })
-  const { name, fingerprint } = parts.encoder.bundle
+  const hits = await nearestClips(asked, { limit, gallery: deps.gallery, signal: deps.signal })
+  const { name, fingerprint } = deps.encoder.bundle
   return {
     query: { from: asked.from, seconds: asked.seconds },
     to: asked.to,
@@ -51,7 +60,10 @@ interface HitParts {
 }
 
 /** Asks for more segments until there are clips enough: the best segments may all belong to one long clip. */
-async function nearestClips(asked: Probe, { limit, gallery, signal }: HitParts): Promise<Hit[]> {
+async function nearestClips(
+  asked: ResolvedQuery,
+  { limit, gallery, signal }: HitParts,
+): Promise<Hit[]> {
   const { catalogue } = gallery
   // A clip is its own nearest neighbour in its own modality, which says nothing; across modalities it is the best answer.
   const except = asked.clip && asked.from === asked.to ? await catalogue.segmentIds(asked.clip) : []
@@ -61,7 +73,9 @@ async function nearestClips(asked: Probe, { limit, gallery, signal }: HitParts):
     if (moments.size < limit && !exhausted) continue
     const best = [...moments].sort(([, a], [, b]) => b[0].score - a[0].score).slice(0, limit)
     const clips = await catalogue.clipsById(best.map(([id]) => id))
-    return best.flatMap(([id, found]) => toHit(clips.get(id), found)).map((hit, i) => ({ rank: i + 1, ...hit }))
+    return best
+      .flatMap(([id, found]) => toHit(clips.get(id), found))
+      .map((hit, i) => ({ rank: i + 1, ...hit }))
   }
 }
 
@@ -73,13 +87,20 @@ interface SegmentParts {
 }
 
 /** Each segment with its score against the window of the query that it is nearest to. */
-async function nearestSegments(asked: Probe, { wanted, except, gallery, signal }: SegmentParts) {
+async function nearestSegments(
+  asked: ResolvedQuery,
+  { wanted, except, gallery, signal }: SegmentParts,
+) {
   const scores = new Map<SegmentId, number>()
   let exhausted = true
   for (const vector of asked.vectors) {
-    const neighbours = await gallery.nearest({ vector, modality: asked.to, limit: wanted, except }, signal)
+    const neighbours = await gallery.nearest(
+      { vector, modality: asked.to, limit: wanted, except },
+      signal,
+    )
     exhausted &&= neighbours.length < wanted
-    for (const { segment, score } of neighbours) scores.set(segment, Math.max(score, scores.get(segment) ?? -1))
+    for (const { segment, score } of neighbours)
+      scores.set(segment, Math.max(score, scores.get(segment) ?? -1))
   }
   return { scores, exhausted }
 }
@@ -119,9 +140,14 @@ function toHit(clip: Clip | undefined, moments: Moments): Omit<Hit, 'rank'>[] {
 
 /** Where a clip's media and picture are served. */
 export function links(id: ClipId, hasVisual: boolean): Hit['links'] {
-  return { media: `/v1/clips/${id}/media`, thumbnail: hasVisual ? `/v1/clips/${id}/thumbnail` : null }
+  return {
+    media: `/v1/clips/${id}/media`,
+    thumbnail: hasVisual ? `/v1/clips/${id}/thumbnail` : null,
+  }
 }
 
 function rounded<T extends Record<string, number>>(timings: T): T {
-  return Object.fromEntries(Object.entries(timings).map(([name, ms]) => [name, Math.round(ms * 10) / 10])) as T
+  return Object.fromEntries(
+    Object.entries(timings).map(([name, ms]) => [name, Math.round(ms * 10) / 10]),
+  ) as T
 }

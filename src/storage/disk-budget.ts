@@ -45,7 +45,8 @@ export class DiskBudget {
     const { bavail, blocks, bsize } = await statfs(this.dir)
     const kept = Math.min(KEPT_BYTES, KEPT_SHARE * blocks * bsize)
     if (bavail * bsize - this.#reserved - bytes >= kept) return
-    const detail = 'There is not enough room on the disk of the library for this upload: make room first.'
+    const detail =
+      'There is not enough room on the disk of the library for this upload: make room first.'
     throw new AppError('DISK_FULL', detail)
   }
 }

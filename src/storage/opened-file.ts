@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Stats } from 'node:fs'
-import { constants } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, readlink, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
+import { pathBytes, pathText } from '../domain/path-text.js'
 import { AppError, fileError } from '../errors.js'
-import { pathBytes, pathText } from '../path-text.js'
 import { isInside } from './path-within.js'
 
 const READ_BYTES = 2 ** 20
@@ -69,7 +68,9 @@ export class OpenedFile implements AsyncDisposable {
 
   /** Path by which another process of this user opens this very descriptor (Linux) or file. */
   get pathForChildren(): string {
-    return process.platform === 'linux' ? `/proc/${process.pid}/fd/${this.handle.fd}` : this.realPath
+    return process.platform === 'linux'
+      ? `/proc/${process.pid}/fd/${this.handle.fd}`
+      : this.realPath
   }
 
   /** At most `length` bytes from `position` on; fewer only at the end of the file. */
@@ -77,7 +78,9 @@ export class OpenedFile implements AsyncDisposable {
     const buffer = Buffer.alloc(length)
     let filled = 0
     while (filled < length) {
-      const { bytesRead } = await this.#reading(this.handle.read(buffer, filled, length - filled, position + filled))
+      const { bytesRead } = await this.#reading(
+        this.handle.read(buffer, filled, length - filled, position + filled),
+      )
       if (bytesRead === 0) break
       filled += bytesRead
     }
@@ -133,7 +136,13 @@ export function nameOf(path: string): string {
 
 function expectRegular(stats: Stats, name: string): void {
   if (stats.isFile()) return
-  const what = stats.isDirectory() ? 'a folder' : stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device'
+  const what = stats.isDirectory()
+    ? 'a folder'
+    : stats.isFIFO()
+      ? 'a pipe'
+      : stats.isSocket()
+        ? 'a socket'
+        : 'a device'
   throw new AppError('FILE_UNREADABLE', `Expected a file, got ${what}: ${name}`)
 }
 
@@ -145,11 +154,16 @@ function expectWithin(realPath: string, within: readonly string[] | undefined): 
 /** Linux knows the path of a descriptor; elsewhere the path is resolved and compared with it. */
 async function realPathOf(handle: FileHandle, path: string, { dev, ino }: Stats): Promise<string> {
   if (process.platform === 'linux') {
-    const link = await readlink(`/proc/self/fd/${handle.fd}`, { encoding: 'buffer' }).catch(() => null)
+    const link = await readlink(`/proc/self/fd/${handle.fd}`, { encoding: 'buffer' }).catch(
+      () => null,
+    )
     if (link) return pathText(link)
   }
   const real = await realpath(pathBytes(path), { encoding: 'buffer' })
   const found = await stat(real)
   if (found.dev === dev && found.ino === ino) return pathText(real)
-  throw new AppError('FILE_UNREADABLE', `${nameOf(path)} was replaced while it was opened: try again.`)
+  throw new AppError(
+    'FILE_UNREADABLE',
+    `${nameOf(path)} was replaced while it was opened: try again.`,
+  )
 }

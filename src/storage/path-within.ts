@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises'
 import { isAbsolute, relative, sep } from 'node:path'
-import { pathBytes, pathText } from '../path-text.js'
+import { pathBytes, pathText } from '../domain/path-text.js'
 
 /** Whether a path is a folder itself or is inside it, judged by the names alone. */
 export function isInside(folder: string, path: string): boolean {
@@ -9,7 +9,10 @@ export function isInside(folder: string, path: string): boolean {
 }
 
 /** The real path of a path, if it is inside one of the folders; else null. */
-export async function realPathInside(folders: readonly string[], path: string): Promise<string | null> {
+export async function realPathInside(
+  folders: readonly string[],
+  path: string,
+): Promise<string | null> {
   const real = await realPath(path)
   const reals = await realPaths(folders)
   return reals.some((folder) => isInside(folder, real)) ? real : null

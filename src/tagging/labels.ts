@@ -1,5 +1,5 @@
-import type { Label, Span } from '../domain.js'
-import type { EmbeddedSegment } from '../embed.js'
+import type { Label, Span } from '../domain/clip.js'
+import type { EmbeddedSegment } from '../embed/embed.js'
 import type { Bundle } from '../encoder/bundle.js'
 import type { BundleClass } from '../encoder/manifest.js'
 
@@ -12,7 +12,10 @@ export interface TaggedSegment extends Span {
 }
 
 /** The labels of a segment, from the first source of the bundle's that it has: both together, what is heard, what is seen. */
-export function segmentLabels(segment: EmbeddedSegment, { classes, tagsFrom }: Bundle): readonly Label[] {
+export function segmentLabels(
+  segment: EmbeddedSegment,
+  { classes, tagsFrom }: Bundle,
+): readonly Label[] {
   for (const source of tagsFrom) {
     const probabilities = source === 'joint' ? segment.joint : segment[source]?.probabilities
     if (probabilities) return topLabels(probabilities, classes)

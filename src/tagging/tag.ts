@@ -1,8 +1,8 @@
-import type { Label } from '../domain.js'
-import { embed } from '../embed.js'
+import type { Label } from '../domain/clip.js'
+import { embed } from '../embed/embed.js'
 import type { Encoder } from '../encoder/encoder.js'
-import type { DecoderPool } from '../media/decoder-pool.js'
 import { openMedia } from '../media/media.js'
+import type { DecoderPool } from '../media/process/decoder-pool.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import { segmentLabels, type TaggedSegment, wholeLabels } from './labels.js'
 
@@ -11,7 +11,7 @@ export interface Tags {
   readonly segments: readonly TaggedSegment[]
 }
 
-export interface TagParts {
+export interface TagDeps {
   readonly encoder: Encoder
   readonly decoders: DecoderPool
 }
@@ -25,15 +25,24 @@ export interface TagOptions {
 /** The top AudioSet labels of a file, for each segment and for the whole; nothing is stored. */
 export async function tagFile(
   file: OpenedFile,
-  { encoder, decoders }: TagParts,
+  { encoder, decoders }: TagDeps,
   { limit, longestSeconds, signal }: TagOptions,
 ): Promise<Tags> {
   using slot = await decoders.enter('query', signal)
   const options = { longestSeconds, slot, signal }
   const media = await openMedia(file, encoder.bundle.format, options)
   const segments: TaggedSegment[] = []
-  for await (const segment of embed(media, encoder, { priority: 'query', tags: true, longestSeconds, signal })) {
-    segments.push({ start: segment.start, end: segment.end, labels: segmentLabels(segment, encoder.bundle) })
+  for await (const segment of embed(media, encoder, {
+    priority: 'query',
+    tags: true,
+    longestSeconds,
+    signal,
+  })) {
+    segments.push({
+      start: segment.start,
+      end: segment.end,
+      labels: segmentLabels(segment, encoder.bundle),
+    })
   }
   return topTags(segments, limit)
 }

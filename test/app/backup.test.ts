@@ -10,7 +10,10 @@ import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir, testConfig } from '../workplace.js'
 import { anotherBundle } from './bundles.js'
 
-const QUERY = { query: { kind: 'file', file: await opened(fixture('sound_guit_e_slide.opus')) }, limit: 5 } as const
+const QUERY = {
+  query: { kind: 'file', file: await opened(fixture('sound_guit_e_slide.opus')) },
+  limit: 5,
+} as const
 const FRESH = { force: false }
 
 it('brings a library back as it was, from one file that was written while it was in use', async (test) => {

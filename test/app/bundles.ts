@@ -12,6 +12,9 @@ export function anotherBundle(dir: string, name = 'another'): string {
     if (file !== 'bundle.json') symlinkSync(join(starter, file), join(bundle, file))
   const { equals, ...manifest } = JSON.parse(readFileSync(join(starter, 'bundle.json'), 'utf8'))
   const changed = { ...manifest, name, visual: { ...manifest.visual, framesPerSegment: 2 } }
-  writeFileSync(join(bundle, 'bundle.json'), JSON.stringify({ ...changed, fingerprint: fingerprintOf(changed) }))
+  writeFileSync(
+    join(bundle, 'bundle.json'),
+    JSON.stringify({ ...changed, fingerprint: fingerprintOf(changed) }),
+  )
   return bundle
 }

@@ -3,15 +3,15 @@ import { copyFile, cp, mkdir, readFile, rename, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { openChange, previousBundle, pruneGalleries } from '../../src/app/change.js'
-import { readPlaces, writePlaces } from '../../src/app/places.js'
+import { openReindex, previousBundle, pruneGalleries } from '../../src/app/open-reindex.js'
 import { type App, openApp } from '../../src/app.js'
 import { type Config, PACKAGE_DIR } from '../../src/config.js'
-import { hasEnded } from '../../src/gallery/job-state.js'
-import { type CarryOverReport, carryOver } from '../../src/ingest/carry-over.js'
+import { readGalleries, writeGalleries } from '../../src/gallery/registry/galleries-file.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
-import { jobRequest } from '../../src/ingest/job-request.js'
-import { JobRunner } from '../../src/ingest/job-runner.js'
+import { JobRunner } from '../../src/ingest/runner/job-runner.js'
+import { jobRequest } from '../../src/ingest/scan/job-request.js'
+import { hasEnded } from '../../src/jobs/job-state.js'
+import { type ReindexReport, reindex } from '../../src/reindex/reindex.js'
 import { search } from '../../src/search/search.js'
 import { opened } from '../opened.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
@@ -43,10 +43,10 @@ async function library(test: TestContext, names: readonly string[] = FILES): Pro
   return { app, config, other: anotherBundle(dir), file, ids }
 }
 
-async function changeTo(bundle: string, config: Config): Promise<CarryOverReport> {
-  await using change = await openChange(config, bundle)
+async function changeTo(bundle: string, config: Config): Promise<ReindexReport> {
+  await using change = await openReindex(config, bundle)
   const { signal } = new AbortController()
-  return await carryOver({ ...change, signal }, { concurrency: 2, onProgress: () => {} })
+  return await reindex({ ...change, signal }, { concurrency: 2, onProgress: () => {} })
 }
 
 const findPictures = (app: App) =>
@@ -74,7 +74,10 @@ it('moves every clip to another bundle under its id, and says which wait for the
   assert.deepEqual(await ids(), before)
   assert.notEqual(app.encoder.bundle.fingerprint, old)
   assert.equal((await app.gallery.check()).whole, true)
-  assert.equal((await app.gallery.catalogue.failureAt(file('photo_dog.webp')))?.code, 'FILE_NOT_FOUND')
+  assert.equal(
+    (await app.gallery.catalogue.failureAt(file('photo_dog.webp')))?.code,
+    'FILE_NOT_FOUND',
+  )
 
   await rename(file('away'), file('photo_dog.webp'))
   const { outcome, clip } = await ingestFile(file('photo_dog.webp'), app)
@@ -124,7 +127,10 @@ it('answers every query from one bundle while the library changes under it', asy
 })
 
 it('encodes one of the clips of the same content, and lends the others what was made of it', async (test) => {
-  const { app, config, other, file, ids } = await library(test, ['sound_perc_bell.opus', 'photo_dog.webp'])
+  const { app, config, other, file, ids } = await library(test, [
+    'sound_perc_bell.opus',
+    'photo_dog.webp',
+  ])
   for (const name of ['a', 'b']) {
     await copyFile(fixture('sound_perc_bell.opus'), file(name))
     await ingestFile(file(name), app)
@@ -143,12 +149,18 @@ it('encodes one of the clips of the same content, and lends the others what was 
 
 it('hands over jobs as they stand, and goes on with them in the new gallery', async (test) => {
   const { app, config, other, file } = await library(test, ['photo_dog.webp'])
-  for (const name of ['sound_perc_bell.opus', 'sound_misc_crow.opus']) await copyFile(fixture(name), file(name))
+  for (const name of ['sound_perc_bell.opus', 'sound_misc_crow.opus'])
+    await copyFile(fixture(name), file(name))
   const { jobs } = app.gallery.catalogue
-  const { job: paused } = await jobs.create(jobRequest([file('sound_perc_bell.opus'), file('sound_misc_crow.opus')]))
+  const { job: paused } = await jobs.create(
+    jobRequest([file('sound_perc_bell.opus'), file('sound_misc_crow.opus')]),
+  )
   const pause = async () => void (await jobs.pause(paused.id))
   await new JobRunner(app, { concurrency: 1, except: [], job: paused.id, onItem: pause }).run()
-  const { job: queued } = await jobs.create(jobRequest([file('photo_dog.webp')], { mode: 'all' }), 'key')
+  const { job: queued } = await jobs.create(
+    jobRequest([file('photo_dog.webp')], { mode: 'all' }),
+    'key',
+  )
   const view = async () => {
     const { jobs } = app.gallery.catalogue
     return [await jobs.jobs({ limit: 9 }), await jobs.items(paused.id, { limit: 9 })]
@@ -162,12 +174,17 @@ it('hands over jobs as they stand, and goes on with them in the new gallery', as
 
   const { catalogue } = app.gallery
   await catalogue.jobs.resume(paused.id)
-  for (const { id } of [paused, queued]) await new JobRunner(app, { concurrency: 1, except: [], job: id }).run()
+  for (const { id } of [paused, queued])
+    await new JobRunner(app, { concurrency: 1, except: [], job: id }).run()
 
   const [second, first] = await catalogue.jobs.jobs({ limit: 9 })
   assert.deepEqual([first?.state, first?.counts.indexed], ['succeeded', 2])
   assert.deepEqual([second?.state, second?.counts.indexed], ['succeeded', 1])
-  assert.equal((await catalogue.jobs.create(jobRequest([file('photo_dog.webp')], { mode: 'all' }), 'key')).isNew, false)
+  assert.equal(
+    (await catalogue.jobs.create(jobRequest([file('photo_dog.webp')], { mode: 'all' }), 'key'))
+      .isNew,
+    false,
+  )
   assert.equal((await catalogue.counts()).clips, 3)
   assert.equal((await app.gallery.check()).whole, true)
 })
@@ -205,7 +222,11 @@ it('writes to what serves now what the change has kept from being written', asyn
   await copyFile(fixture('photo_cat.webp'), file('cat.webp'))
 
   await assert.rejects(
-    ingestFile(file('cat.webp'), { encoder: app.encoder, gallery: retired, decoders: app.decoders }),
+    ingestFile(file('cat.webp'), {
+      encoder: app.encoder,
+      gallery: retired,
+      decoders: app.decoders,
+    }),
     {
       code: 'GALLERY_RETIRED',
     },
@@ -221,7 +242,11 @@ it('goes back with what came since, encodes only that, and then reclaims the spa
   const { fingerprint } = app.encoder.bundle
   const [dog = '', bell = ''] = await ids()
   await changeTo(other, config)
-  await assert.rejects(pruneGalleries(config), { code: 'DATA_LOCKED' }, 'the app has not left the old one')
+  await assert.rejects(
+    pruneGalleries(config),
+    { code: 'DATA_LOCKED' },
+    'the app has not left the old one',
+  )
   await app.refresh()
   await copyFile(fixture('photo_cow.webp'), file('cow.webp'))
   const { clip: cow } = await ingestFile(file('cow.webp'), app)
@@ -232,7 +257,10 @@ it('goes back with what came since, encodes only that, and then reclaims the spa
   const { clips, encoded, kept, waiting } = await changeTo(previousBundle(config), config)
   await app.refresh()
 
-  assert.deepEqual({ clips, encoded, kept, waiting }, { clips: 3, encoded: 1, kept: 2, waiting: [] })
+  assert.deepEqual(
+    { clips, encoded, kept, waiting },
+    { clips: 3, encoded: 1, kept: 2, waiting: [] },
+  )
   assert.equal(app.encoder.bundle.fingerprint, fingerprint)
   assert.equal(await app.gallery.catalogue.clip(bell), undefined)
   assert.equal((await app.gallery.catalogue.clip(dog))?.path, file('moved.webp'))
@@ -245,13 +273,13 @@ it('goes back with what came since, encodes only that, and then reclaims the spa
 it('brings a change to its end that was killed after the old gallery retired', async (test) => {
   const { app, config, other } = await library(test, ['photo_dog.webp'])
   await changeTo(other, config)
-  const places = readPlaces(config.dataDir)
+  const places = readGalleries(config.dataDir)
   assert.ok(places?.previous)
-  writePlaces(config.dataDir, { current: places.previous, next: places.current, previous: null })
+  writeGalleries(config.dataDir, { current: places.previous, next: places.current, previous: null })
 
   await app.refresh()
 
-  assert.deepEqual(readPlaces(config.dataDir), places)
+  assert.deepEqual(readGalleries(config.dataDir), places)
   assert.equal(app.encoder.bundle.name, 'another')
 })
 
@@ -259,9 +287,12 @@ it('stays with the old bundle when a change is given up, and takes up what was d
   const { app, config, other } = await library(test)
   const stop = new AbortController()
   {
-    await using change = await openChange(config, other)
+    await using change = await openReindex(config, other)
     const onProgress = () => stop.abort(new Error('given up'))
-    await assert.rejects(carryOver({ ...change, signal: stop.signal }, { concurrency: 1, onProgress }), /given up/)
+    await assert.rejects(
+      reindex({ ...change, signal: stop.signal }, { concurrency: 1, onProgress }),
+      /given up/,
+    )
   }
   await app.refresh()
   assert.equal(app.encoder.bundle.name, 'starter')
@@ -274,15 +305,21 @@ it('stays with the old bundle when a change is given up, and takes up what was d
 it('refuses what would change nothing', async (test) => {
   const dir = await temporaryDir(test)
 
-  await assert.rejects(openChange(testConfig(dir), 'starter'), { code: 'USAGE', message: /no library/ })
+  await assert.rejects(openReindex(testConfig(dir), 'starter'), {
+    code: 'USAGE',
+    message: /no library/,
+  })
   const { config } = await library(test, ['photo_dog.webp'])
 
   const renamed = join(dir, 'renamed')
   await cp(join(PACKAGE_DIR, 'models', 'starter'), renamed, { recursive: true })
   const manifest = await readFile(join(renamed, 'bundle.json'), 'utf8')
-  await writeFile(join(renamed, 'bundle.json'), JSON.stringify({ ...JSON.parse(manifest), name: 'renamed' }))
+  await writeFile(
+    join(renamed, 'bundle.json'),
+    JSON.stringify({ ...JSON.parse(manifest), name: 'renamed' }),
+  )
   for (const bundle of ['starter', renamed]) {
-    await assert.rejects(openChange(config, bundle), { code: 'USAGE', message: /already/ })
+    await assert.rejects(openReindex(config, bundle), { code: 'USAGE', message: /already/ })
   }
   assert.throws(() => previousBundle(config), { code: 'USAGE' })
 })

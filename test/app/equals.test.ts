@@ -3,11 +3,11 @@ import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { backUp, restore } from '../../src/app/backup.js'
-import { openChange } from '../../src/app/change.js'
+import { openReindex } from '../../src/app/open-reindex.js'
 import { openApp } from '../../src/app.js'
 import { fingerprintOf } from '../../src/encoder/bundle.js'
 import { Manifest } from '../../src/encoder/manifest.js'
-import { readStamp } from '../../src/gallery/sqlite/stamp.js'
+import { readHeader } from '../../src/gallery/sqlite/header.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { search } from '../../src/search/search.js'
 import { opened } from '../opened.js'
@@ -34,7 +34,10 @@ it('opens a library of an equal fingerprint as it is, and gives it the new one',
   const { dir, before, after, old, fingerprint } = await twoBundles(test, true)
   const data = join(dir, 'data')
   const config = (bundle: string) => testConfig(data, { EARSHOT_BUNDLE: bundle })
-  const ask = { query: { kind: 'file', file: await opened(fixture('sound_perc_bell.opus')) }, limit: 5 } as const
+  const ask = {
+    query: { kind: 'file', file: await opened(fixture('sound_perc_bell.opus')) },
+    limit: 5,
+  } as const
   const made = await (async () => {
     await using app = await openApp(config(before))
     for (const name of ['guitar_cc0.mp4', 'photo_dog.webp']) await ingestFile(fixture(name), app)
@@ -46,12 +49,17 @@ it('opens a library of an equal fingerprint as it is, and gives it the new one',
 
   await using app = await openApp(config(after))
   const again = await search(ask, app)
-  const byVector = { kind: 'embedding', vector: made.vector, fingerprint: old, from: 'visual' } as const
+  const byVector = {
+    kind: 'embedding',
+    vector: made.vector,
+    fingerprint: old,
+    from: 'visual',
+  } as const
 
   assert.deepEqual(again.hits, made.hits)
   assert.equal(again.bundle.fingerprint, fingerprint)
   assert.equal((await search({ query: byVector, limit: 1 }, app)).hits.length, 1)
-  await assert.rejects(openChange(config(after), after), { code: 'USAGE' })
+  await assert.rejects(openReindex(config(after), after), { code: 'USAGE' })
 
   const elsewhere = testConfig(join(dir, 'restored'), { EARSHOT_BUNDLE: after })
   await restore(elsewhere, join(dir, 'copy'), { force: false })
@@ -63,7 +71,7 @@ it('resumes a change that was begun to a bundle of an equal fingerprint', async 
   const { dir, before, after, fingerprint } = await twoBundles(test, true)
   const config = testConfig(join(dir, 'data'))
   await (await openApp(config))[Symbol.asyncDispose]()
-  const begin = async (bundle: string) => (await openChange(config, bundle))[Symbol.asyncDispose]()
+  const begin = async (bundle: string) => (await openReindex(config, bundle))[Symbol.asyncDispose]()
   const folders = () => readdir(join(dir, 'data', 'galleries'))
   await begin(before)
   const begun = await folders()
@@ -72,7 +80,10 @@ it('resumes a change that was begun to a bundle of an equal fingerprint', async 
 
   assert.deepEqual(await folders(), begun)
   const [folder = ''] = begun
-  assert.equal(readStamp(join(dir, 'data', 'galleries', folder, 'catalogue.sqlite'))?.fingerprint, fingerprint)
+  assert.equal(
+    readHeader(join(dir, 'data', 'galleries', folder, 'catalogue.sqlite'))?.fingerprint,
+    fingerprint,
+  )
 })
 
 it('refuses a library of a fingerprint that the bundle does not name', async (test) => {

@@ -11,12 +11,23 @@ it('indexes, searches by file and by id, and tags', async (test) => {
   const data = await temporaryDir(test)
   const json = ['--json', '--data', data]
 
-  const index = await earshot('index', fixture('guitar_cc0.mp4'), fixture('photo_dog.webp'), ...json)
+  const index = await earshot(
+    'index',
+    fixture('guitar_cc0.mp4'),
+    fixture('photo_dog.webp'),
+    ...json,
+  )
   assert.equal(index.code, 0, index.stderr)
   const { indexed, unchanged, failed, stop } = JSON.parse(index.stdout)
   assert.deepEqual([indexed, unchanged, failed, stop], [2, 0, [], null])
 
-  const byFile = await earshot('search', fixture('sound_guit_e_slide.opus'), '--limit', '1', ...json)
+  const byFile = await earshot(
+    'search',
+    fixture('sound_guit_e_slide.opus'),
+    '--limit',
+    '1',
+    ...json,
+  )
   const [hit] = JSON.parse(byFile.stdout).hits
   assert.equal(hit.clip.path, fixture('guitar_cc0.mp4'))
 
@@ -33,7 +44,13 @@ it('indexes, searches by file and by id, and tags', async (test) => {
 it('ends with 2 when some files fail, with 3 when all do', async (test) => {
   const data = await temporaryDir(test)
 
-  const some = await earshot('index', fixture('bad_empty.mp4'), fixture('photo_cat.webp'), '--data', data)
+  const some = await earshot(
+    'index',
+    fixture('bad_empty.mp4'),
+    fixture('photo_cat.webp'),
+    '--data',
+    data,
+  )
   const all = await earshot('index', fixture('bad_empty.mp4'), '--data', data, '--json')
 
   assert.equal(some.code, 2)
@@ -77,8 +94,21 @@ it('says by code why it cannot open a library, or serve it', async (test) => {
   const { port } = taken.address() as AddressInfo
 
   const noDatabase = await earshot('search', 'x', '--json', '--data', data)
-  const noFolder = await earshot('index', 'x', '--json', '--data', join(data, 'catalogue.sqlite', 'below'))
-  const noPort = await earshot('serve', '--json', '--port', String(port), '--data', await temporaryDir(test))
+  const noFolder = await earshot(
+    'index',
+    'x',
+    '--json',
+    '--data',
+    join(data, 'catalogue.sqlite', 'below'),
+  )
+  const noPort = await earshot(
+    'serve',
+    '--json',
+    '--port',
+    String(port),
+    '--data',
+    await temporaryDir(test),
+  )
 
   assert.equal(JSON.parse(noDatabase.stdout).code, 'DATA_UNUSABLE')
   assert.equal(JSON.parse(noFolder.stdout).code, 'DATA_UNUSABLE')

@@ -14,7 +14,9 @@ export function start(args: readonly string[], env: Record<string, string> = {})
 }
 
 /** Runs `earshot` to its end. */
-export async function earshot(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+export async function earshot(
+  ...args: string[]
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = start(args)
   let stdout = ''
   let stderr = ''

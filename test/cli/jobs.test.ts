@@ -8,7 +8,12 @@ import { ClipPage } from '../../src/http/schemas.js'
 import { fixture, temporaryDir } from '../workplace.js'
 import { earshot, start } from './earshot.js'
 
-const SOUNDS = ['sound_perc_bell.opus', 'sound_misc_crow.opus', 'sound_guit_e_slide.opus', 'sound_ambi_piano.opus']
+const SOUNDS = [
+  'sound_perc_bell.opus',
+  'sound_misc_crow.opus',
+  'sound_guit_e_slide.opus',
+  'sound_ambi_piano.opus',
+]
 
 it('pauses at Ctrl-C, says so, and goes on when it is called again', async (test) => {
   const dir = await temporaryDir(test)
@@ -40,12 +45,17 @@ it('shows jobs and the library, tries the quarantine again and prunes', async (t
   const data = ['--data', await temporaryDir(test)]
   const json = ['--json', ...data]
 
-  const dry = JSON.parse((await earshot('index', dir, '--dry-run', '--ignore', '*crow*', ...json)).stdout)
+  const dry = JSON.parse(
+    (await earshot('index', dir, '--dry-run', '--ignore', '*crow*', ...json)).stdout,
+  )
   assert.deepEqual([dry.todo, dry.unchanged], [[bad, join(dir, SOUNDS[0] ?? '')], 0])
   const { job } = JSON.parse((await earshot('index', dir, ...json)).stdout)
 
   assert.match((await earshot('jobs', ...data)).stdout, /partial +2 +0 +1 +0/)
-  assert.match((await earshot('jobs', 'show', String(job), ...data)).stdout, /MEDIA_EMPTY .*bad\.opus/)
+  assert.match(
+    (await earshot('jobs', 'show', String(job), ...data)).stdout,
+    /MEDIA_EMPTY .*bad\.opus/,
+  )
   const wrong = await earshot('jobs', 'pause', String(job), ...json)
   assert.equal(JSON.parse(wrong.stdout).code, 'JOB_STATE')
 

@@ -4,9 +4,9 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { hasEnded } from '../../src/gallery/job-state.js'
 import { Job } from '../../src/http/job-schemas.js'
 import { ClipPage, SearchAnswer, System } from '../../src/http/schemas.js'
+import { hasEnded } from '../../src/jobs/job-state.js'
 import { anotherBundle } from '../app/bundles.js'
 import { tone } from '../ingest/tone.js'
 import { fixture, temporaryDir } from '../workplace.js'
@@ -50,7 +50,10 @@ it('moves the library of a running server to another bundle, and no query fails'
     `/v1/clips/${id}/media`,
   ]
   for (const deadline = Date.now() + 300_000; !(ended && isChanged()) && Date.now() < deadline; ) {
-    const [response, ...shown] = await Promise.all([ask(), ...pages.map((page) => fetch(url + page))])
+    const [response, ...shown] = await Promise.all([
+      ask(),
+      ...pages.map((page) => fetch(url + page)),
+    ])
     assert.equal(response.status, 200)
     for (const page of shown) {
       const told = await page.text()
@@ -73,14 +76,22 @@ it('moves the library of a running server to another bundle, and no query fails'
 })
 
 it('hands jobs and watched folders over to the new bundle, and no answer mixes two', async (test) => {
-  const [data, root, watched] = [await temporaryDir(test), await temporaryDir(test), await temporaryDir(test)]
+  const [data, root, watched] = [
+    await temporaryDir(test),
+    await temporaryDir(test),
+    await temporaryDir(test),
+  ]
   const env = { EARSHOT_DATA: data, EARSHOT_ROOTS: root, EARSHOT_WATCH: watched }
   const folder = async (dir: string, files: number) => {
     await mkdir(dir)
-    for (let i = 0; i < files; i++) await writeFile(join(dir, `${i}.wav`), tone(200 + 50 * i + dir.length))
+    for (let i = 0; i < files; i++)
+      await writeFile(join(dir, `${i}.wav`), tone(200 + 50 * i + dir.length))
     return dir
   }
-  const [running, waiting] = [await folder(join(root, 'running'), 20), await folder(join(root, 'waiting!'), 3)]
+  const [running, waiting] = [
+    await folder(join(root, 'running'), 20),
+    await folder(join(root, 'waiting!'), 3),
+  ]
   await writeFile(join(watched, 'there.wav'), tone(1500))
   const server = start(['serve', '--port', '0', '--json'], env)
   test.after(() => server.kill('SIGKILL'))
@@ -88,10 +99,14 @@ it('hands jobs and watched folders over to the new bundle, and no answer mixes t
   const send = (path: string, body?: unknown) =>
     fetch(url + path, {
       method: 'POST',
-      ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      ...(body !== undefined && {
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json' },
+      }),
     })
   const job = async (response: Promise<Response>) => Job.parse(await (await response).json())
-  const clips = async () => ClipPage.parse(await (await fetch(`${url}/v1/clips?limit=200`)).json()).clips
+  const clips = async () =>
+    ClipPage.parse(await (await fetch(`${url}/v1/clips?limit=200`)).json()).clips
   const until = async (isSo: () => Promise<boolean>) => {
     while (!(await isSo())) await setTimeout(100)
   }
@@ -118,7 +133,8 @@ it('hands jobs and watched folders over to the new bundle, and no answer mixes t
   })
   const change = start(['reindex', '--bundle', fixture('tiny-cavmae'), '--json'], env)
   const [code] = await once(change, 'close')
-  const isChanged = async () => System.parse(await (await fetch(`${url}/v1/system`)).json()).bundle.name !== 'starter'
+  const isChanged = async () =>
+    System.parse(await (await fetch(`${url}/v1/system`)).json()).bundle.name !== 'starter'
   await until(isChanged)
   await send(`/v1/jobs/${pausedId}/resume`)
   await writeFile(join(watched, 'late.wav'), tone(1600))
@@ -134,7 +150,9 @@ it('hands jobs and watched folders over to the new bundle, and no answer mixes t
     assert.equal(new Set(fingerprints.slice(0, turn)).size, 1, 'the old bundle alone')
     assert.equal(new Set(fingerprints.slice(turn)).size, 1, 'then the new one alone')
   }
-  const [first, second] = await Promise.all([runningId, pausedId].map((id) => job(fetch(`${url}/v1/jobs/${id}`))))
+  const [first, second] = await Promise.all(
+    [runningId, pausedId].map((id) => job(fetch(`${url}/v1/jobs/${id}`))),
+  )
   assert.deepEqual([first?.state, first?.counts.indexed], ['succeeded', 20])
   assert.deepEqual([second?.state, second?.counts.indexed], ['succeeded', 3])
   const paths = (await clips()).map(({ path }) => path)

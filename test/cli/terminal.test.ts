@@ -43,7 +43,12 @@ describe('names of files', () => {
   it('have no effect on a terminal', async (test) => {
     const dir = await temporaryDir(test)
     const data = await temporaryDir(test)
-    const names = ['a\x1b[31mred\n57 indexed, 0 failed.wav', 'b\u202egpj.wav', 'c\x9b2J.wav', 'd\r.wav']
+    const names = [
+      'a\x1b[31mred\n57 indexed, 0 failed.wav',
+      'b\u202egpj.wav',
+      'c\x9b2J.wav',
+      'd\r.wav',
+    ]
     for (const [i, name] of names.entries()) await writeFile(join(dir, name), tone(300 + 20 * i))
     await writeFile(join(dir, 'bad\x1b[2J.wav'), '')
 
@@ -63,16 +68,30 @@ describe('names of files', () => {
       assert.doesNotMatch(stdout + stderr, /^57 indexed/m)
     }
     assert.match(outputs[0]?.stderr ?? '', /a\\x1b\[31mred\\x0a57 indexed/)
-    const json = await earshot('search', join(dir, 'd\r.wav'), '--to', 'audio', '--data', data, '--json')
+    const json = await earshot(
+      'search',
+      join(dir, 'd\r.wav'),
+      '--to',
+      'audio',
+      '--data',
+      data,
+      '--json',
+    )
     assert.doesNotMatch(json.stdout, ESCAPES)
-    const paths = JSON.parse(json.stdout).hits.map(({ clip }: { clip: { path: string } }) => clip.path)
+    const paths = JSON.parse(json.stdout).hits.map(
+      ({ clip }: { clip: { path: string } }) => clip.path,
+    )
     assert.ok(paths.includes(join(dir, names[0] ?? '')))
   })
 })
 
-it('fails with a message if its output cannot be written', { skip: !existsSync('/dev/full') && 'no /dev/full' }, () => {
+it('fails with a message if its output cannot be written', {
+  skip: !existsSync('/dev/full') && 'no /dev/full',
+}, () => {
   const full = openSync('/dev/full', 'w')
-  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'help'], { stdio: ['ignore', full, 'pipe'] })
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'help'], {
+    stdio: ['ignore', full, 'pipe'],
+  })
   closeSync(full)
 
   assert.equal(status, 3)
@@ -80,10 +99,16 @@ it('fails with a message if its output cannot be written', { skip: !existsSync('
 })
 
 describe('a reader that has seen enough', () => {
-  for (const args of [['help'], ['index', '--help'], ['tag', fixture('odd_two_audio_tracks.mkv'), '--limit', '527']]) {
+  for (const args of [
+    ['help'],
+    ['index', '--help'],
+    ['tag', fixture('odd_two_audio_tracks.mkv'), '--limit', '527'],
+  ]) {
     it(`ends ${args[0]} without a word`, async (test) => {
       const dir = await temporaryDir(test)
-      const child = spawn(process.execPath, [MAIN, ...args, '--data', dir], { env: { ...process.env, ...BUNDLE } })
+      const child = spawn(process.execPath, [MAIN, ...args, '--data', dir], {
+        env: { ...process.env, ...BUNDLE },
+      })
       child.stdout.destroy()
 
       const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
@@ -220,8 +245,12 @@ it('knows a source that is a file as online', async (test) => {
 
 it('ends with 143 when it is terminated, with its report', async (test) => {
   const dir = await temporaryDir(test)
-  for (let i = 0; i < 30; i++) await writeFile(join(dir, `${i}.wav`), tone(200 + 10 * i, { seconds: 30 }))
-  const child = start(['index', dir, '--json', '--concurrency', '1', '--data', await temporaryDir(test)], BUNDLE)
+  for (let i = 0; i < 30; i++)
+    await writeFile(join(dir, `${i}.wav`), tone(200 + 10 * i, { seconds: 30 }))
+  const child = start(
+    ['index', dir, '--json', '--concurrency', '1', '--data', await temporaryDir(test)],
+    BUNDLE,
+  )
   const stdout = text(child.stdout)
   await once(child.stderr, 'data')
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { EncodedSegment, Modality } from '../../src/domain.js'
-import type { Catalogue, NewClip, Stamp } from '../../src/gallery/catalogue.js'
+import type { EncodedSegment } from '../../src/domain/clip.js'
+import type { Modality } from '../../src/domain/modality.js'
+import type { Catalogue, CatalogueHeader, NewClip } from '../../src/gallery/catalogue/catalogue.js'
 import { unit } from './vectors.js'
 
-const STAMP: Stamp = { fingerprint: 'a'.repeat(64), dimension: 4 }
+const STAMP: CatalogueHeader = { fingerprint: 'a'.repeat(64), dimension: 4 }
 const DOG = { mid: '/m/0bt9lr', name: 'Dog', probability: 0.25 }
 const RAIN = { mid: '/m/06mb1', name: 'Rain', probability: 0.75 }
 
@@ -27,7 +28,10 @@ export const segment = (start: number, more: Partial<EncodedSegment> = {}): Enco
 })
 
 /** What every catalogue promises. `newPlace` makes a place for a catalogue and answers how to open it, again and again. */
-export function catalogueContract(name: string, newPlace: () => Promise<(stamp: Stamp) => Promise<Catalogue>>): void {
+export function catalogueContract(
+  name: string,
+  newPlace: () => Promise<(stamp: CatalogueHeader) => Promise<Catalogue>>,
+): void {
   const openNew = async () => (await newPlace())(STAMP)
 
   describe(`the ${name} catalogue`, () => {
@@ -75,7 +79,9 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
         assert.deepEqual(await catalogue.tags(unknown), [])
         assert.deepEqual(await catalogue.segmentIds(unknown), [])
         assert.deepEqual(await catalogue.embeddings(unknown, 'audio'), [])
-        await assert.rejects(catalogue.touch(unknown, { bytes: 1, mtimeMs: 1 }), { code: 'CLIP_NOT_FOUND' })
+        await assert.rejects(catalogue.touch(unknown, { bytes: 1, mtimeMs: 1 }), {
+          code: 'CLIP_NOT_FOUND',
+        })
       }
       assert.equal(await catalogue.clipAt('/b'), undefined)
       assert.deepEqual([...(await catalogue.clipsById([stranger, id])).keys()], [id])
@@ -83,7 +89,10 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
 
     it('gives back segments, embeddings and labels in order of time', async () => {
       await using catalogue = await openNew()
-      const halves = [segment(10, { labels: [RAIN, DOG] }), segment(0, { embeddings: { visual: unit([1, 2, 3, 4]) } })]
+      const halves = [
+        segment(10, { labels: [RAIN, DOG] }),
+        segment(0, { embeddings: { visual: unit([1, 2, 3, 4]) } }),
+      ]
       const clip = await catalogue.put(newClip('/a'), halves)
 
       const [first = 0, second = 0] = await catalogue.segmentIds(clip.id)
@@ -96,7 +105,10 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
         ]),
       )
       assert.deepEqual(await catalogue.embeddings(clip.id, 'audio'), [unit([1, 10, 0, 0])])
-      assert.deepEqual(await catalogue.embeddings(clip.id, 'visual'), [unit([1, 2, 3, 4]), unit([0, 0, 1, 10])])
+      assert.deepEqual(await catalogue.embeddings(clip.id, 'visual'), [
+        unit([1, 2, 3, 4]),
+        unit([0, 0, 1, 10]),
+      ])
       assert.deepEqual(await catalogue.tags(clip.id), [
         { start: 0, end: 10, labels: [] },
         { start: 10, end: 20, labels: [RAIN, DOG] },
@@ -105,8 +117,12 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
 
     it('says which halves of a clip are indexed', async () => {
       await using catalogue = await openNew()
-      const sound = await catalogue.put(newClip('/a'), [segment(0, { embeddings: { audio: unit([1, 0, 0, 0]) } })])
-      const picture = await catalogue.put(newClip('/b'), [segment(0, { embeddings: { visual: unit([1, 0, 0, 0]) } })])
+      const sound = await catalogue.put(newClip('/a'), [
+        segment(0, { embeddings: { audio: unit([1, 0, 0, 0]) } }),
+      ])
+      const picture = await catalogue.put(newClip('/b'), [
+        segment(0, { embeddings: { visual: unit([1, 0, 0, 0]) } }),
+      ])
 
       assert.deepEqual([sound.hasAudio, sound.hasVisual], [true, false])
       assert.deepEqual([picture.hasAudio, picture.hasVisual], [false, true])
@@ -114,10 +130,15 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
 
     it('replaces what stood at the path, keeps its id, and never uses a segment id again', async () => {
       await using catalogue = await openNew()
-      const before = await catalogue.put(newClip('/a'), [segment(0, { labels: [DOG] }), segment(10)])
+      const before = await catalogue.put(newClip('/a'), [
+        segment(0, { labels: [DOG] }),
+        segment(10),
+      ])
       const oldIds = await catalogue.segmentIds(before.id)
 
-      const after = await catalogue.put(newClip('/a', { hash: 'e'.repeat(64) }), [segment(0, { labels: [RAIN] })])
+      const after = await catalogue.put(newClip('/a', { hash: 'e'.repeat(64) }), [
+        segment(0, { labels: [RAIN] }),
+      ])
       const newIds = await catalogue.segmentIds(before.id)
 
       assert.equal(after.id, before.id)
@@ -197,7 +218,9 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
         ['/d', '/a', '/c', '/b'],
       )
       assert.deepEqual(await catalogue.clips({ after: second[1]?.id, limit: 2 }), [])
-      await assert.rejects(catalogue.clips({ after: 'nonsense', limit: 2 }), { code: 'CLIP_NOT_FOUND' })
+      await assert.rejects(catalogue.clips({ after: 'nonsense', limit: 2 }), {
+        code: 'CLIP_NOT_FOUND',
+      })
     })
 
     it('keeps a failure until the file is indexed', async () => {
@@ -229,7 +252,9 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
         ],
       )
 
-      await catalogue.put(newClip('/a'), [segment(10, { embeddings: { audio: unit([0, 1, 0, 0]) } })])
+      await catalogue.put(newClip('/a'), [
+        segment(10, { embeddings: { audio: unit([0, 1, 0, 0]) } }),
+      ])
       const [kept = 0] = await catalogue.segmentIds(id)
       const page = await catalogue.changes(0, 2)
       const rest = await catalogue.changes(page.cursor, 10)
@@ -244,7 +269,11 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
         ],
       )
       assert.equal(rest.cursor, await catalogue.head())
-      assert.deepEqual(await catalogue.changes(rest.cursor, 10), { changes: [], cursor: rest.cursor, compacted: 0 })
+      assert.deepEqual(await catalogue.changes(rest.cursor, 10), {
+        changes: [],
+        cursor: rest.cursor,
+        compactedUpTo: 0,
+      })
     })
 
     it('forgets what was undone up to a row, and says so', async () => {
@@ -252,16 +281,20 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
       await catalogue.put(newClip('/a'), [segment(0)])
       await catalogue.put(newClip('/a'), [segment(10)])
       const upTo = await catalogue.head()
-      const mark = await catalogue.markAt(upTo)
+      const mark = await catalogue.historyTokenAt(upTo)
       await catalogue.put(newClip('/a'), [segment(20)])
       const head = await catalogue.head()
 
       await catalogue.compact(upTo)
       await catalogue.compact(1)
-      const { changes, cursor, compacted } = await catalogue.changes(0, 100)
+      const { changes, cursor, compactedUpTo } = await catalogue.changes(0, 100)
 
-      assert.deepEqual([compacted, cursor, await catalogue.head()], [upTo, head, head])
-      assert.equal(await catalogue.markAt(upTo), mark, 'who stands there knows its history again')
+      assert.deepEqual([compactedUpTo, cursor, await catalogue.head()], [upTo, head, head])
+      assert.equal(
+        await catalogue.historyTokenAt(upTo),
+        mark,
+        'who stands there knows its history again',
+      )
       assert.deepEqual(
         changes.map(({ op }) => op),
         ['drop', 'put', 'put'],
@@ -272,10 +305,15 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
       const [one, two] = [await openNew(), await openNew()]
       for (const catalogue of [one, two]) await catalogue.put(newClip('/a'), [segment(0)])
 
-      const marks = [await one.markAt(1), await one.markAt(2), await two.markAt(1), await two.markAt(2)]
+      const marks = [
+        await one.historyTokenAt(1),
+        await one.historyTokenAt(2),
+        await two.historyTokenAt(1),
+        await two.historyTokenAt(2),
+      ]
 
       assert.equal(new Set(marks).size, 4)
-      assert.equal(await one.markAt(3), undefined)
+      assert.equal(await one.historyTokenAt(3), undefined)
       for (const catalogue of [one, two]) await catalogue[Symbol.asyncDispose]()
     })
 
@@ -306,14 +344,20 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
       await elsewhere.put(newClip('/first'), [segment(0)])
       const clip = await elsewhere.put(newClip('/a'), [segment(50)])
       await using catalogue = await openNew()
-      const model = await catalogue.put(newClip('/model'), [segment(0, { labels: [DOG] }), segment(10)])
+      const model = await catalogue.put(newClip('/model'), [
+        segment(0, { labels: [DOG] }),
+        segment(10),
+      ])
 
       assert.equal(await catalogue.adoptCopy(clip, model), true)
 
       const found = await catalogue.clip(clip.id)
       assert.deepEqual(found, { ...clip, indexedAt: found?.indexedAt })
       assert.deepEqual(await catalogue.tags(clip.id), await catalogue.tags(model.id))
-      assert.deepEqual(await catalogue.embeddings(clip.id, 'visual'), await catalogue.embeddings(model.id, 'visual'))
+      assert.deepEqual(
+        await catalogue.embeddings(clip.id, 'visual'),
+        await catalogue.embeddings(model.id, 'visual'),
+      )
       await catalogue.put(newClip('/model', { hash: 'e'.repeat(64) }), [segment(0)])
       assert.equal(await catalogue.adoptCopy(clip, model), false, 'it has another content by now')
     })
@@ -342,7 +386,10 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
       const open = await newPlace()
       await (await open(STAMP))[Symbol.asyncDispose]()
 
-      const says = { code: 'FINGERPRINT_MISMATCH', message: /another data folder, or use the bundle/ }
+      const says = {
+        code: 'FINGERPRINT_MISMATCH',
+        message: /another data folder, or use the bundle/,
+      }
       await assert.rejects(open({ ...STAMP, fingerprint: 'b'.repeat(64) }), says)
       await assert.rejects(open({ ...STAMP, dimension: 8 }), says)
       await (await open(STAMP))[Symbol.asyncDispose]()
@@ -355,7 +402,9 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
         await using one = await open(STAMP)
         await using two = await open(STAMP)
         await Promise.all(
-          Array.from({ length: clips }, (_, i) => (i % 2 ? one : two).put(newClip(`/${i}`), [segment(i)])),
+          Array.from({ length: clips }, (_, i) =>
+            (i % 2 ? one : two).put(newClip(`/${i}`), [segment(i)]),
+          ),
         )
         assert.equal(await one.head(), await two.head())
         assert.deepEqual(await one.clips({ limit: 100 }), await two.clips({ limit: 100 }))
@@ -363,7 +412,8 @@ export function catalogueContract(name: string, newPlace: () => Promise<(stamp: 
       await using reopened = await open(STAMP)
 
       const log = (await reopened.changes(0, 1000)).changes
-      const modalities = (modality: Modality) => log.filter((each) => each.op === 'put' && each.modality === modality)
+      const modalities = (modality: Modality) =>
+        log.filter((each) => each.op === 'put' && each.modality === modality)
       assert.equal((await reopened.counts()).clips, clips)
       assert.equal(modalities('audio').length, clips)
       assert.equal(modalities('visual').length, clips)

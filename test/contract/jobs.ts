@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import type { Catalogue, Stamp } from '../../src/gallery/catalogue.js'
+import type { Catalogue, CatalogueHeader } from '../../src/gallery/catalogue/catalogue.js'
 import {
-  type Claimant,
   type FoundFile,
   type ItemEnd,
   type Job,
   type JobRequest,
   type Lease,
+  type LeaseHolder,
   LeaseLost,
-} from '../../src/gallery/jobs.js'
+} from '../../src/jobs/jobs.js'
 import { newClip, segment } from './catalogue.js'
 
-const STAMP: Stamp = { fingerprint: 'a'.repeat(64), dimension: 4 }
+const STAMP: CatalogueHeader = { fingerprint: 'a'.repeat(64), dimension: 4 }
 const REQUEST: JobRequest = {
   sources: ['/library'],
   mode: 'changed',
@@ -23,8 +23,8 @@ const REQUEST: JobRequest = {
   followLinks: false,
   within: [],
 }
-const ONE: Claimant = { owner: 'one', leaseMs: 60_000 }
-const TWO: Claimant = { owner: 'two', leaseMs: 60_000 }
+const ONE: LeaseHolder = { worker: 'one', leaseMs: 60_000 }
+const TWO: LeaseHolder = { worker: 'two', leaseMs: 60_000 }
 const STALLED = { code: 'MEDIA_STALLED', detail: 'still' } as const
 const NOTHING_SKIPPED = { unchanged: [], quarantined: [] }
 
@@ -34,25 +34,28 @@ const ended = (lease: Lease, outcome: ItemEnd['outcome'] = 'indexed'): ItemEnd =
   lease,
   outcome,
   seconds: 10,
-  waits: { read: 1, decode: 30, encode: 20 },
+  stageMs: { read: 1, decode: 30, encode: 20 },
 })
 const leaseLost = (error: unknown) => error instanceof LeaseLost
 
 /** What the jobs of every catalogue promise. `open` opens a catalogue of its own each time. */
-export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catalogue>): void {
+export function jobsContract(
+  name: string,
+  open: (stamp: CatalogueHeader) => Promise<Catalogue>,
+): void {
   const openNew = () => open(STAMP)
 
   /** A job that runs, was scanned and has these items. */
   async function running({ jobs, queue }: Catalogue, ...names: string[]): Promise<Job> {
     const { job } = await jobs.create(REQUEST)
-    await queue.start({ ...ONE, job: job.id })
-    await queue.add(job.id, ONE.owner, { files: found(...names), ...NOTHING_SKIPPED })
-    await queue.scanned(job.id, ONE.owner)
+    await queue.claimScan({ ...ONE, job: job.id })
+    await queue.addFound(job.id, ONE.worker, { files: found(...names), ...NOTHING_SKIPPED })
+    await queue.endScan(job.id, ONE.worker)
     return jobs.job(job.id)
   }
 
   async function claimed({ queue }: Catalogue, count: number, claimant = ONE): Promise<Lease[]> {
-    return [...(await queue.claim(claimant, count))]
+    return [...(await queue.claimItems(claimant, count))]
   }
 
   describe(`the jobs of the ${name} catalogue`, () => {
@@ -68,7 +71,9 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       assert.deepEqual(again.job, first.job)
       assert.equal(first.job.state, 'queued')
       assert.deepEqual(first.job.sources, REQUEST.sources)
-      await assert.rejects(jobs.create({ ...REQUEST, mode: 'all' }, 'key'), { code: 'JOB_KEY_REUSED' })
+      await assert.rejects(jobs.create({ ...REQUEST, mode: 'all' }, 'key'), {
+        code: 'JOB_KEY_REUSED',
+      })
       assert.deepEqual(
         (await jobs.jobs({ limit: 10 })).map(({ id }) => id),
         [other.job.id, first.job.id],
@@ -112,16 +117,24 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       const { id } = await running(catalogue, 'a')
       const [lease] = await claimed(catalogue, 1)
       assert.ok(lease)
-      assert.deepEqual([lease.path, lease.bytes, lease.mtimeMs, lease.mode], ['/library/a', 1, 2.5, 'changed'])
+      assert.deepEqual(
+        [lease.path, lease.bytes, lease.mtimeMs, lease.mode],
+        ['/library/a', 1, 2.5, 'changed'],
+      )
 
       const poisoned = { ...segment(10), embeddings: { audio: new Float32Array(4) as never } }
-      await assert.rejects(catalogue.put(newClip('/library/a'), [segment(0), poisoned], ended(lease)))
+      await assert.rejects(
+        catalogue.put(newClip('/library/a'), [segment(0), poisoned], ended(lease)),
+      )
       assert.equal((await catalogue.jobs.job(id)).counts.running, 1)
 
       await catalogue.put(newClip('/library/a'), [segment(0)], ended(lease))
       assert.equal((await catalogue.jobs.job(id)).counts.indexed, 1)
 
-      await assert.rejects(catalogue.put(newClip('/library/other'), [segment(0)], ended(lease)), leaseLost)
+      await assert.rejects(
+        catalogue.put(newClip('/library/other'), [segment(0)], ended(lease)),
+        leaseLost,
+      )
       assert.equal(await catalogue.clipAt('/library/other'), undefined)
     })
 
@@ -133,14 +146,14 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       assert.ok(late && kept && none === undefined)
       await setTimeout(5)
 
-      await catalogue.queue.takeBack()
+      await catalogue.queue.expireLeases()
       const [again] = await claimed(catalogue, 1, TWO)
 
       assert.equal(again?.item, late.item)
-      await assert.rejects(catalogue.queue.end(ended(late)), leaseLost)
-      await catalogue.queue.end(ended(again))
+      await assert.rejects(catalogue.queue.endItem(ended(late)), leaseLost)
+      await catalogue.queue.endItem(ended(again))
       assert.equal((await catalogue.jobs.job(id)).counts.indexed, 1)
-      assert.deepEqual([...(await catalogue.queue.held(TWO.owner)).items], [kept.item])
+      assert.deepEqual([...(await catalogue.queue.leasesOf(TWO.worker)).items], [kept.item])
     })
 
     it('extend what an owner holds', async () => {
@@ -148,26 +161,26 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       await running(catalogue, 'a')
       await claimed(catalogue, 1, { ...ONE, leaseMs: 20 })
 
-      await catalogue.queue.extend(ONE)
+      await catalogue.queue.extendLeases(ONE)
       await setTimeout(40)
-      await catalogue.queue.takeBack()
+      await catalogue.queue.expireLeases()
 
-      assert.equal((await catalogue.queue.held(ONE.owner)).items.size, 1)
+      assert.equal((await catalogue.queue.leasesOf(ONE.worker)).items.size, 1)
     })
 
     it('queue again what a dead owner held, after the others, and give up on what kills its owner', async () => {
       await using catalogue = await openNew()
       const { id } = await running(catalogue, 'killer', 'fine')
       const [killer] = await claimed(catalogue, 1)
-      await catalogue.queue.release(ONE.owner, 'dead')
+      await catalogue.queue.releaseLeases(ONE.worker, 'dead')
       const [next] = await claimed(catalogue, 1)
       assert.deepEqual([killer?.path, next?.path], ['/library/killer', '/library/fine'])
-      await catalogue.queue.end(ended(next as Lease))
+      await catalogue.queue.endItem(ended(next as Lease))
 
       for (let deaths = 1; deaths < 10; deaths++) {
         assert.deepEqual((await claimed(catalogue, 1))[0]?.path, '/library/killer')
-        assert.deepEqual(await catalogue.queue.owners(), [ONE.owner])
-        await catalogue.queue.release(ONE.owner, 'dead')
+        assert.deepEqual(await catalogue.queue.workers(), [ONE.worker])
+        await catalogue.queue.releaseLeases(ONE.worker, 'dead')
       }
 
       assert.deepEqual((await catalogue.jobs.job(id)).reasons, { ITEM_INTERRUPTED: 1 })
@@ -180,7 +193,7 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       const { id } = await running(catalogue, 'a')
       for (let round = 0; round < 20; round++) {
         assert.equal((await claimed(catalogue, 1)).length, 1)
-        await catalogue.queue.release(ONE.owner, 'closing')
+        await catalogue.queue.releaseLeases(ONE.worker, 'closing')
       }
 
       assert.equal((await catalogue.jobs.job(id)).counts.queued, 1)
@@ -190,7 +203,7 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       await using catalogue = await openNew()
       await running(catalogue, 'a')
       const [lease] = await claimed(catalogue, 1)
-      await catalogue.queue.postpone(lease as Lease, STALLED, 30)
+      await catalogue.queue.postponeItem(lease as Lease, STALLED, 30)
 
       assert.deepEqual(await claimed(catalogue, 1), [])
       await setTimeout(50)
@@ -206,29 +219,36 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       const inside = (await jobs.create({ ...REQUEST, sources: ['/library/deep'] })).job
       const apart = (await jobs.create({ ...REQUEST, sources: ['/library-two'] })).job
 
-      assert.equal((await queue.start(ONE))?.id, whole.id)
-      assert.equal((await queue.start(TWO))?.id, apart.id)
-      assert.equal(await queue.start(TWO), undefined)
-      await queue.scanned(whole.id, ONE.owner)
-      assert.equal((await queue.start(TWO))?.id, inside.id)
+      assert.equal((await queue.claimScan(ONE))?.id, whole.id)
+      assert.equal((await queue.claimScan(TWO))?.id, apart.id)
+      assert.equal(await queue.claimScan(TWO), undefined)
+      await queue.endScan(whole.id, ONE.worker)
+      assert.equal((await queue.claimScan(TWO))?.id, inside.id)
     })
 
     it('are scanned again by another when their scanner is gone, and count nothing twice', async () => {
       await using catalogue = await openNew()
       const { jobs, queue } = catalogue
       const { id } = (await jobs.create(REQUEST)).job
-      await queue.start(ONE)
-      await queue.add(id, ONE.owner, { files: found('a'), unchanged: ['/library/u'], quarantined: ['/library/q'] })
+      await queue.claimScan(ONE)
+      await queue.addFound(id, ONE.worker, {
+        files: found('a'),
+        unchanged: ['/library/u'],
+        quarantined: ['/library/q'],
+      })
       const [lease] = await claimed(catalogue, 1)
-      await queue.end(ended(lease as Lease))
-      await queue.release(ONE.owner, 'dead')
+      await queue.endItem(ended(lease as Lease))
+      await queue.releaseLeases(ONE.worker, 'dead')
 
-      assert.equal((await queue.start(TWO))?.id, id)
+      assert.equal((await queue.claimScan(TWO))?.id, id)
       const skipped = { unchanged: ['/library/u', '/library/a'], quarantined: ['/library/q'] }
-      await queue.add(id, TWO.owner, { files: found('a', 'b'), ...skipped })
-      await assert.rejects(queue.add(id, ONE.owner, { files: found('c'), ...NOTHING_SKIPPED }), leaseLost)
-      await assert.rejects(queue.scanned(id, ONE.owner), leaseLost)
-      await queue.scanned(id, TWO.owner)
+      await queue.addFound(id, TWO.worker, { files: found('a', 'b'), ...skipped })
+      await assert.rejects(
+        queue.addFound(id, ONE.worker, { files: found('c'), ...NOTHING_SKIPPED }),
+        leaseLost,
+      )
+      await assert.rejects(queue.endScan(id, ONE.worker), leaseLost)
+      await queue.endScan(id, TWO.worker)
 
       const { counts, quarantined } = await jobs.job(id)
       assert.deepEqual([counts.indexed, counts.queued, counts.unchanged, quarantined], [1, 1, 1, 1])
@@ -259,12 +279,12 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       assert.deepEqual([paused.state, paused.counts.queued], ['paused', 2])
       assert.deepEqual(paused.stop, { code: 'DISK_FULL', detail: 'no room' })
       assert.deepEqual(await claimed(catalogue, 1), [])
-      await assert.rejects(queue.end(ended(lease as Lease)), leaseLost)
+      await assert.rejects(queue.endItem(ended(lease as Lease)), leaseLost)
       await assert.rejects(jobs.pause(id), { code: 'JOB_STATE' })
 
       const resumed = await jobs.resume(id)
       assert.deepEqual([resumed.state, resumed.isScanned, resumed.stop], ['queued', false, null])
-      assert.equal((await queue.start(ONE))?.id, id)
+      assert.equal((await queue.claimScan(ONE))?.id, id)
       assert.equal((await claimed(catalogue, 9)).length, 2)
     })
 
@@ -273,13 +293,19 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       const { jobs } = catalogue
       const { id } = await running(catalogue, 'a', 'b', 'c')
       const [done, open] = await claimed(catalogue, 2)
-      await catalogue.queue.end(ended(done as Lease))
+      await catalogue.queue.endItem(ended(done as Lease))
 
       const canceled = await jobs.cancel(id)
 
-      assert.deepEqual([canceled.state, canceled.counts.indexed, canceled.counts.canceled], ['canceled', 1, 2])
+      assert.deepEqual(
+        [canceled.state, canceled.counts.indexed, canceled.counts.canceled],
+        ['canceled', 1, 2],
+      )
       assert.ok(canceled.endedAt)
-      await assert.rejects(catalogue.put(newClip('/library/b'), [segment(0)], ended(open as Lease)), leaseLost)
+      await assert.rejects(
+        catalogue.put(newClip('/library/b'), [segment(0)], ended(open as Lease)),
+        leaseLost,
+      )
       for (const action of ['pause', 'resume', 'cancel', 'retry'] as const) {
         await assert.rejects(jobs[action](id), { code: 'JOB_STATE' })
       }
@@ -297,18 +323,18 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
         assert.ok(lease)
         await catalogue.fail({ path: lease.path, code, detail: code, bytes: 1, mtimeMs: 2 }, lease)
       }
-      await queue.finish(id)
+      await queue.finishJob(id)
       assert.deepEqual((await jobs.job(id)).state, 'failed')
       assert.deepEqual((await jobs.job(id)).reasons, { MEDIA_EMPTY: 1, MEDIA_STALLED: 1 })
 
       await assert.rejects(jobs.retry(id, ['MEDIA_IS_TEXT']), { code: 'JOB_STATE' })
       const tried = await jobs.retry(id, ['MEDIA_STALLED'])
       assert.deepEqual([tried.state, tried.counts.queued, tried.counts.failed], ['queued', 1, 1])
-      await queue.start(ONE)
+      await queue.claimScan(ONE)
       const [again] = await claimed(catalogue, 9)
       assert.equal(again?.path, '/library/b')
       await catalogue.put(newClip('/library/b'), [segment(0)], ended(again))
-      await queue.finish(id)
+      await queue.finishJob(id)
 
       assert.equal((await jobs.job(id)).state, 'partial')
       assert.equal((await jobs.retry(id)).counts.queued, 1)
@@ -322,17 +348,17 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
         await using catalogue = await openNew()
         const { jobs, queue } = catalogue
         const { id } = await running(catalogue, 'a')
-        assert.deepEqual(await queue.exhausted({}), [])
-        await queue.finish(id)
+        assert.deepEqual(await queue.jobsToFinish({}), [])
+        await queue.finishJob(id)
         assert.equal((await jobs.job(id)).state, 'running', 'an item is left')
 
         const [lease] = await claimed(catalogue, 1)
-        await queue.end(ended(lease as Lease, outcome))
-        assert.deepEqual(await queue.exhausted({}), [id])
-        await queue.finish(id)
+        await queue.endItem(ended(lease as Lease, outcome))
+        assert.deepEqual(await queue.jobsToFinish({}), [id])
+        await queue.finishJob(id)
 
         assert.equal((await jobs.job(id)).state, state)
-        assert.deepEqual(await queue.exhausted({}), [])
+        assert.deepEqual(await queue.jobsToFinish({}), [])
       }
     })
 
@@ -342,7 +368,7 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       const { id } = await running(catalogue, 'a', 'b', 'c')
       const before = (await jobs.progress(id)).revision
       const [a, b, c] = await claimed(catalogue, 3)
-      for (const lease of [c, a]) await queue.end(ended(lease as Lease))
+      for (const lease of [c, a]) await queue.endItem(ended(lease as Lease))
 
       const page = await jobs.items(id, { limit: 2 })
       const rest = await jobs.items(id, { after: page[1]?.id, limit: 2 })
@@ -360,7 +386,10 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
         ends.map(({ path }) => path),
         ['/library/c', '/library/a'],
       )
-      assert.deepEqual(await jobs.ended(id, { after: (await jobs.progress(id)).revision, limit: 10 }), [])
+      assert.deepEqual(
+        await jobs.ended(id, { after: (await jobs.progress(id)).revision, limit: 10 }),
+        [],
+      )
     })
 
     it('say how fast they go and what they wait for', async () => {
@@ -368,7 +397,7 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       const { jobs, queue } = catalogue
       const { id } = await running(catalogue, 'a', 'b', 'c')
       assert.equal((await jobs.figures(id)).bottleneck, null)
-      for (const lease of await claimed(catalogue, 2)) await queue.end(ended(lease))
+      for (const lease of await claimed(catalogue, 2)) await queue.endItem(ended(lease))
 
       const { clipsPerSecond, realtime, bottleneck, etaSeconds } = await jobs.figures(id)
 
@@ -381,7 +410,7 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
     it('keep warnings, of very many the first', async () => {
       await using catalogue = await openNew()
       const { id } = await running(catalogue, 'a')
-      for (let i = 0; i < 300; i++) await catalogue.queue.warn(id, `warning ${i}`)
+      for (let i = 0; i < 300; i++) await catalogue.queue.addWarning(id, `warning ${i}`)
 
       const { warnings } = await catalogue.jobs.job(id)
 
@@ -404,7 +433,10 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
     it('lend what was made of one to another of the same content', async () => {
       await using catalogue = await openNew()
       const labels = [{ mid: '/m/0bt9lr', name: 'Dog', probability: 0.25 }]
-      const model = await catalogue.put(newClip('/a', { notes: ['COVER_ONLY'] }), [segment(0, { labels }), segment(10)])
+      const model = await catalogue.put(newClip('/a', { notes: ['COVER_ONLY'] }), [
+        segment(0, { labels }),
+        segment(10),
+      ])
       const head = await catalogue.head()
       const file = { path: '/b', hash: model.hash, bytes: 9, mtimeMs: 8 }
 
@@ -415,10 +447,17 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       const { id: ___, indexedAt: ____, ...expected } = { ...model, ...file, name: 'b' }
       assert.deepEqual(rest, expected)
       assert.deepEqual(await catalogue.tags(copy.id), await catalogue.tags(model.id))
-      assert.deepEqual(await catalogue.embeddings(copy.id, 'audio'), await catalogue.embeddings(model.id, 'audio'))
+      assert.deepEqual(
+        await catalogue.embeddings(copy.id, 'audio'),
+        await catalogue.embeddings(model.id, 'audio'),
+      )
       assert.equal((await catalogue.changes(head, 10)).changes.length, 4)
       await catalogue.put(newClip('/a', { hash: 'e'.repeat(64) }), [segment(0)])
-      assert.equal(await catalogue.copy(model, { ...file, path: '/c' }), undefined, 'it has another content by now')
+      assert.equal(
+        await catalogue.copy(model, { ...file, path: '/c' }),
+        undefined,
+        'it has another content by now',
+      )
     })
 
     it('are known by path, with clip or failure', async () => {
@@ -431,7 +470,10 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       assert.deepEqual([...known.keys()].sort(), ['/a', '/bad'])
       const facts = { bytes: 1234, mtimeMs: 1_700_000_000_123.456 }
       assert.deepEqual(known.get('/a'), { clip: { id, ...facts, isMissing: false }, failure: null })
-      assert.deepEqual(known.get('/bad'), { clip: null, failure: { code: 'MEDIA_EMPTY', bytes: 0, mtimeMs: 3 } })
+      assert.deepEqual(known.get('/bad'), {
+        clip: null,
+        failure: { code: 'MEDIA_EMPTY', bytes: 0, mtimeMs: 3 },
+      })
     })
 
     it('are found under a folder, and not beside it', async () => {
@@ -440,12 +482,12 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
         await catalogue.put(newClip(path), [segment(0)])
       }
       const paths = async (folder: string, after?: string) =>
-        (await catalogue.files.under(folder, { after, limit: 2 })).map(({ path }) => path)
+        (await catalogue.files.clipsUnder(folder, { after, limit: 2 })).map(({ path }) => path)
 
       assert.deepEqual(await paths('/a'), ['/a', '/a/b/y'])
       assert.deepEqual(await paths('/a', '/a/b/y'), ['/a/x'])
-      assert.equal(await catalogue.files.count('/a'), 3)
-      assert.equal(await catalogue.files.count('/'), 6)
+      assert.equal(await catalogue.files.countUnder('/a'), 3)
+      assert.equal(await catalogue.files.countUnder('/'), 6)
     })
 
     it('are known again by size, time and quick hash', async () => {
@@ -453,23 +495,29 @@ export function jobsContract(name: string, open: (stamp: Stamp) => Promise<Catal
       const clip = await catalogue.put(newClip('/a', { quickHash: 'quick' }), [segment(0)])
       const { bytes, mtimeMs } = clip
 
-      assert.deepEqual(await catalogue.files.like({ bytes, mtimeMs, quickHash: 'quick' }), [clip])
-      assert.deepEqual(await catalogue.files.like({ bytes: bytes + 1, mtimeMs, quickHash: 'quick' }), [])
+      assert.deepEqual(
+        await catalogue.files.findByQuickHash({ bytes, mtimeMs, quickHash: 'quick' }),
+        [clip],
+      )
+      assert.deepEqual(
+        await catalogue.files.findByQuickHash({ bytes: bytes + 1, mtimeMs, quickHash: 'quick' }),
+        [],
+      )
     })
 
     it('are missing since the first time, until they are there again', async () => {
       await using catalogue = await openNew()
       const clip = await catalogue.put(newClip('/a'), [segment(0)])
-      await catalogue.files.mark([clip.id], 'missing')
-      const [first] = await catalogue.files.missing({ limit: 9 })
+      await catalogue.files.setMissing([clip.id], 'missing')
+      const [first] = await catalogue.files.missingClips({ limit: 9 })
       await setTimeout(5)
-      await catalogue.files.mark([clip.id], 'missing')
+      await catalogue.files.setMissing([clip.id], 'missing')
 
-      assert.deepEqual(await catalogue.files.missing({ limit: 9 }), [first])
+      assert.deepEqual(await catalogue.files.missingClips({ limit: 9 }), [first])
       assert.ok(first && Date.now() - Date.parse(first.missingSince) < 60_000)
       assert.equal((await catalogue.files.known(['/a'])).get('/a')?.clip?.isMissing, true)
       await catalogue.touch(clip.id, clip)
-      assert.deepEqual(await catalogue.files.missing({ limit: 9 }), [])
+      assert.deepEqual(await catalogue.files.missingClips({ limit: 9 }), [])
     })
   })
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Modality, SegmentId, Seq, UnitVector } from '../../src/domain.js'
-import type { Change } from '../../src/gallery/catalogue.js'
+import type { SegmentId, Seq } from '../../src/domain/ids.js'
+import type { Modality } from '../../src/domain/modality.js'
+import type { UnitVector } from '../../src/domain/vector.js'
+import type { Change } from '../../src/gallery/catalogue/catalogue.js'
 import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
-import type { Neighbour, VectorIndex } from '../../src/gallery/vector-index.js'
+import type { Neighbour, VectorIndex } from '../../src/gallery/vector/vector-index.js'
 import { clustered, randomUnit, seeded, unit } from './vectors.js'
 
 const EAST = unit([1, 0, 0])
@@ -11,7 +13,12 @@ const NORTH_EAST = unit([1, 1, 0])
 const NORTH = unit([0, 1, 0])
 const WEST = unit([-1, 0, 0])
 
-export const put = (seq: Seq, segment: SegmentId, vector: UnitVector, modality: Modality = 'audio'): Change => ({
+export const put = (
+  seq: Seq,
+  segment: SegmentId,
+  vector: UnitVector,
+  modality: Modality = 'audio',
+): Change => ({
   seq,
   op: 'put',
   segment,
@@ -19,14 +26,21 @@ export const put = (seq: Seq, segment: SegmentId, vector: UnitVector, modality: 
   vector,
 })
 export const drop = (seq: Seq, segment: SegmentId): Change => ({ seq, op: 'drop', segment })
-export const segments = (neighbours: readonly Neighbour[]): SegmentId[] => neighbours.map(({ segment }) => segment)
+export const segments = (neighbours: readonly Neighbour[]): SegmentId[] =>
+  neighbours.map(({ segment }) => segment)
 
 /** What every engine promises. `open` opens an empty index. */
-export function vectorIndexContract(name: string, open: (dimension: number) => Promise<VectorIndex>): void {
+export function vectorIndexContract(
+  name: string,
+  open: (dimension: number) => Promise<VectorIndex>,
+): void {
   describe(`the ${name} index`, () => {
     it('answers the best first, with their cosines', async () => {
       await using index = await open(3)
-      await index.apply([put(1, 10, NORTH), put(2, 11, WEST), put(3, 12, EAST), put(4, 13, NORTH_EAST)], 4)
+      await index.apply(
+        [put(1, 10, NORTH), put(2, 11, WEST), put(3, 12, EAST), put(4, 13, NORTH_EAST)],
+        4,
+      )
 
       const found = await index.nearest({ vector: EAST, modality: 'audio', limit: 10 })
 
@@ -43,16 +57,28 @@ export function vectorIndexContract(name: string, open: (dimension: number) => P
       assert.deepEqual(await index.nearest({ vector: EAST, modality: 'audio', limit: 5 }), [])
       await index.apply([put(1, 1, EAST), put(2, 2, NORTH), put(3, 3, WEST)], 3)
 
-      assert.deepEqual(segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 2 })), [1, 2])
+      assert.deepEqual(
+        segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 2 })),
+        [1, 2],
+      )
       assert.deepEqual(await index.nearest({ vector: EAST, modality: 'audio', limit: 0 }), [])
     })
 
     it('keeps the modalities apart', async () => {
       await using index = await open(3)
-      await index.apply([put(1, 1, EAST, 'audio'), put(2, 1, NORTH, 'visual'), put(3, 2, EAST, 'visual')], 3)
+      await index.apply(
+        [put(1, 1, EAST, 'audio'), put(2, 1, NORTH, 'visual'), put(3, 2, EAST, 'visual')],
+        3,
+      )
 
-      assert.deepEqual(segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 5 })), [1])
-      assert.deepEqual(segments(await index.nearest({ vector: EAST, modality: 'visual', limit: 5 })), [2, 1])
+      assert.deepEqual(
+        segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 5 })),
+        [1],
+      )
+      assert.deepEqual(
+        segments(await index.nearest({ vector: EAST, modality: 'visual', limit: 5 })),
+        [2, 1],
+      )
       assert.deepEqual(index.sizes, { audio: 1, visual: 2 })
     })
 
@@ -62,8 +88,18 @@ export function vectorIndexContract(name: string, open: (dimension: number) => P
       await index.apply(changes, changes.length)
       const except = Array.from({ length: 200 }, (_, i) => i * 2 + 1).concat(9999)
 
-      const found = await index.nearest({ vector: vectors[0] as UnitVector, modality: 'audio', limit: 150, except })
-      const rest = await index.nearest({ vector: vectors[0] as UnitVector, modality: 'audio', limit: 300, except })
+      const found = await index.nearest({
+        vector: vectors[0] as UnitVector,
+        modality: 'audio',
+        limit: 150,
+        except,
+      })
+      const rest = await index.nearest({
+        vector: vectors[0] as UnitVector,
+        modality: 'audio',
+        limit: 300,
+        except,
+      })
 
       assert.equal(found.length, 150)
       assert.equal(rest.length, 200)
@@ -75,7 +111,10 @@ export function vectorIndexContract(name: string, open: (dimension: number) => P
       await index.apply([put(1, 1, EAST), put(2, 1, EAST, 'visual'), put(3, 2, NORTH)], 3)
       await index.apply([drop(4, 1), drop(5, 77)], 5)
 
-      assert.deepEqual(segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 5 })), [2])
+      assert.deepEqual(
+        segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 5 })),
+        [2],
+      )
       assert.deepEqual(await index.nearest({ vector: EAST, modality: 'visual', limit: 5 }), [])
       assert.deepEqual(index.sizes, { audio: 1, visual: 0 })
     })
@@ -88,7 +127,11 @@ export function vectorIndexContract(name: string, open: (dimension: number) => P
         await index.apply(changes, count)
         await index.apply(drops, 2 * count - 100)
 
-        const found = await index.nearest({ vector: vectors[0] as UnitVector, modality: 'audio', limit: 100 })
+        const found = await index.nearest({
+          vector: vectors[0] as UnitVector,
+          modality: 'audio',
+          limit: 100,
+        })
 
         assert.deepEqual(
           segments(found).sort((a, b) => a - b),
@@ -125,7 +168,10 @@ export function vectorIndexContract(name: string, open: (dimension: number) => P
       }
 
       assert.equal(index.cursor, 4)
-      assert.deepEqual(segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 5 })), [2, 3])
+      assert.deepEqual(
+        segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 5 })),
+        [2, 3],
+      )
     })
 
     it('moves its cursor past rows that said nothing', async () => {
@@ -163,7 +209,10 @@ export function vectorIndexContract(name: string, open: (dimension: number) => P
 
         const equals = await index.nearest({ vector: same, modality: 'audio', limit: 100 })
         const selves = await Promise.all(
-          others.map(async (vector) => segments(await index.nearest({ vector, modality: 'audio', limit: 1 }))[0]),
+          others.map(
+            async (vector) =>
+              segments(await index.nearest({ vector, modality: 'audio', limit: 1 }))[0],
+          ),
         )
 
         assert.equal(equals.filter(({ score }) => score > 0.9999).length, 100)
@@ -181,7 +230,9 @@ export function vectorIndexContract(name: string, open: (dimension: number) => P
       const centre = randomUnit(8, random)
       // Not quite of length 1: the longer ones draw all links of a graph to themselves.
       const close = () => centre.map((value) => value + 0.03 * (random() - 0.5)) as UnitVector
-      const changes = Array.from({ length: 2000 }, (_, i) => put(i + 1, i + 1, i % 2 ? close() : randomUnit(8, random)))
+      const changes = Array.from({ length: 2000 }, (_, i) =>
+        put(i + 1, i + 1, i % 2 ? close() : randomUnit(8, random)),
+      )
       await index.apply(changes, changes.length)
 
       const found = await index.nearest({ vector: centre, modality: 'audio', limit: 5000 })
@@ -194,8 +245,14 @@ export function vectorIndexContract(name: string, open: (dimension: number) => P
       await index.apply([put(1, 1, EAST), put(2, 2, EAST), put(3, 3, EAST), drop(4, 1)], 4)
       await index.apply([put(5, 4, EAST), drop(6, 2), drop(7, 3)], 7)
 
-      assert.deepEqual(segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 5 })), [4])
-      assert.deepEqual(await index.nearest({ vector: EAST, modality: 'audio', limit: 5, except: [4] }), [])
+      assert.deepEqual(
+        segments(await index.nearest({ vector: EAST, modality: 'audio', limit: 5 })),
+        [4],
+      )
+      assert.deepEqual(
+        await index.nearest({ vector: EAST, modality: 'audio', limit: 5, except: [4] }),
+        [],
+      )
     })
 
     it('agrees with exact search on 5000 clustered vectors', async () => {

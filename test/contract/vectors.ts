@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test'
-import type { UnitVector } from '../../src/domain.js'
+import type { UnitVector } from '../../src/domain/vector.js'
 
 /** Returns random numbers that differ on each run. Prints their seed, and takes it from EARSHOT_SEED if that is set. */
 export function freshlySeeded(test: TestContext): () => number {
@@ -47,7 +47,9 @@ export function clustered({
   const centres = Array.from({ length: clusters }, () => randomUnit(dimension, random))
   return () => {
     const centre = centres[Math.floor(random() * clusters)] as UnitVector
-    const noise = unit(Array.from({ length: dimension }, (_, i) => gaussian(random) / Math.sqrt(1 + i / 8)))
+    const noise = unit(
+      Array.from({ length: dimension }, (_, i) => gaussian(random) / Math.sqrt(1 + i / 8)),
+    )
     return unit(centre.map((value, i) => value + spread * (noise[i] as number)))
   }
 }

@@ -12,7 +12,10 @@ async function copyOfStarter(test: TestContext): Promise<string> {
   return dir
 }
 
-async function edit(file: string, change: (manifest: Record<string, object>) => object): Promise<void> {
+async function edit(
+  file: string,
+  change: (manifest: Record<string, object>) => object,
+): Promise<void> {
   await writeFile(file, JSON.stringify(change(JSON.parse(await readFile(file, 'utf8')))))
 }
 
@@ -32,7 +35,10 @@ it('refuses a graph that was altered', async (test) => {
   bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1
   await writeFile(graph, bytes)
 
-  await assert.rejects(loadBundle(dir), { code: 'BUNDLE_INVALID', message: /visual\.onnx has SHA-256/ })
+  await assert.rejects(loadBundle(dir), {
+    code: 'BUNDLE_INVALID',
+    message: /visual\.onnx has SHA-256/,
+  })
 })
 
 it('refuses front-end numbers that the fingerprint does not know', async (test) => {
@@ -50,7 +56,10 @@ it('refuses a list of equal fingerprints that was made for another bundle', asyn
   const other = { fingerprint: '0'.repeat(64), earlier: ['1'.repeat(64)] }
   await edit(join(dir, 'bundle.json'), (manifest) => ({ ...manifest, equals: other }))
 
-  await assert.rejects(loadBundle(dir), { code: 'BUNDLE_INVALID', message: /equals is the list of 0{64}/ })
+  await assert.rejects(loadBundle(dir), {
+    code: 'BUNDLE_INVALID',
+    message: /equals is the list of 0{64}/,
+  })
 })
 
 it('refuses another format by name', async (test) => {
@@ -64,7 +73,10 @@ it('says what is missing', async (test) => {
   const dir = await copyOfStarter(test)
   await rm(join(dir, 'audio.onnx'))
 
-  await assert.rejects(loadBundle(dir), { code: 'BUNDLE_INVALID', message: /audio\.onnx cannot be read/ })
+  await assert.rejects(loadBundle(dir), {
+    code: 'BUNDLE_INVALID',
+    message: /audio\.onnx cannot be read/,
+  })
   await assert.rejects(loadBundle(join(dir, 'nowhere')), { code: 'BUNDLE_INVALID' })
 })
 

@@ -9,7 +9,8 @@ import { SHIPPED } from '../workplace.js'
 
 const QUERY = { priority: 'query' } as const
 const TAGS = { ...QUERY, tags: true } as const
-const cosine = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0)
+const cosine = (a: Float32Array, b: Float32Array) =>
+  a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0)
 
 for (const name of SHIPPED)
   describe(`the encoder on the bundle ${name}`, () => {
@@ -23,7 +24,7 @@ for (const name of SHIPPED)
     after(() => encoder[Symbol.asyncDispose]())
 
     it('answers embeddings of length 1, and a logit for each class where it tags', async () => {
-      const sound = await encoder.encodeSound(goldenSamples(48_000, bundle.format), TAGS)
+      const sound = await encoder.encodeAudio(goldenSamples(48_000, bundle.format), TAGS)
       const frame = await encoder.encodeFrame(goldenFrame(bundle.format), TAGS)
 
       for (const { embedding, logits } of [sound, frame]) {
@@ -40,11 +41,13 @@ for (const name of SHIPPED)
     })
 
     it('answers the same whoever shares the batch', async () => {
-      const sounds = [0.01, 0.2, 1].map((share) => goldenSamples(share * bundle.format.audio.samples, bundle.format))
+      const sounds = [0.01, 0.2, 1].map((share) =>
+        goldenSamples(share * bundle.format.audio.samples, bundle.format),
+      )
 
       const alone = []
-      for (const sound of sounds) alone.push(await encoder.encodeSound(sound, QUERY))
-      const together = await Promise.all(sounds.map((sound) => encoder.encodeSound(sound, QUERY)))
+      for (const sound of sounds) alone.push(await encoder.encodeAudio(sound, QUERY))
+      const together = await Promise.all(sounds.map((sound) => encoder.encodeAudio(sound, QUERY)))
 
       alone.forEach(({ embedding }, i) => {
         assert.ok(cosine(embedding, together[i]?.embedding ?? embedding.map(() => 0)) > 0.99999)
@@ -55,26 +58,36 @@ for (const name of SHIPPED)
       const frames = [goldenFrame(bundle.format)]
       const encodeFrame = test.mock.method(encoder, 'encodeFrame')
 
-      const alone = await encoder.encodeSegment({ samples: null, frames: [goldenFrame(bundle.format)] }, TAGS)
-      const first = await encoder.encodeSegment({ samples: null, frames: [...frames, ...frames] }, TAGS)
+      const alone = await encoder.encodeSegment(
+        { samples: null, frames: [goldenFrame(bundle.format)] },
+        TAGS,
+      )
+      const first = await encoder.encodeSegment(
+        { samples: null, frames: [...frames, ...frames] },
+        TAGS,
+      )
       const second = await encoder.encodeSegment({ samples: null, frames }, TAGS)
 
       assert.equal(encodeFrame.mock.callCount(), 2)
       assert.equal(first.frames.length, 2)
-      for (const frame of [...first.frames, ...second.frames]) assert.deepEqual(frame, alone.frames[0])
+      for (const frame of [...first.frames, ...second.frames])
+        assert.deepEqual(frame, alone.frames[0])
     })
 
     it('reports the provider in use, and why another was not', async () => {
       await using second = await Encoder.open(bundle, { providers: ['cuda', 'cpu'], threads: 1 })
 
-      assert.equal(second.providers.inUse === 'cuda' || second.providers.refused[0]?.provider === 'cuda', true)
+      assert.equal(
+        second.providers.inUse === 'cuda' || second.providers.refused[0]?.provider === 'cuda',
+        true,
+      )
     })
 
     it('drops what is aborted while it waits', async () => {
       const abort = new AbortController()
       const whole = goldenSamples(bundle.format.audio.samples, bundle.format)
-      const running = encoder.encodeSound(whole, QUERY)
-      const waiting = encoder.encodeSound(whole, { ...QUERY, signal: abort.signal })
+      const running = encoder.encodeAudio(whole, QUERY)
+      const waiting = encoder.encodeAudio(whole, { ...QUERY, signal: abort.signal })
       abort.abort(new Error('nobody waits'))
 
       await assert.rejects(waiting, /nobody waits/)
@@ -82,21 +95,24 @@ for (const name of SHIPPED)
     })
 
     it('refuses input of the wrong size', async () => {
-      await assert.rejects(encoder.encodeSound(new Float32Array(0), QUERY), RangeError)
+      await assert.rejects(encoder.encodeAudio(new Float32Array(0), QUERY), RangeError)
       await assert.rejects(encoder.encodeFrame(new Uint8Array(5), QUERY), RangeError)
     })
 
     it('refuses a sound that is not numbers, and goes on', async () => {
-      await assert.rejects(encoder.encodeSound(new Float32Array(16_000).fill(NaN), QUERY), { code: 'ENCODER_FAILED' })
+      await assert.rejects(encoder.encodeAudio(new Float32Array(16_000).fill(NaN), QUERY), {
+        code: 'ENCODER_FAILED',
+      })
 
-      const { embedding } = await encoder.encodeSound(goldenSamples(16_000, bundle.format), QUERY)
+      const { embedding } = await encoder.encodeAudio(goldenSamples(16_000, bundle.format), QUERY)
       assert.equal(embedding.length, bundle.dimension)
     })
 
     it('refuses a bundle whose golden numbers it does not reproduce', async () => {
       const { audio, visual } = bundle.golden
       assert.ok(audio && visual)
-      const off = (numbers: readonly number[]) => numbers.map((value, i) => (i === 7 ? value + 0.1 : value))
+      const off = (numbers: readonly number[]) =>
+        numbers.map((value, i) => (i === 7 ? value + 0.1 : value))
       const wrongs = [
         { audio: { ...audio, embedding: off(audio.embedding) } },
         ...(visual.logits ? [{ visual: { ...visual, logits: off(visual.logits) } }] : []),
@@ -112,12 +128,16 @@ for (const name of SHIPPED)
 
     it('rejects what waits when it is closed', async () => {
       const closing = await Encoder.open(bundle, { providers: ['cpu'], threads: 1 })
-      const waiting = Array.from({ length: 20 }, () => closing.encodeFrame(goldenFrame(bundle.format), QUERY))
+      const waiting = Array.from({ length: 20 }, () =>
+        closing.encodeFrame(goldenFrame(bundle.format), QUERY),
+      )
       const outcome = Promise.allSettled(waiting)
       await closing[Symbol.asyncDispose]()
 
       assert.ok((await outcome).some(({ status }) => status === 'rejected'))
-      assert.equal(closing.alive, false)
-      await assert.rejects(closing.encodeFrame(goldenFrame(bundle.format), QUERY), { code: 'ENCODER_FAILED' })
+      assert.equal(closing.isAvailable, false)
+      await assert.rejects(closing.encodeFrame(goldenFrame(bundle.format), QUERY), {
+        code: 'ENCODER_FAILED',
+      })
     })
   })

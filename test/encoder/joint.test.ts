@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type EmbeddedSegment, embed } from '../../src/embed.js'
+import { type EmbeddedSegment, embed } from '../../src/embed/embed.js'
 import { type Bundle, loadBundle } from '../../src/encoder/bundle.js'
 import { Encoder } from '../../src/encoder/encoder.js'
 import { goldenFrame, goldenSamples } from '../../src/encoder/golden.js'
@@ -17,7 +17,8 @@ const QUERY = { priority: 'query' } as const
 const TAGS = { ...QUERY, tags: true } as const
 const CPU = { providers: ['cpu'], threads: 1 } as const
 
-const worst = (a: Float32Array, b: Float32Array) => Math.max(...a.map((value, i) => Math.abs(value - (b[i] ?? NaN))))
+const worst = (a: Float32Array, b: Float32Array) =>
+  Math.max(...a.map((value, i) => Math.abs(value - (b[i] ?? NaN))))
 
 describe('a bundle that tags sound and picture together', () => {
   let bundle: Bundle
@@ -43,14 +44,17 @@ describe('a bundle that tags sound and picture together', () => {
     assert.ok(worst(first, second) > 1e-3, 'the frames differ')
     for (const [i, frame] of frames.entries()) {
       const alone = await encoder.encodeSegment({ samples: sound, frames: [frame] }, TAGS)
-      assert.ok(worst(joint[i] ?? first, alone.joint[0] ?? second) < 1e-4, `frame ${i} alone and beside the other`)
+      assert.ok(
+        worst(joint[i] ?? first, alone.joint[0] ?? second) < 1e-4,
+        `frame ${i} alone and beside the other`,
+      )
     }
   })
 
   it('answers the embeddings that each modality has by itself', async () => {
     const { audio, frames: seen } = await encoder.encodeSegment({ samples: sound, frames }, TAGS)
 
-    const heard = await encoder.encodeSound(sound, QUERY)
+    const heard = await encoder.encodeAudio(sound, QUERY)
     assert.ok(audio && worst(audio.embedding, heard.embedding) < 1e-5)
     for (const [i, frame] of frames.entries()) {
       const { embedding } = await encoder.encodeFrame(frame, QUERY)
@@ -64,7 +68,10 @@ describe('a bundle that tags sound and picture together', () => {
     const { joint: _, visual, ...golden } = bundle.golden
     assert.ok(visual)
     const plain = { embedding: visual.embedding }
-    await using other = await Encoder.open({ ...untagging, golden: { ...golden, visual: plain } }, CPU)
+    await using other = await Encoder.open(
+      { ...untagging, golden: { ...golden, visual: plain } },
+      CPU,
+    )
 
     const [frame = new Uint8Array()] = frames
 
@@ -95,7 +102,7 @@ describe('a bundle that tags sound and picture together', () => {
     const running = segment('running')
     const waiting = segment('waiting')
     const dropped = segment('dropped', abort.signal)
-    const query = encoder.encodeSound(sound, QUERY).then(() => order.push('query'))
+    const query = encoder.encodeAudio(sound, QUERY).then(() => order.push('query'))
     abort.abort(new Error('nobody waits'))
 
     await assert.rejects(dropped, /nobody waits/)
@@ -138,7 +145,10 @@ describe('a bundle that tags sound and picture together', () => {
     assert.ok(joint?.joint && joint.audio && joint.visual)
     for (const { mid, probability } of segments[0]?.labels ?? []) {
       const at = app.encoder.bundle.classes.findIndex((known) => known.mid === mid)
-      assert.ok(Math.abs(probability - (joint.joint[at] ?? NaN)) < 1e-4, `${mid} is tagged by both together`)
+      assert.ok(
+        Math.abs(probability - (joint.joint[at] ?? NaN)) < 1e-4,
+        `${mid} is tagged by both together`,
+      )
     }
     assert.equal(segments[0]?.labels.length, 5)
     assert.deepEqual(

@@ -17,8 +17,8 @@ async function open(test: TestContext) {
   }
   const encoder = await Encoder.open(bundle, { providers: ['cpu'], threads: 1 })
   test.after(() => encoder[Symbol.asyncDispose]())
-  const encode = () => encoder.encodeSound(goldenSamples(8_000, bundle.format), QUERY)
-  const alive = () => eventually(() => encoder.alive, Boolean)
+  const encode = () => encoder.encodeAudio(goldenSamples(8_000, bundle.format), QUERY)
+  const alive = () => eventually(() => encoder.isAvailable, Boolean)
   return { bundle, encoder, encode, alive }
 }
 
@@ -76,7 +76,7 @@ describe('an encoder whose thread ended', () => {
       (count) => count === 1,
     )
 
-    assert.equal(encoder.alive, false)
+    assert.equal(encoder.isAvailable, false)
     await assert.rejects(encode(), RESTARTING)
     hang?.release()
     await alive()
@@ -109,7 +109,7 @@ describe('an encoder whose thread ended', () => {
     await encoder[Symbol.asyncDispose]()
 
     assert.deepEqual(threads.map(isAlive), [false, false])
-    assert.equal(encoder.alive, false)
+    assert.equal(encoder.isAvailable, false)
     await assert.rejects(encode(), { code: 'ENCODER_FAILED' })
   })
 })
@@ -117,16 +117,16 @@ describe('an encoder whose thread ended', () => {
 it('says for how long a batch has run', async (test) => {
   const threads = threadsOf(test)
   const { encode, encoder } = await open(test)
-  assert.equal(encoder.busyMs, 0)
+  assert.equal(encoder.batchMs, 0)
   const hang = new Hang(threads[0] as Worker)
 
   const encoded = encode()
   await eventually(
-    () => encoder.busyMs,
+    () => encoder.batchMs,
     (ms) => ms > 20,
   )
   hang.release()
   await encoded
 
-  assert.equal(encoder.busyMs, 0)
+  assert.equal(encoder.batchMs, 0)
 })

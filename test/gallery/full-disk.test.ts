@@ -3,10 +3,20 @@ import { it } from 'node:test'
 import { onSmallDisk } from '../small-disk.js'
 
 it('stops by name when the disk is full, loses nothing, and goes on when there is room', async (test) => {
-  const told = await onSmallDisk<{ clips: number }>(test, new URL('full-disk.js', import.meta.url), 4)
+  const told = await onSmallDisk<{ clips: number }>(
+    test,
+    new URL('full-disk.js', import.meta.url),
+    4,
+  )
   if (told === undefined) return
 
   const { clips, ...found } = told
   assert.ok(clips > 0)
-  assert.deepEqual(found, { code: 'DISK_FULL', kept: clips, integrity: 'ok', searchable: true, whole: true })
+  assert.deepEqual(found, {
+    code: 'DISK_FULL',
+    kept: clips,
+    integrity: 'ok',
+    searchable: true,
+    whole: true,
+  })
 })

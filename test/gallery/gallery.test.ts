@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { SegmentId } from '../../src/domain.js'
-import type { Catalogue } from '../../src/gallery/catalogue.js'
+import type { SegmentId } from '../../src/domain/ids.js'
+import type { Catalogue } from '../../src/gallery/catalogue/catalogue.js'
 import { Gallery } from '../../src/gallery/gallery.js'
 import { HnswIndex } from '../../src/gallery/hnsw/hnsw-index.js'
 import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
-import type { NearestQuery, VectorIndex } from '../../src/gallery/vector-index.js'
+import type { NearestQuery, VectorIndex } from '../../src/gallery/vector/vector-index.js'
 import { newClip } from '../contract/catalogue.js'
 import { put, segments } from '../contract/vector-index.js'
 import { randomUnit, seeded } from '../contract/vectors.js'
@@ -64,10 +64,14 @@ describe('the gallery', () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
     const query = { vector: vector(), modality: 'audio', limit: 60 } as const
-    const exact = await Gallery.open({ catalogue, openIndex: async () => new MemoryIndex(DIMENSION) })
+    const exact = await Gallery.open({
+      catalogue,
+      openIndex: async () => new MemoryIndex(DIMENSION),
+    })
     for (let round = 0; round < 3; round++) {
       await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
-      for (let i = 0; i < 20; i++) await catalogue.put(newClip(`/${round}-${i % 15}`), newSegments(3))
+      for (let i = 0; i < 20; i++)
+        await catalogue.put(newClip(`/${round}-${i % 15}`), newSegments(3))
 
       const followed = segments(await gallery.nearest(query))
       await gallery.rebuild()
@@ -89,7 +93,10 @@ describe('the gallery', () => {
         await super.apply(changes, cursor)
       }
     }
-    await using gallery = await Gallery.open({ catalogue, openIndex: async () => new Counting(DIMENSION) })
+    await using gallery = await Gallery.open({
+      catalogue,
+      openIndex: async () => new Counting(DIMENSION),
+    })
     await catalogue.put(newClip('/a'), newSegments(700))
 
     await Promise.all(Array.from({ length: 20 }, () => gallery.follow()))
@@ -116,7 +123,11 @@ describe('the gallery', () => {
     await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
 
     const query = { vector: vector(), modality: 'audio', limit: 50 } as const
-    const answers = await Promise.all([gallery.nearest(query), gallery.nearest(query), gallery.nearest(query)])
+    const answers = await Promise.all([
+      gallery.nearest(query),
+      gallery.nearest(query),
+      gallery.nearest(query),
+    ])
 
     assert.deepEqual(
       answers.map(({ length }) => length),
@@ -145,7 +156,9 @@ describe('the gallery', () => {
     await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
 
     const vectors = await catalogue.embeddings(id, 'audio')
-    const found = await Promise.all(vectors.map((vector) => gallery.nearest({ vector, modality: 'audio', limit: 1 })))
+    const found = await Promise.all(
+      vectors.map((vector) => gallery.nearest({ vector, modality: 'audio', limit: 1 })),
+    )
 
     assert.deepEqual(found.flatMap(segments), await catalogue.segmentIds(id))
     assert.deepEqual(await gallery.check(), whole(12))
@@ -167,7 +180,10 @@ describe('the gallery', () => {
 
     assert.equal(answer.length, 4)
     assert.deepEqual(await behind.check(), whole(5))
-    assert.equal((await catalogue.changes(0, 100)).changes.filter(({ op }) => op === 'drop').length, 0)
+    assert.equal(
+      (await catalogue.changes(0, 100)).changes.filter(({ op }) => op === 'drop').length,
+      0,
+    )
   })
 
   it('has the log forget what was undone, as far as its index is on disk', async () => {
@@ -178,15 +194,18 @@ describe('the gallery', () => {
         return this.cursor
       }
     }
-    await using gallery = await Gallery.open({ catalogue, openIndex: async () => new Durable(DIMENSION) })
+    await using gallery = await Gallery.open({
+      catalogue,
+      openIndex: async () => new Durable(DIMENSION),
+    })
     for (let i = 0; i < 6; i++) await catalogue.put(newClip('/a'), newSegments(600))
 
     await gallery.follow()
     const head = await catalogue.head()
-    const { changes, compacted } = await catalogue.changes(0, 100_000)
+    const { changes, compactedUpTo } = await catalogue.changes(0, 100_000)
 
     assert.equal(head, 6 * 600 * 2 + 5 * 600)
-    assert.equal(compacted, head)
+    assert.equal(compactedUpTo, head)
     assert.equal(changes.length, 1200)
     assert.deepEqual(await gallery.check(), whole(600))
   })
@@ -201,7 +220,10 @@ describe('the gallery', () => {
         return (await super.nearest(query)).filter((_, i) => i % 2 === 0)
       }
     }
-    await using half = await Gallery.open({ catalogue, openIndex: async () => new Forgetful(DIMENSION) })
+    await using half = await Gallery.open({
+      catalogue,
+      openIndex: async () => new Forgetful(DIMENSION),
+    })
 
     const { audio, visual } = await whole.recall()
 

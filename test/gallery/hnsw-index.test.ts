@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { cpSync, readdirSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
@@ -10,7 +18,7 @@ import { newDir } from './places.js'
 
 const FINGERPRINT = 'one'
 const DIMENSION = 8
-const LOG = { markAt: async (seq: number) => `row ${seq}` }
+const LOG = { historyTokenAt: async (seq: number) => `row ${seq}` }
 
 vectorIndexContract('hnsw', (dimension) =>
   HnswIndex.open({ dir: newDir(), dimension, fingerprint: FINGERPRINT, log: LOG }),
@@ -49,7 +57,8 @@ describe('the snapshots of the hnsw index', () => {
   it('are taken when enough has changed, and not when nothing has', async () => {
     const dir = newDir()
     await using index = await open(dir, { snapshotAfter: 1000 })
-    for (let from = 0; from < 3000; from += 500) await index.apply(changes.slice(from, from + 500), from + 500)
+    for (let from = 0; from < 3000; from += 500)
+      await index.apply(changes.slice(from, from + 500), from + 500)
 
     await using other = await open(dir)
     const names = readdirSync(dir)
@@ -108,8 +117,8 @@ describe('the snapshots of the hnsw index', () => {
     const dir = newDir()
     await written(dir)
 
-    await using restored = await open(dir, { log: { markAt: async () => 'another row' } })
-    await using shorter = await open(dir, { log: { markAt: async () => undefined } })
+    await using restored = await open(dir, { log: { historyTokenAt: async () => 'another row' } })
+    await using shorter = await open(dir, { log: { historyTokenAt: async () => undefined } })
 
     assert.deepEqual([restored.cursor, shorter.cursor], [0, 0])
   })
@@ -134,7 +143,9 @@ describe('the snapshots of the hnsw index', () => {
     await written(dir)
     const several = await Promise.all(Array.from({ length: 4 }, () => open(dir)))
 
-    await Promise.all(several.map((index, i) => index.apply([put(3003, 5000, vectors[i] as never)], 3003 + i)))
+    await Promise.all(
+      several.map((index, i) => index.apply([put(3003, 5000, vectors[i] as never)], 3003 + i)),
+    )
     await Promise.all(several.map((index) => index[Symbol.asyncDispose]()))
     await using index = await open(dir)
 
@@ -145,7 +156,8 @@ describe('the snapshots of the hnsw index', () => {
   it('are small again some time after most of it was dropped, and it answers meanwhile', async () => {
     const dir = newDir()
     const drops = changes.slice(0, 2900).map(({ segment }, i) => drop(3001 + i, segment))
-    const newest = () => readdirSync(dir).findLast((name) => !name.startsWith('unfinished')) as string
+    const newest = () =>
+      readdirSync(dir).findLast((name) => !name.startsWith('unfinished')) as string
     const bytes = () => statSync(join(dir, newest(), 'audio.hnsw')).size
     {
       await using index = await open(dir)
@@ -205,7 +217,10 @@ describe('the snapshots of the hnsw index', () => {
     const dir = newDir()
     await written(dir)
     const [name = ''] = readdirSync(dir)
-    cpSync(join(dir, name), join(dir, 'unfinished-0'), { recursive: true, preserveTimestamps: true })
+    cpSync(join(dir, name), join(dir, 'unfinished-0'), {
+      recursive: true,
+      preserveTimestamps: true,
+    })
     utimesSync(join(dir, 'unfinished-0'), 0, 0)
     {
       await using index = await open(dir)

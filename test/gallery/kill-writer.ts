@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Catalogue } from '../../src/gallery/catalogue.js'
+import type { Catalogue } from '../../src/gallery/catalogue/catalogue.js'
 import { Gallery } from '../../src/gallery/gallery.js'
 import { HnswIndex } from '../../src/gallery/hnsw/hnsw-index.js'
 import { newClip, segment } from '../contract/catalogue.js'
@@ -26,7 +26,10 @@ async function write(dir: string, round: number): Promise<never> {
   for (let i = 0; ; i++) {
     const path = `/${round % 2}/${Math.floor(random() * 200)}`
     writeSync(1, `begin ${path}\n`)
-    const hash = random() < 0.2 ? await removed(catalogue, path) : await put(catalogue, path, `${round} ${i}`, random)
+    const hash =
+      random() < 0.2
+        ? await removed(catalogue, path)
+        : await put(catalogue, path, `${round} ${i}`, random)
     writeSync(1, `done ${path} ${hash}\n`)
     if (i % 3 === 0) await gallery.follow()
   }
@@ -38,8 +41,16 @@ async function removed(catalogue: Catalogue, path: string): Promise<''> {
   return ''
 }
 
-async function put(catalogue: Catalogue, path: string, content: string, random: () => number): Promise<string> {
-  const embeddings = () => ({ audio: randomUnit(STAMP.dimension, random), visual: randomUnit(STAMP.dimension, random) })
+async function put(
+  catalogue: Catalogue,
+  path: string,
+  content: string,
+  random: () => number,
+): Promise<string> {
+  const embeddings = () => ({
+    audio: randomUnit(STAMP.dimension, random),
+    visual: randomUnit(STAMP.dimension, random),
+  })
   const segments = Array.from({ length: 1 + Math.floor(random() * 5) }, (_, i) =>
     segment(i * 10, { embeddings: embeddings() }),
   )

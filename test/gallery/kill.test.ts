@@ -28,14 +28,24 @@ it('loses nothing that was acknowledged when it is killed at any instant', async
 
     await using catalogue = await openCatalogue(dir, STAMP)
     assert.equal(wholeness(dir), 'ok')
-    const found = new Map((await catalogue.clips({ limit: 100_000 })).map(({ path, hash }) => [path, hash]))
+    const found = new Map(
+      (await catalogue.clips({ limit: 100_000 })).map(({ path, hash }) => [path, hash]),
+    )
     if (inFlight) acknowledged.set(inFlight, found.get(inFlight) ?? '') // either it was done or it was not
-    for (const [path, hash] of acknowledged) assert.equal(found.get(path) ?? '', hash, `${path} in round ${round}`)
+    for (const [path, hash] of acknowledged)
+      assert.equal(found.get(path) ?? '', hash, `${path} in round ${round}`)
     for (const path of found.keys()) assert.ok(acknowledged.has(path), `${path} came from nowhere`)
 
     await using gallery = await openKilled(dir, catalogue)
-    await using exact = await Gallery.open({ catalogue, openIndex: async () => new MemoryIndex(STAMP.dimension) })
-    const query = { vector: randomUnit(STAMP.dimension, random), modality: 'visual', limit: 10 } as const
+    await using exact = await Gallery.open({
+      catalogue,
+      openIndex: async () => new MemoryIndex(STAMP.dimension),
+    })
+    const query = {
+      vector: randomUnit(STAMP.dimension, random),
+      modality: 'visual',
+      limit: 10,
+    } as const
     assert.deepEqual(segments(await gallery.nearest(query)), segments(await exact.nearest(query)))
     assert.equal((await gallery.check()).whole, true)
   }
@@ -44,8 +54,15 @@ it('loses nothing that was acknowledged when it is killed at any instant', async
 })
 
 /** Answers the path of the clip that the writer had begun with and not acknowledged. */
-async function writeUntilKilled(dir: string, round: number, afterMs: number, acknowledged: Map<string, string>) {
-  const child = spawn(process.execPath, [WRITER, dir, String(round)], { stdio: ['ignore', 'pipe', 'inherit'] })
+async function writeUntilKilled(
+  dir: string,
+  round: number,
+  afterMs: number,
+  acknowledged: Map<string, string>,
+) {
+  const child = spawn(process.execPath, [WRITER, dir, String(round)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const exited = once(child, 'exit')
   let begun: string | undefined
   const reading = (async () => {

@@ -18,12 +18,18 @@ it('refuses a second writer by the name of the first, until that is killed', asy
   })
   await once(holder.stdout, 'data')
 
-  await assert.rejects(lockFolder(dir), { code: 'DATA_LOCKED', message: new RegExp(`process ${holder.pid} on `) })
+  await assert.rejects(lockFolder(dir), {
+    code: 'DATA_LOCKED',
+    message: new RegExp(`process ${holder.pid} on `),
+  })
   const waiting = lockFolder(dir, { waitMs: 60_000 })
   holder.kill('SIGKILL')
 
   await using _lock = await waiting
-  await assert.rejects(lockFolder(dir), { code: 'DATA_LOCKED', message: new RegExp(`process ${process.pid} on `) })
+  await assert.rejects(lockFolder(dir), {
+    code: 'DATA_LOCKED',
+    message: new RegExp(`process ${process.pid} on `),
+  })
 })
 
 it('is given back when it is disposed of', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { PACKAGE_DIR } from '../../src/config.js'
-import type { Stamp } from '../../src/gallery/catalogue.js'
+import type { CatalogueHeader } from '../../src/gallery/catalogue/catalogue.js'
 import { SqliteCatalogue } from '../../src/gallery/sqlite/sqlite-catalogue.js'
 
 export const MIGRATIONS_DIR = join(PACKAGE_DIR, 'migrations', 'sqlite')
@@ -20,6 +20,10 @@ export function newDir(): string {
   return dir
 }
 
-export function openCatalogue(dir: string, stamp: Stamp): Promise<SqliteCatalogue> {
-  return SqliteCatalogue.open({ file: join(dir, 'catalogue.db'), migrationsDir: MIGRATIONS_DIR, stamp })
+export function openCatalogue(dir: string, stamp: CatalogueHeader): Promise<SqliteCatalogue> {
+  return SqliteCatalogue.open({
+    file: join(dir, 'catalogue.db'),
+    migrationsDir: MIGRATIONS_DIR,
+    header: stamp,
+  })
 }

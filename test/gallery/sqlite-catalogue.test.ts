@@ -3,11 +3,11 @@ import { cpSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, it } from 'node:test'
 import Database from 'better-sqlite3'
-import { newClipKey } from '../../src/gallery/clip-id.js'
-import type { JobId } from '../../src/gallery/jobs.js'
+import { newClipKey } from '../../src/gallery/catalogue/clip-id.js'
 import { migrate } from '../../src/gallery/sqlite/migrate.js'
 import { SqliteCatalogue } from '../../src/gallery/sqlite/sqlite-catalogue.js'
-import { jobRequest } from '../../src/ingest/job-request.js'
+import { jobRequest } from '../../src/ingest/scan/job-request.js'
+import type { JobId } from '../../src/jobs/jobs.js'
 import { catalogueContract, newClip, segment } from '../contract/catalogue.js'
 import { MIGRATIONS_DIR, newDir, openCatalogue } from './places.js'
 
@@ -23,12 +23,16 @@ describe('the sqlite file', () => {
     const dir = newDir()
     const migrationsDir = join(dir, 'migrations')
     cpSync(MIGRATIONS_DIR, migrationsDir, { recursive: true })
-    const open = () => SqliteCatalogue.open({ file: join(dir, 'catalogue.db'), migrationsDir, stamp: STAMP })
+    const open = () =>
+      SqliteCatalogue.open({ file: join(dir, 'catalogue.db'), migrationsDir, header: STAMP })
     {
       await using before = await open()
       await before.put(newClip('/a'), [segment(0)])
     }
-    writeFileSync(join(migrationsDir, '998-more.sql'), "ALTER TABLE clips ADD COLUMN mood TEXT DEFAULT 'good'")
+    writeFileSync(
+      join(migrationsDir, '998-more.sql'),
+      "ALTER TABLE clips ADD COLUMN mood TEXT DEFAULT 'good'",
+    )
     for (let i = 0; i < 2; i++) {
       await using after = await open()
       assert.equal((await after.counts()).clips, 1)
@@ -47,10 +51,15 @@ describe('the sqlite file', () => {
     await (await openCatalogue(dir, STAMP))[Symbol.asyncDispose]()
     writeFileSync(join(migrationsDir, '998-bad.sql'), 'CREATE TABLE half (a); CREATE TABLE broken')
 
-    await assert.rejects(SqliteCatalogue.open({ file: join(dir, 'catalogue.db'), migrationsDir, stamp: STAMP }))
+    await assert.rejects(
+      SqliteCatalogue.open({ file: join(dir, 'catalogue.db'), migrationsDir, header: STAMP }),
+    )
     const db = new Database(join(dir, 'catalogue.db'), { readonly: true })
 
-    assert.equal(db.prepare("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'half'").pluck().get(), 0)
+    assert.equal(
+      db.prepare("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'half'").pluck().get(),
+      0,
+    )
     db.close()
   })
 
@@ -58,7 +67,10 @@ describe('the sqlite file', () => {
     const dir = newDir()
     const migrationsDir = join(dir, 'migrations')
     const isOld = (file: string) => !(basename(file) > '004')
-    cpSync(MIGRATIONS_DIR, migrationsDir, { recursive: true, filter: (file) => file === MIGRATIONS_DIR || isOld(file) })
+    cpSync(MIGRATIONS_DIR, migrationsDir, {
+      recursive: true,
+      filter: (file) => file === MIGRATIONS_DIR || isOld(file),
+    })
     const db = new Database(join(dir, 'catalogue.db'))
     migrate(db, migrationsDir)
     db.prepare('INSERT INTO stamp (only, fingerprint, dimension) VALUES (1, ?, ?)').run(
@@ -75,7 +87,9 @@ describe('the sqlite file', () => {
        VALUES (?, 'changed', 'queued', '2026-01-01T00:00:00.000Z') RETURNING number`,
     )
     const { number: job } = made.get(request) as { number: JobId }
-    db.exec("INSERT INTO failures VALUES ('/odd', 'FILE_NAME_INVALID', 'no UTF-8', 0, 0, '2026-01-01T00:00:00.000Z')")
+    db.exec(
+      "INSERT INTO failures VALUES ('/odd', 'FILE_NAME_INVALID', 'no UTF-8', 0, 0, '2026-01-01T00:00:00.000Z')",
+    )
     db.exec("UPDATE stamp SET successor = 'another'")
     assert.equal(db.pragma('user_version', { simple: true }), 3)
     db.close()

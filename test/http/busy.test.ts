@@ -15,7 +15,9 @@ describe('a server with more to decode than it takes on', () => {
     const part = filePart(await readFile(fixture('orchestra_pd_photo_choir_cc0.mp4')), 'x.mp4')
     const to = { headers: ['Content-Disposition: form-data; name="to"'], data: 'audio' }
 
-    const answers = await Promise.all(Array.from({ length: 60 }, () => postForm(`${url}/v1/search`, [part, to])))
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, () => postForm(`${url}/v1/search`, [part, to])),
+    )
 
     const statuses = answers.map(({ status }) => status)
     assert.deepEqual(new Set(statuses), new Set([200, 503]))
@@ -35,7 +37,9 @@ describe('a server with more to decode than it takes on', () => {
       for (; !done; await setTimeout(5)) most = Math.max(most, await ffmpegs())
     })()
 
-    const answers = await Promise.all(Array.from({ length: 16 }, () => fetch(`${url}/v1/clips/${clip.id}/thumbnail`)))
+    const answers = await Promise.all(
+      Array.from({ length: 16 }, () => fetch(`${url}/v1/clips/${clip.id}/thumbnail`)),
+    )
     done = true
     await watching
 

@@ -9,7 +9,7 @@ import { AppError } from '../../src/errors.js'
 import { buildHttp } from '../../src/http/http.js'
 import { STATUS } from '../../src/http/problems.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
-import { jobRequest } from '../../src/ingest/job-request.js'
+import { jobRequest } from '../../src/ingest/scan/job-request.js'
 import { Hang, threadsOf } from '../encoder/threads.js'
 import { eventually } from '../eventually.js'
 import { make, withFake } from '../media/made.js'
@@ -43,7 +43,11 @@ async function withClip(test: TestContext) {
   const { clip } = await ingestFile(fixture('guitar_cc0.mp4'), server.app)
   server.app.sources.add([clip.path])
   const search = (body: unknown) =>
-    fetch(`${server.url}/v1/search`, { method: 'POST', headers: JSON_TYPE, body: JSON.stringify(body) })
+    fetch(`${server.url}/v1/search`, {
+      method: 'POST',
+      headers: JSON_TYPE,
+      body: JSON.stringify(body),
+    })
   return { ...server, clip, search }
 }
 
@@ -154,7 +158,11 @@ describe('a request', () => {
   it('has numbers as numbers in JSON, and as text in an address', async (test) => {
     const { url, clip, search } = await withClip(test)
     for (const limit of ['5', true, [7], null, 1.5, 1e300]) {
-      assert.equal((await search({ clip: clip.id, from: 'audio', limit })).status, 400, String(limit))
+      assert.equal(
+        (await search({ clip: clip.id, from: 'audio', limit })).status,
+        400,
+        String(limit),
+      )
     }
     const get = async (query: string) => (await fetch(`${url}/v1/clips?${query}`)).status
     assert.equal(await get('limit=5'), 200)
@@ -204,7 +212,8 @@ describe('a request', () => {
 
   it('for a file states its type, length and conditions', async (test) => {
     const { url, clip } = await withClip(test)
-    const media = (headers: Record<string, string>) => fetch(`${url}/v1/clips/${clip.id}/media`, { headers })
+    const media = (headers: Record<string, string>) =>
+      fetch(`${url}/v1/clips/${clip.id}/media`, { headers })
 
     const beyond = await media({ range: 'bytes=999999999-' })
     const unlike = await media({ 'if-match': '"other"' })

@@ -6,9 +6,18 @@ import type { Told } from './full-disk.js'
 const DISK_MEGABYTES = 6
 
 it('refuses uploads by name while the disk is full, keeps nothing of them, and removes clips all the same', async (test) => {
-  const told = await onSmallDisk<Told>(test, new URL('full-disk.js', import.meta.url), DISK_MEGABYTES)
+  const told = await onSmallDisk<Told>(
+    test,
+    new URL('full-disk.js', import.meta.url),
+    DISK_MEGABYTES,
+  )
   if (told === undefined) return
 
   const refusal = { status: 507, type: 'application/problem+json', code: 'DISK_FULL' }
-  assert.deepEqual(told, { answers: [refusal, refusal, refusal], left: [], removed: [204, 204], roomy: 201 })
+  assert.deepEqual(told, {
+    answers: [refusal, refusal, refusal],
+    left: [],
+    removed: [204, 204],
+    roomy: 201,
+  })
 })

@@ -12,7 +12,11 @@ const FILE = 'odd_one_hour.mkv' // larger than what room there is
 const STEPS_BYTES = [64 * 1024, 4096]
 
 export interface Told {
-  readonly answers: readonly { readonly status: number; readonly type: string | null; readonly code: string }[]
+  readonly answers: readonly {
+    readonly status: number
+    readonly type: string | null
+    readonly code: string
+  }[]
   readonly left: readonly string[] // of the uploads
   readonly removed: readonly number[] // statuses of removals while the disk is full
   readonly roomy: number // status

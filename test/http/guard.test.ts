@@ -42,7 +42,11 @@ describe('a server on loopback', () => {
       ['Host: media.example'],
       ['Host: media.example:9999'],
       ['Host: proxy.example:8443'],
-      [`Host: localhost:${port}`, `Origin: http://localhost:${port}`, 'Sec-Fetch-Site: same-origin'],
+      [
+        `Host: localhost:${port}`,
+        `Origin: http://localhost:${port}`,
+        'Sec-Fetch-Site: same-origin',
+      ],
       ['Host: media.example', 'Origin: https://media.example', 'Sec-Fetch-Site: same-origin'],
       [`Host: 127.0.0.1:${port}`, 'Origin: https://media.example', 'Sec-Fetch-Site: cross-site'],
       ['Host: localhost', 'Sec-Fetch-Site: none', 'Sec-Fetch-Mode: navigate'],
@@ -143,7 +147,10 @@ describe('an address that other machines reach', () => {
 
     for (const host of ['0.0.0.0', '::', '192.0.2.1', 'media.example', '127.attacker.example']) {
       const config = testConfig(dir, { ...settings, EARSHOT_HOST: host })
-      await assert.rejects(serve(config), { code: 'ADDRESS_EXPOSED', message: /allow-unauthenticated/ })
+      await assert.rejects(serve(config), {
+        code: 'ADDRESS_EXPOSED',
+        message: /allow-unauthenticated/,
+      })
     }
 
     const config = testConfig(dir, { ...settings, EARSHOT_HOST: '0.0.0.0' })

@@ -3,11 +3,11 @@ import { it, type TestContext } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import { goldenSamples } from '../../src/encoder/golden.js'
 import { Liveness, Readiness } from '../../src/http/health.js'
-import type { HttpParts } from '../../src/http/parts.js'
+import type { HttpDeps } from '../../src/http/http-deps.js'
 import { Hang, threadsOf } from '../encoder/threads.js'
 import { fixture, temporaryApp } from '../workplace.js'
 
-const working = { check: async () => {} } as unknown as HttpParts['receiver']
+const working = { check: async () => {} } as unknown as HttpDeps['receiver']
 
 /** Sets the clock forward by seconds. */
 function clockOf(test: TestContext): (seconds: number) => void {
@@ -30,7 +30,7 @@ it('tells that an encoder hangs', async (test) => {
   const goOn = clockOf(test)
   const hang = new Hang(threads[0] as Worker)
   const samples = goldenSamples(8_000, app.encoder.bundle.format)
-  const encoded = app.encoder.encodeSound(samples, { priority: 'query' })
+  const encoded = app.encoder.encodeAudio(samples, { priority: 'query' })
 
   goOn(25)
   assert.deepEqual([await failing(), await isStuck()], [[], false])
@@ -47,7 +47,7 @@ it('tells that an encoder hangs', async (test) => {
 it('starts no check that still runs', async (test) => {
   const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae') })
   const check = test.mock.fn(() => new Promise<void>(() => {}))
-  const receiver = { check } as unknown as HttpParts['receiver']
+  const receiver = { check } as unknown as HttpDeps['receiver']
   const readiness = new Readiness({ app, receiver })
 
   const answers = await Promise.all([readiness.failing(), readiness.failing()])

@@ -9,7 +9,16 @@ import type { App } from '../../src/app.js'
 import { PACKAGE_DIR } from '../../src/config.js'
 import { buildHttp } from '../../src/http/http.js'
 import { openapiYaml } from '../../src/http/openapi.js'
-import { Clip, ClipPage, Health, Labels, Problem, SearchAnswer, System, Tags } from '../../src/http/schemas.js'
+import {
+  Clip,
+  ClipPage,
+  Health,
+  Labels,
+  Problem,
+  SearchAnswer,
+  System,
+  Tags,
+} from '../../src/http/schemas.js'
 import { UploadReceiver } from '../../src/http/upload.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { FIXTURES, fixture, temporaryApp, temporaryDir } from '../workplace.js'
@@ -44,8 +53,17 @@ describe('the HTTP API', () => {
 
   const get = (path: string, headers: Record<string, string> = {}) => fetch(url + path, { headers })
   const postJson = (path: string, body: unknown) =>
-    fetch(url + path, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
-  async function postFile(path: string, file: Blob | string, fields: Record<string, string> = {}, filename?: string) {
+    fetch(url + path, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+    })
+  async function postFile(
+    path: string,
+    file: Blob | string,
+    fields: Record<string, string> = {},
+    filename?: string,
+  ) {
     const form = new FormData()
     for (const [name, value] of Object.entries(fields)) form.append(name, value)
     const blob = typeof file === 'string' ? new Blob([await readFile(fixture(file))]) : file
@@ -119,15 +137,27 @@ describe('the HTTP API', () => {
     const removed = await fetch(`${url}/v1/clips/${clip.id}`, { method: 'DELETE' })
     assert.equal(removed.status, 204)
     await assert.rejects(access(clip.path))
-    assert.deepEqual(await problem(get(`/v1/clips/${clip.id}`)), { status: 404, code: 'CLIP_NOT_FOUND' })
+    assert.deepEqual(await problem(get(`/v1/clips/${clip.id}`)), {
+      status: 404,
+      code: 'CLIP_NOT_FOUND',
+    })
   })
 
   it('indexes by path under a root only, and says nothing of what lies elsewhere', async () => {
     const inside = await postJson('/v1/clips', { path: fixture('photo_owl.webp') })
 
     assert.equal(inside.status, 201)
-    for (const path of ['/etc/passwd', '/nowhere/at/all', join(FIXTURES, '..', '..', 'package.json'), 'relative.mp4']) {
-      assert.deepEqual(await problem(postJson('/v1/clips', { path })), { status: 403, code: 'PATH_NOT_ALLOWED' }, path)
+    for (const path of [
+      '/etc/passwd',
+      '/nowhere/at/all',
+      join(FIXTURES, '..', '..', 'package.json'),
+      'relative.mp4',
+    ]) {
+      assert.deepEqual(
+        await problem(postJson('/v1/clips', { path })),
+        { status: 403, code: 'PATH_NOT_ALLOWED' },
+        path,
+      )
     }
   })
 
@@ -164,7 +194,10 @@ describe('the HTTP API', () => {
     const sound = clips.find(({ hasVisual }) => !hasVisual)
 
     assert.equal(picture.headers.get('content-type'), 'image/jpeg')
-    assert.deepEqual(Buffer.from(await picture.arrayBuffer()).subarray(0, 3), Buffer.from([0xff, 0xd8, 0xff]))
+    assert.deepEqual(
+      Buffer.from(await picture.arrayBuffer()).subarray(0, 3),
+      Buffer.from([0xff, 0xd8, 0xff]),
+    )
     assert.deepEqual(await problem(get(`/v1/clips/${sound?.id}/thumbnail`)), {
       status: 404,
       code: 'CLIP_HAS_NO_PICTURE',
@@ -219,7 +252,10 @@ describe('the HTTP API', () => {
       status: 400,
       code: 'REQUEST_INVALID',
     })
-    assert.deepEqual(await problem(postJson('/v1/search', {})), { status: 400, code: 'REQUEST_INVALID' })
+    assert.deepEqual(await problem(postJson('/v1/search', {})), {
+      status: 400,
+      code: 'REQUEST_INVALID',
+    })
     assert.deepEqual(await problem(postJson('/v1/search', { clip: guitar, start: 5, end: 2 })), {
       status: 422,
       code: 'RANGE_EMPTY',
@@ -228,18 +264,29 @@ describe('the HTTP API', () => {
       status: 400,
       code: 'REQUEST_INVALID',
     })
-    assert.deepEqual(await problem(get('/v1/clips?limit=0')), { status: 400, code: 'REQUEST_INVALID' })
-    assert.deepEqual(await problem(get('/v1/clips?limits=5')), { status: 400, code: 'REQUEST_INVALID' })
+    assert.deepEqual(await problem(get('/v1/clips?limit=0')), {
+      status: 400,
+      code: 'REQUEST_INVALID',
+    })
+    assert.deepEqual(await problem(get('/v1/clips?limits=5')), {
+      status: 400,
+      code: 'REQUEST_INVALID',
+    })
     const inAddress = await read(Problem, postFile('/v1/search?limit=5', 'photo_dog.webp'))
     assert.match(inAddress.detail, /limit.*form/)
-    const detail = (body: object) => read(Problem, postJson('/v1/search', body)).then((answer) => answer.detail)
+    const detail = (body: object) =>
+      read(Problem, postJson('/v1/search', body)).then((answer) => answer.detail)
     assert.match(await detail({ clip: guitar, to: 'smell' }), /^to: /)
     assert.match(await detail({ embedding: ['x'], to: 'audio' }), /^embedding\.0: /)
     for (const [type, body] of [
       ['multipart/form-data', 'x'],
       ['multipart/form-data; boundary=x', '--x\r\ncut'],
     ] as const) {
-      const cut = fetch(`${url}/v1/search`, { method: 'POST', body, headers: { 'content-type': type } })
+      const cut = fetch(`${url}/v1/search`, {
+        method: 'POST',
+        body,
+        headers: { 'content-type': type },
+      })
       assert.deepEqual(await problem(cut), { status: 400, code: 'REQUEST_INVALID' }, type)
     }
     const noBody = fetch(`${url}/v1/search`, { method: 'POST' })
@@ -270,7 +317,10 @@ describe('the HTTP API', () => {
   it('refuses a JSON body that is too large', async () => {
     const embedding = Array.from({ length: 400_000 }, () => 0.125)
 
-    assert.deepEqual(await problem(postJson('/v1/search', { embedding })), { status: 413, code: 'UPLOAD_TOO_LARGE' })
+    assert.deepEqual(await problem(postJson('/v1/search', { embedding })), {
+      status: 413,
+      code: 'UPLOAD_TOO_LARGE',
+    })
   })
 
   it('says when the file of a clip is gone', async (test) => {
@@ -280,11 +330,18 @@ describe('the HTTP API', () => {
     const { clip } = await ingestFile(path, app)
     await rm(path)
 
-    assert.deepEqual(await problem(get(`/v1/clips/${clip.id}/media`)), { status: 410, code: 'CLIP_FILE_MISSING' })
+    assert.deepEqual(await problem(get(`/v1/clips/${clip.id}/media`)), {
+      status: 410,
+      code: 'CLIP_FILE_MISSING',
+    })
   })
 
   it('is what openapi.yaml says it is', async () => {
-    assert.equal(openapiYaml(http), await readFile(join(PACKAGE_DIR, 'openapi.yaml'), 'utf8'), 'run `npm run openapi`')
+    assert.equal(
+      openapiYaml(http),
+      await readFile(join(PACKAGE_DIR, 'openapi.yaml'), 'utf8'),
+      'run `npm run openapi`',
+    )
   })
 
   it('leaves no upload behind, and clears what a killed process left', async () => {

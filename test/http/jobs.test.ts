@@ -5,11 +5,11 @@ import { after, before, describe, it } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import type { z } from 'zod'
 import type { App } from '../../src/app.js'
-import { hasEnded } from '../../src/gallery/job-state.js'
 import { buildHttp } from '../../src/http/http.js'
 import { ItemPage, Job, JobPage } from '../../src/http/job-schemas.js'
 import { Problem } from '../../src/http/schemas.js'
-import { JobRunner } from '../../src/ingest/job-runner.js'
+import { JobRunner } from '../../src/ingest/runner/job-runner.js'
+import { hasEnded } from '../../src/jobs/job-state.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 import { expectDocumented } from './documented.js'
 
@@ -48,8 +48,10 @@ describe('jobs over HTTP', () => {
       ...(body !== undefined && { body: JSON.stringify(body) }),
       headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
     })
-  const job = async (response: Promise<Response>): Promise<JobView> => Job.parse(await (await response).json())
-  const code = async (response: Promise<Response>) => Problem.parse(await (await response).json()).code
+  const job = async (response: Promise<Response>): Promise<JobView> =>
+    Job.parse(await (await response).json())
+  const code = async (response: Promise<Response>) =>
+    Problem.parse(await (await response).json()).code
   const run = (id: number) => new JobRunner(app, { concurrency: 2, except: [], job: id }).run()
 
   it('makes a job once for a key, under a root only', async () => {
@@ -61,7 +63,10 @@ describe('jobs over HTTP', () => {
     assert.deepEqual([first.status, again.status], [202, 200])
     assert.equal(first.headers.get('location'), `/v1/jobs/${id}`)
     assert.equal(Job.parse(await again.json()).id, id)
-    assert.equal(await code(post('/v1/jobs', { sources: [root] }, { 'idempotency-key': 'k' })), 'JOB_KEY_REUSED')
+    assert.equal(
+      await code(post('/v1/jobs', { sources: [root] }, { 'idempotency-key': 'k' })),
+      'JOB_KEY_REUSED',
+    )
     for (const source of ['/etc', join(root, '..'), 'relative', join(root, 'nowhere')]) {
       assert.equal(await code(post('/v1/jobs', { sources: [source] })), 'PATH_NOT_ALLOWED', source)
     }
@@ -73,14 +78,20 @@ describe('jobs over HTTP', () => {
   })
 
   it('shows jobs and their files in pages', async () => {
-    const dir = await folder('shown', ['sound_perc_bell.opus', 'bad_empty.mp4', 'bad_text_named.mp4'])
+    const dir = await folder('shown', [
+      'sound_perc_bell.opus',
+      'bad_empty.mp4',
+      'bad_text_named.mp4',
+    ])
     const { id } = await job(post('/v1/jobs', { sources: [dir] }))
     await run(id)
 
     const shown = await job(get(`/v1/jobs/${id}`))
     assert.deepEqual([shown.state, shown.counts.indexed, shown.counts.failed], ['partial', 1, 2])
     assert.deepEqual(shown.reasons, { MEDIA_EMPTY: 1, MEDIA_IS_TEXT: 1 })
-    const page = ItemPage.parse(await (await get(`/v1/jobs/${id}/items?status=failed&limit=1`)).json())
+    const page = ItemPage.parse(
+      await (await get(`/v1/jobs/${id}/items?status=failed&limit=1`)).json(),
+    )
     const rest = ItemPage.parse(
       await (await get(`/v1/jobs/${id}/items?status=failed&limit=1&after=${page.next}`)).json(),
     )
@@ -102,7 +113,10 @@ describe('jobs over HTTP', () => {
     assert.equal((await job(post(`/v1/jobs/${id}/resume`))).state, 'queued')
     await run(id)
     assert.equal((await job(get(`/v1/jobs/${id}`))).counts.failed, 1)
-    assert.equal(await code(post(`/v1/jobs/${id}/retry`, { reasons: ['MEDIA_STALLED'] })), 'JOB_STATE')
+    assert.equal(
+      await code(post(`/v1/jobs/${id}/retry`, { reasons: ['MEDIA_STALLED'] })),
+      'JOB_STATE',
+    )
     await copyFile(fixture('sound_misc_crow.opus'), join(dir, 'bad_empty.mp4'))
     assert.equal((await job(post(`/v1/jobs/${id}/retry`))).counts.queued, 1)
     await run(id)
@@ -111,7 +125,11 @@ describe('jobs over HTTP', () => {
   })
 
   it('tells of a job as it goes, from where a client left off', async () => {
-    const dir = await folder('told', ['sound_guit_e_slide.opus', 'sound_ambi_piano.opus', 'bad_empty.mp4'])
+    const dir = await folder('told', [
+      'sound_guit_e_slide.opus',
+      'sound_ambi_piano.opus',
+      'bad_empty.mp4',
+    ])
     const { id } = await job(post('/v1/jobs', { sources: [dir] }))
     const leaving = new AbortController()
     const events = await fetch(`${url}/v1/jobs/${id}/events`, { signal: leaving.signal })
@@ -126,7 +144,9 @@ describe('jobs over HTTP', () => {
     await running
     const last = first.at(-1)?.id ?? 0
     const rest = []
-    for await (const event of read(await get(`/v1/jobs/${id}/events`, { 'last-event-id': String(last) })))
+    for await (const event of read(
+      await get(`/v1/jobs/${id}/events`, { 'last-event-id': String(last) }),
+    ))
       rest.push(event)
 
     assert.equal(events.headers.get('content-type'), 'text/event-stream')
@@ -168,7 +188,8 @@ async function* read(response: Response): AsyncGenerator<Event> {
           .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
       )
       text = text.slice(end + 2)
-      if (fields.event) yield { name: fields.event, id: Number(fields.id), data: JSON.parse(fields.data ?? '') }
+      if (fields.event)
+        yield { name: fields.event, id: Number(fields.id), data: JSON.parse(fields.data ?? '') }
     }
   }
 }

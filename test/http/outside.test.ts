@@ -6,8 +6,8 @@ import { describe, it, type TestContext } from 'node:test'
 import { backUp, restore } from '../../src/app/backup.js'
 import { openApp } from '../../src/app.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
-import { jobRequest } from '../../src/ingest/job-request.js'
-import { JobRunner } from '../../src/ingest/job-runner.js'
+import { JobRunner } from '../../src/ingest/runner/job-runner.js'
+import { jobRequest } from '../../src/ingest/scan/job-request.js'
 import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir, testConfig } from '../workplace.js'
 import { served } from './served.js'
@@ -41,7 +41,11 @@ describe('a file outside of the roots', () => {
     await symlink(join(outside, 'secret.mp4'), join(root, 'clip.mp4'))
 
     const range = { clip: id, start: 0, end: 2, to: 'audio' }
-    const answers = [await media(), await fetch(`${url}/v1/clips/${id}/thumbnail`), await post('/v1/search', range)]
+    const answers = [
+      await media(),
+      await fetch(`${url}/v1/clips/${id}/thumbnail`),
+      await post('/v1/search', range),
+    ]
     assert.deepEqual(
       answers.map(({ status }) => status),
       [403, 403, 403],
@@ -52,7 +56,9 @@ describe('a file outside of the roots', () => {
     const { app, root, outside } = await place(test)
     const source = join(root, 'folder')
     await mkdir(source)
-    const { job } = await app.gallery.catalogue.jobs.create(jobRequest([source], { within: [root] }))
+    const { job } = await app.gallery.catalogue.jobs.create(
+      jobRequest([source], { within: [root] }),
+    )
     await rm(source, { recursive: true })
     await symlink(outside, source)
 

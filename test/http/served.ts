@@ -13,7 +13,10 @@ export interface Served {
 }
 
 /** A server of an empty library, with the small test bundle. */
-export async function served(test: Pick<TestContext, 'after'>, settings: Record<string, string> = {}): Promise<Served> {
+export async function served(
+  test: Pick<TestContext, 'after'>,
+  settings: Record<string, string> = {},
+): Promise<Served> {
   const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae'), ...settings })
   const http = await buildHttp(app)
   expectDocumented(http, test)

@@ -9,7 +9,11 @@ import { watchTransfer } from '../../src/http/transfer.js'
 const LIMITS = { tickMs: 20, ticks: 5, bytesPerSecond: 10_000 }
 
 /** The reason for which the body of a request is refused that arrives in pieces. */
-async function reasonFor(pieces: readonly number[], everyMs: number, reads: boolean): Promise<unknown> {
+async function reasonFor(
+  pieces: readonly number[],
+  everyMs: number,
+  reads: boolean,
+): Promise<unknown> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -18,7 +22,11 @@ async function reasonFor(pieces: readonly number[], everyMs: number, reads: bool
   socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`)
   const [raw] = await once(server, 'request')
   if (reads) raw.resume()
-  using transfer = watchTransfer({ raw } as Pick<FastifyRequest, 'raw'>, new AbortController().signal, LIMITS)
+  using transfer = watchTransfer(
+    { raw } as Pick<FastifyRequest, 'raw'>,
+    new AbortController().signal,
+    LIMITS,
+  )
   const left = [...pieces]
   const sending = setInterval(() => {
     const next = left.shift()

@@ -39,7 +39,9 @@ describe('equal uploads at the same time', () => {
     const silent = filePart(tone(440, { seconds: 2, gain: 0 }), 'b.wav')
 
     const answers = await Promise.all(
-      [good, silent].map((part) => Promise.all(Array.from({ length: 8 }, () => postForm(`${url}/v1/clips`, [part])))),
+      [good, silent].map((part) =>
+        Promise.all(Array.from({ length: 8 }, () => postForm(`${url}/v1/clips`, [part]))),
+      ),
     )
 
     const [added = [], refused = []] = answers
@@ -119,7 +121,10 @@ describe('a form', () => {
 
   it('is taken with a file that has no name', async (test) => {
     const { url } = await served(test)
-    const headers = ['Content-Disposition: form-data; name="file"', 'Content-Type: application/octet-stream']
+    const headers = [
+      'Content-Disposition: form-data; name="file"',
+      'Content-Type: application/octet-stream',
+    ]
 
     assert.equal((await postForm(`${url}/v1/clips`, [{ headers, data: sound }])).status, 201)
   })
@@ -134,9 +139,15 @@ describe('a form', () => {
       { headers: ['Content-Disposition: form-data; name="other"; filename="a.wav"'], data: sound },
     ],
     'a part without headers': [{ headers: [], data: Buffer.alloc(256 * 1024) }],
-    'a part without a disposition': [{ headers: ['Content-Type: audio/wav'], data: Buffer.alloc(256 * 1024) }],
-    'a disposition that is none': [{ headers: ['Content-Disposition: attachment'], data: Buffer.alloc(256 * 1024) }],
-    'a part without a name': [{ headers: ['Content-Disposition: form-data'], data: Buffer.alloc(256 * 1024) }],
+    'a part without a disposition': [
+      { headers: ['Content-Type: audio/wav'], data: Buffer.alloc(256 * 1024) },
+    ],
+    'a disposition that is none': [
+      { headers: ['Content-Disposition: attachment'], data: Buffer.alloc(256 * 1024) },
+    ],
+    'a part without a name': [
+      { headers: ['Content-Disposition: form-data'], data: Buffer.alloc(256 * 1024) },
+    ],
     'too many fields': Array.from({ length: 50 }, (_, i) => ({
       headers: [`Content-Disposition: form-data; name="field${i}"`],
       data: 'x',
@@ -193,7 +204,9 @@ describe('a client that leaves', () => {
 describe('what a killed process has left', () => {
   it('is swept: partial uploads, and stored files without a clip', async (test) => {
     const { app, url } = await served(test)
-    const { path, id } = await clip(await postForm(`${url}/v1/clips`, [filePart(tone(300, { seconds: 1 }), 'x.wav')]))
+    const { path, id } = await clip(
+      await postForm(`${url}/v1/clips`, [filePart(tone(300, { seconds: 1 }), 'x.wav')]),
+    )
     const { dataDir } = app.config
     const orphan = join(dataDir, 'media', 'aa', `${'a'.repeat(64)}.wav`)
     const own = join(dataDir, 'media', 'notes.txt')

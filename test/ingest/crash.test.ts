@@ -8,7 +8,7 @@ import { it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { openApp } from '../../src/app.js'
-import type { Job } from '../../src/gallery/jobs.js'
+import type { Job } from '../../src/jobs/jobs.js'
 import { start } from '../cli/earshot.js'
 import { freshlySeeded } from '../contract/vectors.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
@@ -28,7 +28,8 @@ it(`is whole, with everything once, after ${CRASHES} kills at random instants`, 
   await makeFiles(dir, FILES, files)
   const acknowledged = new Set<string>()
   const settings = { ...QUICK, TMPDIR: await temporaryDir(test) } // where the killed leave their links
-  const startIndexing = () => start(['index', dir, '--data', dataDir, '--json', '--concurrency', '3'], settings)
+  const startIndexing = () =>
+    start(['index', dir, '--data', dataDir, '--json', '--concurrency', '3'], settings)
 
   for (let crash = 0; crash < CRASHES; crash++) {
     await makeFiles(dir, FILES_A_CRASH, files)
@@ -56,7 +57,9 @@ it(`is whole, with everything once, after ${CRASHES} kills at random instants`, 
   // A job goes on at the next start, unless it had just ended when its process was killed.
   const jobs = await catalogue.jobs.jobs({ limit: 1000 })
   const sum = (count: (job: Job) => number) => jobs.reduce((total, job) => total + count(job), 0)
-  assert.ok(jobs.every(({ state }) => state === 'succeeded' || state === 'partial' || state === 'failed'))
+  assert.ok(
+    jobs.every(({ state }) => state === 'succeeded' || state === 'partial' || state === 'failed'),
+  )
   assert.equal(
     sum(({ counts }) => counts.indexed + counts.copied),
     good.length,
@@ -104,9 +107,13 @@ function checkCatalogue(file: string, acknowledged: ReadonlySet<string>): void {
     const paths = (sql: string) => new Set(db.prepare<[], string>(sql).pluck().all())
     const clips = paths('SELECT path FROM clips')
     assert.deepEqual(paths(`SELECT path FROM items WHERE state IN ('indexed', 'copied')`), clips)
-    for (const path of acknowledged) assert.ok(clips.has(path), `${path} was acknowledged and is lost`)
+    for (const path of acknowledged)
+      assert.ok(clips.has(path), `${path} was acknowledged and is lost`)
     const counted = 'SELECT coalesce(sum(items), 0) FROM item_counts'
-    assert.equal(db.prepare(counted).pluck().get(), db.prepare('SELECT count(*) FROM items').pluck().get())
+    assert.equal(
+      db.prepare(counted).pluck().get(),
+      db.prepare('SELECT count(*) FROM items').pluck().get(),
+    )
   } finally {
     db.close()
   }

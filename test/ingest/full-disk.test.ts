@@ -4,13 +4,21 @@ import { onSmallDisk } from '../small-disk.js'
 import { DISK_MEGABYTES, FILES, type Told } from './full-disk.js'
 
 it('pauses a job whose disk is full with its reason, and the same command goes on when there is room', async (test) => {
-  const told = await onSmallDisk<Told>(test, new URL('full-disk.js', import.meta.url), DISK_MEGABYTES)
+  const told = await onSmallDisk<Told>(
+    test,
+    new URL('full-disk.js', import.meta.url),
+    DISK_MEGABYTES,
+  )
   if (told === undefined) return
 
   const { full, kept, roomy, end } = told
   assert.deepEqual([full.exit, full.stop?.code], [3, 'DISK_FULL'])
   assert.ok(full.indexed > 0 && full.indexed < FILES, `${full.indexed} of ${FILES} were indexed`)
-  assert.deepEqual(kept, { clips: full.indexed, integrity: 'ok', jobs: [{ state: 'paused', code: 'DISK_FULL' }] })
+  assert.deepEqual(kept, {
+    clips: full.indexed,
+    integrity: 'ok',
+    jobs: [{ state: 'paused', code: 'DISK_FULL' }],
+  })
   assert.deepEqual([roomy.exit, roomy.stop, roomy.indexed], [0, null, FILES])
   assert.deepEqual([end.paths.length, new Set(end.paths).size], [FILES, FILES])
   assert.deepEqual([end.whole, end.jobs], [true, ['succeeded']])

@@ -12,16 +12,28 @@ export const DISK_MEGABYTES = 8
 const ROOM_BYTES = 2.2 * 2 ** 20 // enough to begin
 
 export interface Told {
-  readonly full: { readonly exit: number; readonly stop: { readonly code: string } | null; readonly indexed: number }
+  readonly full: {
+    readonly exit: number
+    readonly stop: { readonly code: string } | null
+    readonly indexed: number
+  }
   readonly kept: { readonly clips: number; readonly integrity: unknown; readonly jobs: unknown }
   readonly roomy: Told['full']
-  readonly end: { readonly paths: readonly string[]; readonly whole: boolean; readonly jobs: readonly string[] }
+  readonly end: {
+    readonly paths: readonly string[]
+    readonly whole: boolean
+    readonly jobs: readonly string[]
+  }
 }
 
 /** Indexes into a library on a small disk until that is full, makes room, and indexes on; tells what it met. */
 async function fill(disk: string, elsewhere: string): Promise<Told> {
   process.env.EARSHOT_BUNDLE = fixture('tiny-cavmae')
-  const [data, clips, ballast] = [join(disk, 'data'), join(elsewhere, 'clips'), join(disk, 'ballast')]
+  const [data, clips, ballast] = [
+    join(disk, 'data'),
+    join(elsewhere, 'clips'),
+    join(disk, 'ballast'),
+  ]
   mkdirSync(clips)
   for (let i = 0; i < FILES; i++) writeFileSync(join(clips, `${i}.wav`), tone(200 + 7 * i))
   writeFileSync(ballast, Buffer.alloc(DISK_MEGABYTES * 2 ** 20 - ROOM_BYTES))
@@ -39,7 +51,12 @@ async function fill(disk: string, elsewhere: string): Promise<Told> {
   const { catalogue } = app.gallery
   const paths = (await catalogue.clips({ limit: 1000 })).map(({ path }) => path)
   const { whole } = await app.gallery.check()
-  return { full, kept, roomy, end: { paths, whole, jobs: (await catalogue.jobs.jobs({ limit: 9 })).map(stateOf) } }
+  return {
+    full,
+    kept,
+    roomy,
+    end: { paths, whole, jobs: (await catalogue.jobs.jobs({ limit: 9 })).map(stateOf) },
+  }
 }
 
 function keptIn(file: string): Told['kept'] {
@@ -56,4 +73,5 @@ function keptIn(file: string): Told['kept'] {
 const stateOf = ({ state }: { readonly state: string }) => state
 
 const [, script = '', disk = '', elsewhere = ''] = process.argv
-if (import.meta.url === pathToFileURL(script).href) console.log(JSON.stringify(await fill(disk, elsewhere)))
+if (import.meta.url === pathToFileURL(script).href)
+  console.log(JSON.stringify(await fill(disk, elsewhere)))

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { compileGlob } from '../../src/ingest/glob.js'
-import { selection } from '../../src/ingest/globs.js'
+import { fileFilter } from '../../src/ingest/scan/file-filter.js'
+import { compileGlob } from '../../src/ingest/scan/glob.js'
 
 /** Paths that each glob matches, and that it does not. */
-const CASES: Readonly<Record<string, readonly [matched: readonly string[], others: readonly string[]]>> = {
+const CASES: Readonly<
+  Record<string, readonly [matched: readonly string[], others: readonly string[]]>
+> = {
   '*.wav': [
     ['a.wav', '.wav', 'a b.wav'],
     ['a.mp4', 'sub/a.wav', 'a.wave'],
@@ -93,17 +95,22 @@ describe('a glob', () => {
     const started = performance.now()
 
     assert.throws(() => compileGlob(ranges), { code: 'GLOB_INVALID' })
-    assert.throws(() => selection(Array(100).fill(ranges)), { code: 'GLOB_INVALID' })
-    assert.throws(() => selection([], wildcards), { code: 'GLOB_INVALID' })
-    assert.equal(selection(names).takes('recording number 7 of the year.wav'), true)
+    assert.throws(() => fileFilter(Array(100).fill(ranges)), { code: 'GLOB_INVALID' })
+    assert.throws(() => fileFilter([], wildcards), { code: 'GLOB_INVALID' })
+    assert.equal(fileFilter(names).takes('recording number 7 of the year.wav'), true)
 
     assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`)
   })
 
   it('without a slash is of names at any depth', () => {
-    const { takes, ignores } = selection(['*.dat'], ['drafts', 'sub/*.dat'])
+    const { takes, ignores } = fileFilter(['*.dat'], ['drafts', 'sub/*.dat'])
 
-    assert.deepEqual(['a.dat', 'x/y/a.dat', 'sub/a.dat', 'a.wav'].map(takes), [true, true, false, false])
+    assert.deepEqual(['a.dat', 'x/y/a.dat', 'sub/a.dat', 'a.wav'].map(takes), [
+      true,
+      true,
+      false,
+      false,
+    ])
     assert.deepEqual(['x/drafts', 'drafts', 'draft'].map(ignores), [true, true, false])
   })
 })

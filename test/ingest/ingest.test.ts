@@ -3,7 +3,7 @@ import { copyFile, rename, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import type { App } from '../../src/app.js'
-import { type IngestProgress, ingestPaths } from '../../src/ingest/ingest-paths.js'
+import { type IngestProgress, ingestPaths } from '../../src/ingest/runner/ingest-paths.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 import { tone } from './tone.js'
 
@@ -13,7 +13,11 @@ async function folderOf(test: TestContext, names: readonly string[]): Promise<st
   return dir
 }
 
-function ingest(app: App, paths: readonly string[], onProgress: (step: IngestProgress) => void = () => {}) {
+function ingest(
+  app: App,
+  paths: readonly string[],
+  onProgress: (step: IngestProgress) => void = () => {},
+) {
   return ingestPaths(paths, app, { concurrency: 2, onWarning: () => {}, onProgress })
 }
 
@@ -57,7 +61,10 @@ it('keeps the clips of a folder that was moved, and encodes nothing again', asyn
   const head = await catalogue.head()
   const moved = join(await temporaryDir(test), 'moved')
   await rename(dir, moved)
-  const encodes = [test.mock.method(app.encoder, 'encodeSound'), test.mock.method(app.encoder, 'encodeFrame')]
+  const encodes = [
+    test.mock.method(app.encoder, 'encodeAudio'),
+    test.mock.method(app.encoder, 'encodeFrame'),
+  ]
 
   const report = await ingest(app, [moved])
 
@@ -75,8 +82,9 @@ it('keeps the clips of a folder that was moved, and encodes nothing again', asyn
 it('takes copies for clips of their own, and encodes one of them', async (test) => {
   const app = await temporaryApp(test)
   const dir = await folderOf(test, ['sound_perc_bell.opus'])
-  for (const copy of ['a', 'b', 'c']) await copyFile(fixture('sound_perc_bell.opus'), join(dir, `${copy}.opus`))
-  const encodes = test.mock.method(app.encoder, 'encodeSound')
+  for (const copy of ['a', 'b', 'c'])
+    await copyFile(fixture('sound_perc_bell.opus'), join(dir, `${copy}.opus`))
+  const encodes = test.mock.method(app.encoder, 'encodeAudio')
 
   const { job, indexed } = await ingest(app, [dir])
   await copyFile(fixture('sound_perc_bell.opus'), join(dir, 'later.opus'))
@@ -104,10 +112,17 @@ it('sees that a file was altered where its size stayed the same', async (test) =
 
 it('reports each file that fails, with its reason, while the rest go on', async (test) => {
   const app = await temporaryApp(test)
-  const dir = await folderOf(test, ['bad_empty.mp4', 'bad_text_named.mp4', 'bad_truncated.mp4', 'photo_dog.jpg'])
+  const dir = await folderOf(test, [
+    'bad_empty.mp4',
+    'bad_text_named.mp4',
+    'bad_truncated.mp4',
+    'photo_dog.jpg',
+  ])
   const steps: IngestProgress[] = []
 
-  const { indexed, failed } = await ingest(app, [dir, join(dir, 'gone.wav')], (step) => steps.push(step))
+  const { indexed, failed } = await ingest(app, [dir, join(dir, 'gone.wav')], (step) =>
+    steps.push(step),
+  )
 
   assert.equal(indexed, 1)
   const codes = Object.fromEntries(failed.map(({ path, code }) => [path.split('/').at(-1), code]))

@@ -5,22 +5,25 @@ import { basename, join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { App } from '../../src/app.js'
+import { cosine } from '../../src/domain/vector.js'
 import { Encoder } from '../../src/encoder/encoder.js'
-import { cosine } from '../../src/gallery/embedding.js'
-import type { Job, JobId, JobRequest } from '../../src/gallery/jobs.js'
-import { ingestPaths } from '../../src/ingest/ingest-paths.js'
-import { jobRequest } from '../../src/ingest/job-request.js'
-import { JobRunner } from '../../src/ingest/job-runner.js'
 import { prune } from '../../src/ingest/prune.js'
-import { survey } from '../../src/ingest/survey.js'
+import { ingestPaths } from '../../src/ingest/runner/ingest-paths.js'
+import { JobRunner } from '../../src/ingest/runner/job-runner.js'
+import { classifyFiles } from '../../src/ingest/scan/classify.js'
+import { jobRequest } from '../../src/ingest/scan/job-request.js'
 import { UploadStore } from '../../src/ingest/uploads.js'
+import type { Job, JobId, JobRequest } from '../../src/jobs/jobs.js'
 import { make } from '../media/made.js'
 import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 
 const SOUNDS = ['sound_perc_bell.opus', 'sound_misc_crow.opus', 'sound_perc_door.opus']
 
-async function library(test: TestContext, names: readonly string[] = SOUNDS): Promise<{ app: App; dir: string }> {
+async function library(
+  test: TestContext,
+  names: readonly string[] = SOUNDS,
+): Promise<{ app: App; dir: string }> {
   const app = await temporaryApp(test)
   const dir = await temporaryDir(test)
   for (const name of names) await copyFile(fixture(name), join(dir, name))
@@ -28,7 +31,11 @@ async function library(test: TestContext, names: readonly string[] = SOUNDS): Pr
 }
 
 /** Makes a job and runs it to its end, or until it pauses. */
-async function run(app: App, paths: readonly string[], options: Partial<JobRequest> = {}): Promise<Job> {
+async function run(
+  app: App,
+  paths: readonly string[],
+  options: Partial<JobRequest> = {},
+): Promise<Job> {
   const { jobs } = app.gallery.catalogue
   const { job } = await jobs.create(jobRequest(paths, options))
   return continued(app, job.id)
@@ -79,16 +86,19 @@ it('pauses where a source goes away in the middle', async (test) => {
   const { app, dir } = await library(test)
   const { jobs, queue } = app.gallery.catalogue
   const { job } = await jobs.create(jobRequest([dir]))
-  await queue.start({ owner: 'test', leaseMs: 1000, job: job.id })
+  await queue.claimScan({ worker: 'test', leaseMs: 1000, job: job.id })
   const files = SOUNDS.map((name) => ({ path: join(dir, name), bytes: 1, mtimeMs: 1 }))
-  await queue.add(job.id, 'test', { files, unchanged: [], quarantined: [] })
-  await queue.scanned(job.id, 'test')
+  await queue.addFound(job.id, 'test', { files, unchanged: [], quarantined: [] })
+  await queue.endScan(job.id, 'test')
 
   await rename(dir, `${dir}-away`)
   const paused = await continued(app, job.id)
   await rename(`${dir}-away`, dir)
 
-  assert.deepEqual([paused.state, paused.counts.queued, paused.stop?.code], ['paused', 3, 'FILE_NOT_FOUND'])
+  assert.deepEqual(
+    [paused.state, paused.counts.queued, paused.stop?.code],
+    ['paused', 3, 'FILE_NOT_FOUND'],
+  )
 })
 
 it('is paused and canceled from outside while it runs', async (test) => {
@@ -106,7 +116,10 @@ it('is paused and canceled from outside while it runs', async (test) => {
     await runner.run()
 
     const { state, counts } = await jobs.job(job.id)
-    assert.deepEqual([state, counts.running, counts.indexed], [action === 'pause' ? 'paused' : 'canceled', 0, 1])
+    assert.deepEqual(
+      [state, counts.running, counts.indexed],
+      [action === 'pause' ? 'paused' : 'canceled', 0, 1],
+    )
     assert.equal(counts.queued + counts.canceled, 2)
   }
 })
@@ -118,10 +131,14 @@ it('tries a bad file once, and one whose reason may pass again', async (test) =>
   execFileSync('mkfifo', [join(dir, 'pipe.wav')])
   const { jobs, queue } = app.gallery.catalogue
   const { job } = await jobs.create(jobRequest([dir]))
-  await queue.start({ owner: 'test', leaseMs: 1000, job: job.id })
-  const files = ['bad_empty.mp4', 'folder', 'pipe.wav'].map((name) => ({ path: join(dir, name), bytes: 0, mtimeMs: 1 }))
-  await queue.add(job.id, 'test', { files, unchanged: [], quarantined: [] })
-  await queue.scanned(job.id, 'test')
+  await queue.claimScan({ worker: 'test', leaseMs: 1000, job: job.id })
+  const files = ['bad_empty.mp4', 'folder', 'pipe.wav'].map((name) => ({
+    path: join(dir, name),
+    bytes: 0,
+    mtimeMs: 1,
+  }))
+  await queue.addFound(job.id, 'test', { files, unchanged: [], quarantined: [] })
+  await queue.endScan(job.id, 'test')
 
   const { state, reasons } = await continued(app, job.id)
 
@@ -174,7 +191,10 @@ it('says what it would do, and does nothing', async (test) => {
   await run(app, [join(dir, SOUNDS[0] ?? '')])
 
   const found = []
-  for await (const batch of survey(jobRequest([dir]), app.gallery.catalogue, { onWarning: () => {} })) found.push(batch)
+  for await (const batch of classifyFiles(jobRequest([dir]), app.gallery.catalogue, {
+    onWarning: () => {},
+  }))
+    found.push(batch)
 
   assert.deepEqual(
     found.map(({ todo, unchanged }) => [todo.length, unchanged.length]),
@@ -194,7 +214,7 @@ it('marks a file that is gone as missing, and takes it out only when it is asked
 
   assert.equal((await run(app, [dir])).state, 'succeeded')
   assert.deepEqual(
-    (await catalogue.files.missing({ limit: 9 })).map(({ path }) => basename(path)),
+    (await catalogue.files.missingClips({ limit: 9 })).map(({ path }) => basename(path)),
     [second, first].sort(),
   )
   assert.equal((await catalogue.counts()).clips, 3)
@@ -203,11 +223,14 @@ it('marks a file that is gone as missing, and takes it out only when it is asked
   await run(app, [dir])
   assert.equal((await catalogue.clipAt(join(dir, first)))?.id, before?.id)
   assert.deepEqual(
-    (await catalogue.files.missing({ limit: 9 })).map(({ path }) => basename(path)),
+    (await catalogue.files.missingClips({ limit: 9 })).map(({ path }) => basename(path)),
     [second],
   )
 
-  const dirs = { mediaDir: join(app.config.dataDir, 'media'), thumbnailDir: join(app.config.dataDir, 'thumbnails') }
+  const dirs = {
+    mediaDir: join(app.config.dataDir, 'media'),
+    thumbnailDir: join(app.config.dataDir, 'thumbnails'),
+  }
   assert.equal(await prune([], { uploads: new UploadStore(dirs), gallery: app.gallery }), 1)
   assert.equal((await catalogue.counts()).clips, 2)
   assert.equal((await app.gallery.check()).whole, true)
@@ -232,11 +255,17 @@ it('takes a folder that is wholly gone, or empty as a lost mount, for offline', 
   assert.match(part.warnings.join('\n'), /one is gone or empty, with 2 clips/)
   assert.match(gone.warnings.join('\n'), /one is gone or empty, with 2 clips/)
   assert.deepEqual([part.state, gone.state], ['succeeded', 'succeeded'])
-  assert.deepEqual(await catalogue.files.missing({ limit: 9 }), [])
+  assert.deepEqual(await catalogue.files.missingClips({ limit: 9 }), [])
   assert.equal((await catalogue.counts()).clips, 4)
 
-  const dirs = { mediaDir: join(app.config.dataDir, 'media'), thumbnailDir: join(app.config.dataDir, 'thumbnails') }
-  assert.equal(await prune([join(dir, 'one')], { uploads: new UploadStore(dirs), gallery: app.gallery }), 2)
+  const dirs = {
+    mediaDir: join(app.config.dataDir, 'media'),
+    thumbnailDir: join(app.config.dataDir, 'thumbnails'),
+  }
+  assert.equal(
+    await prune([join(dir, 'one')], { uploads: new UploadStore(dirs), gallery: app.gallery }),
+    2,
+  )
 })
 
 it('goes on with what was interrupted, and finds what has come in the meantime', async (test) => {
@@ -267,7 +296,10 @@ it('runs the jobs of a queue until it is told to stop', async (test) => {
   const { app, dir } = await library(test)
   const { jobs } = app.gallery.catalogue
   const stop = new AbortController()
-  const running = new JobRunner({ ...app, signal: stop.signal }, { concurrency: 2, except: [] }).run()
+  const running = new JobRunner(
+    { ...app, signal: stop.signal },
+    { concurrency: 2, except: [] },
+  ).run()
 
   const ids: JobId[] = []
   for (const name of SOUNDS) ids.push((await jobs.create(jobRequest([join(dir, name)]))).job.id)
@@ -332,7 +364,9 @@ it('takes two videos that begin with the same black frames for two', async (test
 
   const { catalogue } = app.gallery
   const clips = await catalogue.clips({ limit: 9 })
-  const [one, two] = await Promise.all(clips.map(async ({ id }) => (await catalogue.embeddings(id, 'visual'))[0]))
+  const [one, two] = await Promise.all(
+    clips.map(async ({ id }) => (await catalogue.embeddings(id, 'visual'))[0]),
+  )
   assert.deepEqual([counts.indexed, counts.copied], [2, 0])
   assert.ok(one && two && cosine(one, two) < 0.8, `cosine ${one && two && cosine(one, two)}`)
 })
@@ -347,7 +381,8 @@ it('clears away what killed processes have left, and nothing that may be in use'
   })
   for (const name of ['earshot-media-old', 'earshot-media-young', 'another']) {
     await mkdir(join(process.env.TMPDIR, name))
-    if (name !== 'earshot-media-young') await utimes(join(process.env.TMPDIR, name), new Date(0), new Date(0))
+    if (name !== 'earshot-media-young')
+      await utimes(join(process.env.TMPDIR, name), new Date(0), new Date(0))
   }
 
   await run(app, [])

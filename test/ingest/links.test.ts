@@ -3,8 +3,8 @@ import { copyFile, mkdir, readdir, rename, symlink, writeFile } from 'node:fs/pr
 import { basename, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
-import { ingestPaths } from '../../src/ingest/ingest-paths.js'
-import { scan } from '../../src/ingest/scan.js'
+import { ingestPaths } from '../../src/ingest/runner/ingest-paths.js'
+import { scan } from '../../src/ingest/scan/scan.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 import { tone } from './tone.js'
 
@@ -78,7 +78,12 @@ const KEPT_BY_SYSTEMS = [
 
 it('leaves out what systems keep among media, unless it is told to take it', async (test) => {
   const dir = await temporaryDir(test)
-  for (const path of [...KEPT_BY_SYSTEMS, 'photos/IMG_1.jpg', 'recycle/b.jpg', 'thumbnails/c.jpg']) {
+  for (const path of [
+    ...KEPT_BY_SYSTEMS,
+    'photos/IMG_1.jpg',
+    'recycle/b.jpg',
+    'thumbnails/c.jpg',
+  ]) {
     await mkdir(join(dir, path, '..'), { recursive: true })
     await copyFile(fixture('photo_dog.jpg'), join(dir, path))
   }
@@ -93,7 +98,8 @@ it('tells in its report what it did not take for media, by extension', async (te
   const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae') })
   const dir = await temporaryDir(test)
   await writeFile(join(dir, 'a.wav'), tone(300))
-  for (const name of ['b.xyz', 'c.XYZ', 'd.srt', 'none', '.hidden']) await writeFile(join(dir, name), 'x')
+  for (const name of ['b.xyz', 'c.XYZ', 'd.srt', 'none', '.hidden'])
+    await writeFile(join(dir, name), 'x')
 
   const { job, indexed, skipped } = await ingestPaths([dir], app, QUIET)
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
-import { ingestPaths } from '../../src/ingest/ingest-paths.js'
+import { ingestPaths } from '../../src/ingest/runner/ingest-paths.js'
 import { children } from '../media/made.js'
 import { writeMutated } from '../media/mutated.js'
 import { FIXTURES, fixture, temporaryApp, temporaryDir } from '../workplace.js'
@@ -13,7 +13,9 @@ const LONG = 'odd_one_hour.mkv'
 it('ends a job of all fixtures and of broken copies of them, each as a clip or with its reason', async (test) => {
   const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae') })
   const [broken, temporary] = [join(await temporaryDir(test), 'broken'), await temporaryDir(test)]
-  const names = (await readdir(FIXTURES)).filter((name) => /\.\w+$/.test(name) && !/\.(json|md)$/.test(name))
+  const names = (await readdir(FIXTURES)).filter(
+    (name) => /\.\w+$/.test(name) && !/\.(json|md)$/.test(name),
+  )
   await mkdir(broken)
   const small = names.filter((name) => name !== LONG).map(fixture)
   await writeMutated(small, broken, BROKEN)

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { App } from '../../src/app.js'
+import { pathBytes } from '../../src/domain/path-text.js'
 import { buildHttp } from '../../src/http/http.js'
 import { Clip, ClipPage, Problem, SearchAnswer } from '../../src/http/schemas.js'
-import { ingestPaths } from '../../src/ingest/ingest-paths.js'
-import { jobRequest } from '../../src/ingest/job-request.js'
-import { keep } from '../../src/ingest/keep.js'
-import { pathBytes } from '../../src/path-text.js'
+import { ingestPaths } from '../../src/ingest/runner/ingest-paths.js'
+import { jobRequest } from '../../src/ingest/scan/job-request.js'
+import { watchAndIngest } from '../../src/ingest/watch/watch-and-ingest.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 import { tone } from './tone.js'
 
@@ -39,8 +39,11 @@ it('indexes files whose names are no UTF-8, and knows them again, moved, gone an
   const named = await ingest(app, bell)
 
   assert.deepEqual([first.indexed, first.failed, second.unchanged, named.unchanged], [2, [], 2, 1])
-  assert.deepEqual(new Set((await catalogue.clips({ limit: 9 })).map(({ path }) => path)), new Set([dog, bell]))
-  assert.equal(await catalogue.files.count(dir), 2)
+  assert.deepEqual(
+    new Set((await catalogue.clips({ limit: 9 })).map(({ path }) => path)),
+    new Set([dog, bell]),
+  )
+  assert.equal(await catalogue.files.countUnder(dir), 2)
 
   const before = await catalogue.clipAt(dog)
   const moved = join(root, 'hund\\xfe.jpg')
@@ -51,12 +54,12 @@ it('indexes files whose names are no UTF-8, and knows them again, moved, gone an
   await rename(pathBytes(moved), join(root, 'kept'))
   await ingest(app, root)
   assert.deepEqual(
-    (await catalogue.files.missing({ limit: 9 })).map(({ path }) => path),
+    (await catalogue.files.missingClips({ limit: 9 })).map(({ path }) => path),
     [moved],
   )
   await rename(join(root, 'kept'), pathBytes(moved))
   await ingest(app, root)
-  assert.deepEqual(await catalogue.files.missing({ limit: 9 }), [])
+  assert.deepEqual(await catalogue.files.missingClips({ limit: 9 }), [])
   assert.equal((await app.gallery.check()).whole, true)
 })
 
@@ -81,7 +84,9 @@ it('takes such names over HTTP, and serves what is called so', async (test) => {
   const search = await post('/v1/search', { clip: id, from: 'visual', to: 'audio' })
   const media = await fetch(url + links.media)
   const thumbnail = await fetch(url + links.thumbnail)
-  const outside = Problem.parse(await (await post('/v1/clips', { path: join(root, '..', 'x\\xe9') })).json())
+  const outside = Problem.parse(
+    await (await post('/v1/clips', { path: join(root, '..', 'x\\xe9') })).json(),
+  )
 
   assert.deepEqual([added.status, again.id, path, outside.code], [201, id, dog, 'PATH_NOT_ALLOWED'])
   assert.deepEqual(
@@ -91,7 +96,10 @@ it('takes such names over HTTP, and serves what is called so', async (test) => {
   assert.equal(SearchAnswer.parse(await search.json()).hits[0]?.clip.path, bell)
   assert.deepEqual([media.status, media.headers.get('content-type')], [200, 'image/jpeg'])
   assert.equal((await media.arrayBuffer()).byteLength, clips[0]?.bytes)
-  assert.deepEqual(Buffer.from(await thumbnail.arrayBuffer()).subarray(0, 2), Buffer.from([0xff, 0xd8]))
+  assert.deepEqual(
+    Buffer.from(await thumbnail.arrayBuffer()).subarray(0, 2),
+    Buffer.from([0xff, 0xd8]),
+  )
 })
 
 it('sees such a file come, grow and go in a folder that it watches', async (test) => {
@@ -108,7 +116,7 @@ it('sees such a file come, grow and go in a folder that it watches', async (test
     except: [],
     onWarning: assert.fail,
   }
-  const running = keep(jobRequest([dir]), { ...app, signal: stop.signal }, options)
+  const running = watchAndIngest(jobRequest([dir]), { ...app, signal: stop.signal }, options)
   const until = async (isSo: () => Promise<unknown>) => {
     while (!(await isSo())) await setTimeout(50)
   }
@@ -124,7 +132,7 @@ it('sees such a file come, grow and go in a folder that it watches', async (test
   await until(() => catalogue.clipAt(odd))
   assert.equal((await catalogue.clipAt(odd))?.bytes, bytes.length)
   await rm(pathBytes(odd))
-  await until(async () => (await catalogue.files.missing({ limit: 1 })).length > 0)
+  await until(async () => (await catalogue.files.missingClips({ limit: 1 })).length > 0)
   stop.abort()
   await running
 

@@ -4,7 +4,7 @@ import { closeSync, openSync, readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
-import { ingestPaths } from '../../src/ingest/ingest-paths.js'
+import { ingestPaths } from '../../src/ingest/runner/ingest-paths.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 import { tone } from './tone.js'
 
@@ -15,10 +15,19 @@ it('blames no file where the system has no more open files to give, and goes on 
   const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae') })
   const dir = await temporaryDir(test)
   for (let i = 0; i < FILES; i++) await writeFile(join(dir, `${i}.wav`), tone(200 + 50 * i))
-  const limit = execFileSync('prlimit', ['--pid', String(process.pid), '--nofile', '-o', 'SOFT', '--noheadings'])
-  const setLimit = (files: string) => execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${files}:`])
+  const limit = execFileSync('prlimit', [
+    '--pid',
+    String(process.pid),
+    '--nofile',
+    '-o',
+    'SOFT',
+    '--noheadings',
+  ])
+  const setLimit = (files: string) =>
+    execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${files}:`])
   test.after(() => setLimit(String(limit).trim()))
-  const ingest = () => ingestPaths([dir], app, { concurrency: FILES, onWarning: () => {}, onProgress: () => {} })
+  const ingest = () =>
+    ingestPaths([dir], app, { concurrency: FILES, onWarning: () => {}, onProgress: () => {} })
 
   const spare = Array.from({ length: 32 }, () => openSync('/dev/null', 'r')) // to be able to raise the limit again
   setLimit(String(readdirSync('/proc/self/fd').length + ROOM))

@@ -4,7 +4,7 @@ import { appendFile, chmod, mkdir, symlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
-import { type ScannedFile, type ScanOptions, scan } from '../../src/ingest/scan.js'
+import { type ScannedFile, type ScanOptions, scan } from '../../src/ingest/scan/scan.js'
 import { temporaryDir } from '../workplace.js'
 
 /** A folder of its own with empty files. */
@@ -23,15 +23,31 @@ interface Seen {
   readonly warnings: readonly string[]
 }
 
-async function scanned(dir: string, options: Partial<ScanOptions> = {}, sources = [dir]): Promise<Seen> {
+async function scanned(
+  dir: string,
+  options: Partial<ScanOptions> = {},
+  sources = [dir],
+): Promise<Seen> {
   const warnings: string[] = []
   const files: ScannedFile[] = []
-  for await (const file of scan(sources, { ...options, onWarning: (detail) => warnings.push(detail) })) files.push(file)
+  for await (const file of scan(sources, {
+    ...options,
+    onWarning: (detail) => warnings.push(detail),
+  }))
+    files.push(file)
   return { files, names: files.map(({ path }) => path.slice(dir.length + 1)), warnings }
 }
 
 it('finds media by name in folders, in depth, and follows no link into a folder', async (test) => {
-  const dir = await tree(test, 'b.MP4', 'a.wav', 'notes.txt', '._a.wav', 'deep/er/c.jpg', 'library/own.mp4')
+  const dir = await tree(
+    test,
+    'b.MP4',
+    'a.wav',
+    'notes.txt',
+    '._a.wav',
+    'deep/er/c.jpg',
+    'library/own.mp4',
+  )
   await symlink(dir, join(dir, 'deep', 'circle'))
   await symlink(join(dir, 'a.wav'), join(dir, 'deep', 'link.wav'))
 
@@ -75,11 +91,23 @@ it('warns of a link that leads nowhere', async (test) => {
 })
 
 it('takes and leaves what globs say', async (test) => {
-  const dir = await tree(test, 'a.wav', 'b.dat', 'sub/c.wav', 'sub/d.mp4', 'drafts/e.wav', 'sub/drafts/f.wav')
+  const dir = await tree(
+    test,
+    'a.wav',
+    'b.dat',
+    'sub/c.wav',
+    'sub/d.mp4',
+    'drafts/e.wav',
+    'sub/drafts/f.wav',
+  )
   const names = async (options: Partial<ScanOptions>) => (await scanned(dir, options)).names
 
   assert.deepEqual(await names({ ignore: ['drafts'] }), ['a.wav', 'sub/c.wav', 'sub/d.mp4'])
-  assert.deepEqual(await names({ ignore: ['drafts/**', '*.mp4'] }), ['a.wav', 'sub/c.wav', 'sub/drafts/f.wav'])
+  assert.deepEqual(await names({ ignore: ['drafts/**', '*.mp4'] }), [
+    'a.wav',
+    'sub/c.wav',
+    'sub/drafts/f.wav',
+  ])
   assert.deepEqual(await names({ include: ['*.dat'] }), ['b.dat'])
   assert.deepEqual(await names({ include: ['sub/*.wav', '*.dat'] }), ['b.dat', 'sub/c.wav'])
 })
@@ -98,7 +126,11 @@ it('takes a file that is named whatever it is called, and one that is not there'
 it('finds names of any kind, those that are no UTF-8 too', async (test) => {
   const dir = await tree(test, 'käse\n"%20".wav', '日本語/音.wav', 'ends\\.wav', 'like\\xe9.wav')
   const at = (...parts: (string | number)[]) =>
-    Buffer.concat([`${dir}/`, ...parts].map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.of(part))))
+    Buffer.concat(
+      [`${dir}/`, ...parts].map((part) =>
+        typeof part === 'string' ? Buffer.from(part) : Buffer.of(part),
+      ),
+    )
   await appendFile(at('käse', 0xe9, '.wav'), '')
   await mkdir(at(0xff, 0xfe))
   await appendFile(at(0xff, 0xfe, '/in.wav'), '')
@@ -106,7 +138,10 @@ it('finds names of any kind, those that are no UTF-8 too', async (test) => {
   const { names } = await scanned(dir)
 
   const odd = ['käse\\xe9.wav', '\\xff\\xfe/in.wav', 'like\\x5cxe9.wav']
-  assert.deepEqual(new Set(names), new Set([...odd, 'käse\n"%20".wav', '日本語/音.wav', 'ends\\.wav']))
+  assert.deepEqual(
+    new Set(names),
+    new Set([...odd, 'käse\n"%20".wav', '日本語/音.wav', 'ends\\.wav']),
+  )
   assert.deepEqual((await scanned(dir, {}, [join(dir, '\\xff\\xfe')])).names, ['\\xff\\xfe/in.wav'])
 })
 

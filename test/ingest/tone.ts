@@ -1,7 +1,10 @@
 /** A tone as a WAV file of 16 kHz. */
 export function tone(hz: number, { seconds = 1, gain = 8000 } = {}): Buffer {
   const length = 16_000 * seconds
-  const samples = Int16Array.from({ length }, (_, n) => gain * Math.sin((2 * Math.PI * hz * n) / 16_000))
+  const samples = Int16Array.from(
+    { length },
+    (_, n) => gain * Math.sin((2 * Math.PI * hz * n) / 16_000),
+  )
   const header = Buffer.alloc(44)
   header.write('RIFF')
   header.writeUInt32LE(36 + samples.byteLength, 4)

@@ -3,8 +3,8 @@ import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { jobRequest } from '../../src/ingest/job-request.js'
-import { keep } from '../../src/ingest/keep.js'
+import { jobRequest } from '../../src/ingest/scan/job-request.js'
+import { watchAndIngest } from '../../src/ingest/watch/watch-and-ingest.js'
 import { temporaryApp, temporaryDir } from '../workplace.js'
 import { tone } from './tone.js'
 
@@ -18,8 +18,15 @@ for (const [how, pollMs] of [
     const dir = await temporaryDir(test)
     await writeFile(join(dir, 'there.wav'), tone(300))
     const stop = new AbortController()
-    const options = { concurrency: 1, settleMs: 1500, rescanMs: 3_600_000, pollMs, except: [], onWarning: assert.fail }
-    const running = keep(jobRequest([dir]), { ...app, signal: stop.signal }, options)
+    const options = {
+      concurrency: 1,
+      settleMs: 1500,
+      rescanMs: 3_600_000,
+      pollMs,
+      except: [],
+      onWarning: assert.fail,
+    }
+    const running = watchAndIngest(jobRequest([dir]), { ...app, signal: stop.signal }, options)
     const until = async (isSo: () => Promise<unknown>) => {
       while (!(await isSo())) await setTimeout(50)
     }
@@ -42,7 +49,7 @@ for (const [how, pollMs] of [
     assert.equal((await catalogue.clipAt(moved))?.id, id)
 
     await rm(moved)
-    await until(async () => (await catalogue.files.missing({ limit: 1 })).length > 0)
+    await until(async () => (await catalogue.files.missingClips({ limit: 1 })).length > 0)
     stop.abort()
     await running
 
@@ -62,9 +69,10 @@ it('finds by its scans what no event told of', async (test) => {
   const stop = new AbortController()
   const never = { settleMs: 1000, pollMs: 3_600_000 }
   const options = { concurrency: 1, rescanMs: 1000, except: [], onWarning: assert.fail, ...never }
-  const running = keep(jobRequest([dir]), { ...app, signal: stop.signal }, options)
+  const running = watchAndIngest(jobRequest([dir]), { ...app, signal: stop.signal }, options)
 
-  while ((await catalogue.jobs.jobs({ limit: 9 })).every(({ state }) => state !== 'succeeded')) await setTimeout(50)
+  while ((await catalogue.jobs.jobs({ limit: 9 })).every(({ state }) => state !== 'succeeded'))
+    await setTimeout(50)
   await writeFile(join(dir, 'untold.wav'), tone(440))
   while (!(await catalogue.clipAt(join(dir, 'untold.wav')))) await setTimeout(50)
   stop.abort()

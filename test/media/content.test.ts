@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { ffmpegBuild } from '../../src/media/ffmpeg-build.js'
+import { ffmpegBuild } from '../../src/media/process/ffmpeg-build.js'
 import { thumbnail } from '../../src/media/thumbnail.js'
 import { opened } from '../opened.js'
 import { amplitudeAt, colourOf, decode, make, temporaryFolder } from './made.js'
@@ -15,7 +15,11 @@ const SECONDS = 2
 const RATE_HZ = 8000
 
 /** A WAV file of 16 bits, with no layout unless there is a mask of one. */
-async function wav(name: string, channels: readonly ((second: number) => number)[], mask?: number): Promise<string> {
+async function wav(
+  name: string,
+  channels: readonly ((second: number) => number)[],
+  mask?: number,
+): Promise<string> {
   const frames = SECONDS * RATE_HZ
   const samples = Int16Array.from({ length: frames * channels.length }, (_, i) => {
     const channel = channels[i % channels.length] as (second: number) => number
@@ -35,7 +39,8 @@ async function wav(name: string, channels: readonly ((second: number) => number)
     format.writeUInt32LE(mask, 20)
     Buffer.from('0100000000001000800000aa00389b71', 'hex').copy(format, 24)
   }
-  const chunk = (id: string, body: Buffer) => Buffer.concat([Buffer.from(id), uint32(body.length), body])
+  const chunk = (id: string, body: Buffer) =>
+    Buffer.concat([Buffer.from(id), uint32(body.length), body])
   const body = Buffer.concat([Buffer.from('WAVE'), chunk('fmt ', format), chunk('data', data)])
   await writeFile(at(name), chunk('RIFF', body))
   return at(name)
@@ -63,7 +68,10 @@ describe('channels without a layout', () => {
       for (const place of [0, 1, Math.floor(count / 2), count - 1]) {
         const channels = Array.from({ length: count }, (_, i) => (i === place ? tone : silence))
         const amplitude = await heard(await wav(`poly${count}_${place}.wav`, channels))
-        assert.ok(Math.abs(amplitude - 0.3 / count) < 0.003, `channel ${place} of ${count}: ${amplitude}`)
+        assert.ok(
+          Math.abs(amplitude - 0.3 / count) < 0.003,
+          `channel ${place} of ${count}: ${amplitude}`,
+        )
       }
       const all = await heard(await wav(`all${count}.wav`, Array(count).fill(tone)))
       assert.ok(Math.abs(all - 0.3) < 0.01, `${all}`)
@@ -94,7 +102,8 @@ describe('a constant voltage', () => {
 
   const audible = {
     'a tone of 20 Hz': (second: number) => 0.3 * Math.sin(2 * Math.PI * 20 * second),
-    'a quiet tone on a voltage': (second: number) => 0.3 + 0.001 * Math.sin(2 * Math.PI * 440 * second),
+    'a quiet tone on a voltage': (second: number) =>
+      0.3 + 0.001 * Math.sin(2 * Math.PI * 440 * second),
     'a click': (second: number) => (Math.abs(second - 1) < 0.001 ? 0.5 : 0),
     'a click on a voltage': (second: number) => (Math.abs(second - 1) < 0.001 ? 0.5 : 0.2),
     'a quiet tone': (second: number) => 0.001 * Math.sin(2 * Math.PI * 440 * second),
@@ -133,7 +142,10 @@ describe('a picture with opacity', () => {
     'still.webp': ['-frames:v', '1'],
     'moving.webp': ['-c:v', 'libwebp_anim', '-lossless', '1'],
     'moving.apng': ['-f', 'apng'],
-    'moving.gif': ['-filter_complex', '[0:v]split[a][b];[a]palettegen=reserve_transparent=1[p];[b][p]paletteuse'],
+    'moving.gif': [
+      '-filter_complex',
+      '[0:v]split[a][b];[a]palettegen=reserve_transparent=1[p];[b][p]paletteuse',
+    ],
     'prores.mov': ['-c:v', 'prores_ks', '-profile:v', '4444', '-pix_fmt', 'yuva444p10le'],
     'animation.mov': ['-c:v', 'qtrle'],
     'pngs.mov': ['-c:v', 'png'],
@@ -142,7 +154,8 @@ describe('a picture with opacity', () => {
   }
   for (const [name, output] of Object.entries(files)) {
     it(`shows no pixel that no viewer shows: ${name}`, async (test) => {
-      if (name.startsWith('vp') && !(await ffmpegBuild()).hasLibvpx) return test.skip('this ffmpeg has no libvpx')
+      if (name.startsWith('vp') && !(await ffmpegBuild()).hasLibvpx)
+        return test.skip('this ffmpeg has no libvpx')
       const path = await make(at(name), [hidden], output)
 
       const { segments } = await decode(path)
@@ -163,16 +176,29 @@ describe('a picture with opacity', () => {
       }
       await thumbnail(await opened(path), { at: 0, target: at(`${name}.jpg`) })
       const raw = ['-v', 'error', '-i', at(`${name}.jpg`), '-vf', 'scale=8:6:flags=area']
-      const { stdout } = await promisify(execFile)('ffmpeg', [...raw, '-f', 'rawvideo', '-pix_fmt', 'gray', '-'], {
-        encoding: 'buffer',
-      })
-      for (const corner of [0, 7, 40, 47]) assert.ok(Math.abs((stdout[corner] ?? 0) - 128) < 20, name)
+      const { stdout } = await promisify(execFile)(
+        'ffmpeg',
+        [...raw, '-f', 'rawvideo', '-pix_fmt', 'gray', '-'],
+        {
+          encoding: 'buffer',
+        },
+      )
+      for (const corner of [0, 7, 40, 47])
+        assert.ok(Math.abs((stdout[corner] ?? 0) - 128) < 20, name)
     })
   }
 
   it('that is opaque throughout has the same pixels as ever', async () => {
-    const opaque = await make(at('opaque.png'), ['testsrc2=s=320x240'], ['-frames:v', '1', '-pix_fmt', 'rgb24'])
-    const alpha = await make(at('alpha.png'), ['testsrc2=s=320x240'], ['-frames:v', '1', '-pix_fmt', 'rgba'])
+    const opaque = await make(
+      at('opaque.png'),
+      ['testsrc2=s=320x240'],
+      ['-frames:v', '1', '-pix_fmt', 'rgb24'],
+    )
+    const alpha = await make(
+      at('alpha.png'),
+      ['testsrc2=s=320x240'],
+      ['-frames:v', '1', '-pix_fmt', 'rgba'],
+    )
 
     const [one, other] = [await decode(opaque), await decode(alpha)]
 
@@ -202,16 +228,21 @@ describe('a long tag before the sound', () => {
 
         const { segments, outcome } = await decode(path)
 
-        assert.ok(Math.abs(outcome.seconds - before.outcome.seconds) < 0.06, `${tags}: ${outcome.seconds}`)
+        assert.ok(
+          Math.abs(outcome.seconds - before.outcome.seconds) < 0.06,
+          `${tags}: ${outcome.seconds}`,
+        )
         assert.equal(outcome.audible, true)
-        if (name !== 'mp3') assert.deepEqual(segments[0]?.samples, before.segments[0]?.samples, `${tags}`)
+        if (name !== 'mp3')
+          assert.deepEqual(segments[0]?.samples, before.segments[0]?.samples, `${tags}`)
       }
     })
   }
 
   /** An ID3v2.4 tag of so many KiB. */
   function id3(kilobytes: number): Buffer {
-    const size = (bytes: number) => Buffer.from([21, 14, 7, 0].map((shift) => (bytes >> shift) & 0x7f))
+    const size = (bytes: number) =>
+      Buffer.from([21, 14, 7, 0].map((shift) => (bytes >> shift) & 0x7f))
     const art = Buffer.from(Array.from({ length: kilobytes * 1024 }, (_, i) => (i * 7919) % 251))
     const body = Buffer.concat([Buffer.from('\x03image/jpeg\0\x03\0', 'latin1'), art])
     const frame = Buffer.concat([Buffer.from('APIC'), size(body.length), Buffer.alloc(2), body])

@@ -17,7 +17,9 @@ interface Fixture {
 
 const MEMORY_BYTES = 128 * 1024 ** 2 // an hour of sound alone is 230 MB
 const FOLDER = join(PACKAGE_DIR, 'test/fixtures')
-const { files }: { files: readonly Fixture[] } = JSON.parse(readFileSync(join(FOLDER, 'manifest.json'), 'utf8'))
+const { files }: { files: readonly Fixture[] } = JSON.parse(
+  readFileSync(join(FOLDER, 'manifest.json'), 'utf8'),
+)
 
 describe('every fixture ends as its manifest says', { concurrency: 2 }, () => {
   for (const fixture of files) it(fixture.file, () => check(fixture))
@@ -26,7 +28,10 @@ describe('every fixture ends as its manifest says', { concurrency: 2 }, () => {
 async function check({ file, end, notes, seconds }: Fixture): Promise<void> {
   const path = join(FOLDER, file)
   if (typeof end !== 'string') {
-    await assert.rejects(decode(path), (error) => error instanceof AppError && end.includes(error.code))
+    await assert.rejects(
+      decode(path),
+      (error) => error instanceof AppError && end.includes(error.code),
+    )
     return
   }
 

@@ -30,7 +30,9 @@ const SOUNDS: Readonly<Record<string, readonly string[]>> = {
 describe('uncommon formats', { concurrency: 2 }, () => {
   for (const [name, encoders] of Object.entries(VIDEOS)) {
     it(`are heard and seen: ${name}`, async () => {
-      const { outcome } = await decode(await make(join(folder, name), [PICTURE, SOUND], [...encoders, '-ar', '44100']))
+      const { outcome } = await decode(
+        await make(join(folder, name), [PICTURE, SOUND], [...encoders, '-ar', '44100']),
+      )
 
       assert.deepEqual([outcome.audible, outcome.visible, outcome.notes], [true, true, []])
       assert.ok(Math.abs(outcome.seconds - 2) < 0.2, `${outcome.seconds} s`)

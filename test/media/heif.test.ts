@@ -10,7 +10,9 @@ import { FORMAT, temporaryFolder } from './made.js'
 const folder = temporaryFolder()
 
 function box(type: string, ...content: readonly (Buffer | string)[]): Buffer {
-  const bytes = Buffer.concat([type, ...content].map((part) => Buffer.from(part as string, 'latin1')))
+  const bytes = Buffer.concat(
+    [type, ...content].map((part) => Buffer.from(part as string, 'latin1')),
+  )
   const size = Buffer.alloc(4)
   size.writeUInt32BE(bytes.length + 4)
   return Buffer.concat([size, bytes])
@@ -19,7 +21,8 @@ function box(type: string, ...content: readonly (Buffer | string)[]): Buffer {
 /** The beginning of a HEIC file: its brands and the list of its items. */
 function heic(version: 2 | 3, ...types: readonly string[]): Buffer {
   const items = types.map((type, i) => {
-    const id = version === 2 ? `\0${String.fromCharCode(i + 1)}` : `\0\0\0${String.fromCharCode(i + 1)}`
+    const id =
+      version === 2 ? `\0${String.fromCharCode(i + 1)}` : `\0\0\0${String.fromCharCode(i + 1)}`
     return box('infe', `${String.fromCharCode(version)}\0\0\0${id}\0\0${type}\0`)
   })
   const count = Buffer.from([0, types.length])
@@ -34,9 +37,15 @@ describe('a HEIC picture', () => {
     it(`in tiles is refused by name, and nothing of it is decoded (items of version ${version})`, async () => {
       const path = join(folder, `tiles-${version}`)
       await writeFile(path, heic(version, 'hvc1', 'hvc1', 'hvc1', 'hvc1', 'grid'))
-      const refused = { code: 'MEDIA_HEIF_UNSUPPORTED', message: /in tiles.*convert it to JPEG or PNG/ }
+      const refused = {
+        code: 'MEDIA_HEIF_UNSUPPORTED',
+        message: /in tiles.*convert it to JPEG or PNG/,
+      }
       await assert.rejects(openMedia(await opened(path), FORMAT), refused)
-      await assert.rejects(thumbnail(await opened(path), { at: 0, target: join(folder, 'thumbnail.jpg') }), refused)
+      await assert.rejects(
+        thumbnail(await opened(path), { at: 0, target: join(folder, 'thumbnail.jpg') }),
+        refused,
+      )
     })
   }
 

@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { LIMITS, PACKAGE_DIR } from '../../src/config.js'
-import { run } from '../../src/media/ffmpeg.js'
-import { ffmpegBuild } from '../../src/media/ffmpeg-build.js'
 import { openMedia } from '../../src/media/media.js'
-import { Report } from '../../src/media/report.js'
-import { openSource } from '../../src/media/source.js'
+import { DecoderLog } from '../../src/media/process/decoder-log.js'
+import { run } from '../../src/media/process/ffmpeg.js'
+import { ffmpegBuild } from '../../src/media/process/ffmpeg-build.js'
+import { stageFile } from '../../src/media/staging/staged-file.js'
 import { opened } from '../opened.js'
 import { children, decode, FORMAT, make, temporaryFolder, withFake } from './made.js'
 
@@ -57,7 +57,11 @@ describe('what is no media', () => {
   for (const [code, contents] of Object.entries(refused)) {
     it(`is refused as ${code}`, async () => {
       for (const [i, content] of contents.entries()) {
-        await assert.rejects(openPath(await file(`${code}-${i}.mp4`, content)), { code }, String(content))
+        await assert.rejects(
+          openPath(await file(`${code}-${i}.mp4`, content)),
+          { code },
+          String(content),
+        )
       }
     })
   }
@@ -65,14 +69,20 @@ describe('what is no media', () => {
   it('is refused where it is missing, a folder, a device, a pipe or closed to us', async () => {
     const pipe = join(folder, 'pipe.mp4')
     execFileSync('mkfifo', [pipe])
-    const cases = { '/nowhere/at/all': 'FILE_NOT_FOUND', [folder]: 'FILE_UNREADABLE', '/dev/zero': 'FILE_UNREADABLE' }
+    const cases = {
+      '/nowhere/at/all': 'FILE_NOT_FOUND',
+      [folder]: 'FILE_UNREADABLE',
+      '/dev/zero': 'FILE_UNREADABLE',
+    }
 
     for (const [path, code] of Object.entries({ ...cases, [pipe]: 'FILE_UNREADABLE' })) {
       await assert.rejects(openPath(path), { code })
     }
   })
 
-  it('is refused as not recognised where it is noise, whatever the seed', { concurrency: 1 }, async () => {
+  it('is refused as not recognised where it is noise, whatever the seed', {
+    concurrency: 1,
+  }, async () => {
     for (let seed = 0; seed < 20; seed++) {
       const path = await file('noise.mp3', noise(seed, 10_000_000))
       const since = performance.now()
@@ -109,7 +119,9 @@ describe('what is longer than a clip may be', { concurrency: 2 }, () => {
     const path = await emptyWav('day.wav', DAY + 10, RATE_HZ)
 
     await assert.rejects(openPath(path), { code: 'MEDIA_TOO_LONG', message: /24 h/ })
-    await assert.rejects(decode(path, FORMAT, { range: { start: DAY - 5, end: DAY + 5 } }), { code: 'MEDIA_TOO_LONG' })
+    await assert.rejects(decode(path, FORMAT, { range: { start: DAY - 5, end: DAY + 5 } }), {
+      code: 'MEDIA_TOO_LONG',
+    })
   })
 
   it('is decoded up to the limit', async () => {
@@ -129,7 +141,11 @@ describe('what is longer than a clip may be', { concurrency: 2 }, () => {
 
   /** A sparse file of unsigned 8-bit samples that are all 0, a constant voltage, but for noise in the last seconds. */
   async function emptyWav(name: string, seconds: number, rateHz: number): Promise<string> {
-    const path = await make(join(folder, name), [`sine=d=0.1:r=${rateHz}`], ['-c:a', 'pcm_u8', '-bitexact'])
+    const path = await make(
+      join(folder, name),
+      [`sine=d=0.1:r=${rateHz}`],
+      ['-c:a', 'pcm_u8', '-bitexact'],
+    )
     const header = (await readFile(path)).subarray(0, 44)
     header.writeUInt32LE(36 + seconds * rateHz, 4)
     header.writeUInt32LE(seconds * rateHz, 40)
@@ -175,7 +191,9 @@ describe('names', () => {
 describe('the ffmpeg process', () => {
   it('is gone after an abort, which rejects with its reason', async () => {
     const abort = new AbortController()
-    const media = await openMedia(await opened(fixture('odd_one_hour.mkv')), FORMAT, { signal: abort.signal })
+    const media = await openMedia(await opened(fixture('odd_one_hour.mkv')), FORMAT, {
+      signal: abort.signal,
+    })
     const segments = media.segments()
     await segments.next()
     assert.ok((await children()) > 0)
@@ -201,9 +219,14 @@ describe('the ffmpeg process', () => {
   })
 
   it('waits for a slow reader', async () => {
-    await using source = await openSource(await opened(fixture('odd_one_hour.mkv')))
-    const job = { input: [], output: ['-map', '0:a', '-f', 'f32le'], largestAllocation: 2 ** 28, stallMs: 1000 }
-    const chunks = run(source, job, new Report(source))
+    await using source = await stageFile(await opened(fixture('odd_one_hour.mkv')))
+    const job = {
+      input: [],
+      output: ['-map', '0:a', '-f', 'f32le'],
+      largestAllocation: 2 ** 28,
+      stallMs: 1000,
+    }
+    const chunks = run(source, job, new DecoderLog(source))
 
     await chunks.next()
     await wait(1500)
@@ -215,10 +238,12 @@ describe('the ffmpeg process', () => {
   it('is stopped when it makes no progress, with whatever it has started', async () => {
     const path = fixture('drumroll_cc0.mp4')
     await withFake(folder, '#!/bin/sh\nsleep 600.25\n', async () => {
-      await using source = await openSource(await opened(path))
+      await using source = await stageFile(await opened(path))
       const job = { input: [], output: ['-f', 'f32le'], largestAllocation: 2 ** 28, stallMs: 300 }
 
-      await assert.rejects(drain(run(source, job, new Report(source))), { code: 'MEDIA_STALLED' })
+      await assert.rejects(drain(run(source, job, new DecoderLog(source))), {
+        code: 'MEDIA_STALLED',
+      })
     })
     assert.doesNotMatch(execFileSync('ps', ['-eo', 'args']).toString(), /^sleep 600\.25/m)
   })

@@ -5,13 +5,16 @@ import { buffer, text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { launch } from '../../src/media/launch.js'
+import { launch } from '../../src/media/process/spawn.js'
 
-const onLinux = { skip: process.platform === 'linux' ? false : 'programs are started directly here' }
+const onLinux = {
+  skip: process.platform === 'linux' ? false : 'programs are started directly here',
+}
 
 describe('a program that is launched', () => {
   it('is heard by each of its outputs, whole, and by its exit code', async () => {
-    const script = 'head -c 3000000 /dev/zero; printf words >&2; head -c 5000000 /dev/zero >&3; exit 7'
+    const script =
+      'head -c 3000000 /dev/zero; printf words >&2; head -c 5000000 /dev/zero >&3; exit 7'
     const { outputs, ended } = await launch('/bin/sh', ['-c', script])
     const [one, two, three] = outputs
 
@@ -60,16 +63,20 @@ describe('a program that is launched', () => {
     assert.equal(await runs('sleep 71235'), false)
   })
 
-  it('is not waited for by what starts programs, where who asked goes before it is heard', onLinux, async () => {
-    const module = new URL('../../src/media/launch.js', import.meta.url)
-    for (const ms of [0, 20, 40, 60]) {
-      const script = `import { launch } from '${module}'; void launch('/bin/sleep', ['1']); setTimeout(process.exit, ${ms})`
-      await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
-    }
+  it(
+    'is not waited for by what starts programs, where who asked goes before it is heard',
+    onLinux,
+    async () => {
+      const module = new URL('../../src/media/launch.js', import.meta.url)
+      for (const ms of [0, 20, 40, 60]) {
+        const script = `import { launch } from '${module}'; void launch('/bin/sleep', ['1']); setTimeout(process.exit, ${ms})`
+        await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+      }
 
-    for (let tries = 0; (await orphans()) > 0 && tries < 100; tries++) await setTimeout(50)
-    assert.equal(await orphans(), 0)
-  })
+      for (let tries = 0; (await orphans()) > 0 && tries < 100; tries++) await setTimeout(50)
+      assert.equal(await orphans(), 0)
+    },
+  )
 
   it(
     'counts as killed where the process that starts programs is killed, and the next finds another',
@@ -77,7 +84,13 @@ describe('a program that is launched', () => {
     async () => {
       const { ended } = await launch('/bin/sleep', ['71236'])
 
-      await promisify(execFile)('pkill', ['-9', '-P', String(process.pid), '-f', 'launcher-main'])
+      await promisify(execFile)('pkill', [
+        '-9',
+        '-P',
+        String(process.pid),
+        '-f',
+        'spawn-server-main',
+      ])
 
       assert.deepEqual(await ended, { code: null, signal: null })
       const next = await launch('/bin/sh', ['-c', 'exit 3'])
@@ -96,5 +109,5 @@ async function runs(command: string): Promise<boolean> {
 /** Processes that start programs, and whose own has gone. */
 async function orphans(): Promise<number> {
   const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'ppid=,args='])
-  return stdout.split('\n').filter((line) => /^\s*1 .*launcher-main/.test(line)).length
+  return stdout.split('\n').filter((line) => /^\s*1 .*spawn-server-main/.test(line)).length
 }

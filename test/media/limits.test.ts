@@ -3,9 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { crc32, deflateSync } from 'node:zlib'
-import { DecoderPool } from '../../src/media/decoder-pool.js'
-import { FfmpegProcess } from '../../src/media/ffmpeg-process.js'
 import { openMedia } from '../../src/media/media.js'
+import { DecoderPool } from '../../src/media/process/decoder-pool.js'
+import { FfmpegProcess } from '../../src/media/process/ffmpeg-process.js'
 import { OpenedFile } from '../../src/storage/opened-file.js'
 import { opened } from '../opened.js'
 import { FORMAT, make, temporaryFolder } from './made.js'
@@ -14,13 +14,19 @@ const folder = temporaryFolder()
 const MIB = 1024 ** 2
 
 const process = (script: string, limits: { memoryBytes: number; cpuSeconds: number | null }) =>
-  FfmpegProcess.start('/bin/sh', ['-c', script], { limits, stallMs: 20_000, hear: () => {} })
+  FfmpegProcess.start('/bin/sh', ['-c', script], { limits, stallMs: 20_000, onLine: () => {} })
 
 describe('a decoder process', () => {
   it('is ended when it has used up its processor time, by name', async () => {
-    await using child = await process('while :; do :; done', { memoryBytes: MIB * 256, cpuSeconds: 1 })
+    await using child = await process('while :; do :; done', {
+      memoryBytes: MIB * 256,
+      cpuSeconds: 1,
+    })
 
-    await assert.rejects(child.exitCode(), { code: 'MEDIA_TOO_LARGE', message: /1 s of processor time/ })
+    await assert.rejects(child.exitCode(), {
+      code: 'MEDIA_TOO_LARGE',
+      message: /1 s of processor time/,
+    })
   })
 
   it('gets no more memory than it may have', { skip: skipUnlessLinux() }, async () => {
@@ -65,7 +71,11 @@ describe('the budget of decoders', () => {
 
   it('refuses an animation of too many pixels before it decodes one', async () => {
     const side = 4000
-    const still = await make(join(folder, 'still.webp'), [`color=red:s=${side}x${side}:d=0.1`], ['-frames:v', '1'])
+    const still = await make(
+      join(folder, 'still.webp'),
+      [`color=red:s=${side}x${side}:d=0.1`],
+      ['-frames:v', '1'],
+    )
     const path = join(folder, 'long.webp')
     await writeFile(path, repeated(await readFile(still), side, 70))
 
@@ -89,7 +99,11 @@ function repeated(still: Buffer, side: number, frames: number): Buffer {
   place.writeUIntLE(side - 1, 9, 3)
   place.writeUIntLE(40, 12, 3) // ms
   const frame = chunk('ANMF', Buffer.concat([place, still.subarray(12)]))
-  const body = [chunk('VP8X', header), chunk('ANIM', Buffer.alloc(6)), ...Array.from({ length: frames }, () => frame)]
+  const body = [
+    chunk('VP8X', header),
+    chunk('ANIM', Buffer.alloc(6)),
+    ...Array.from({ length: frames }, () => frame),
+  ]
   return chunk('RIFF', Buffer.concat([Buffer.from('WEBP'), ...body]))
 }
 
@@ -103,7 +117,12 @@ function flatPng(side: number, bitDepth: 1 | 8): Buffer {
   const head = Buffer.concat([uint32(side), uint32(side), Buffer.of(bitDepth, 0, 0, 0, 0)])
   const body = deflateSync(Buffer.concat(Array.from({ length: side }, () => row)), { level: 1 })
   const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
-  return Buffer.concat([signature, chunk('IHDR', head), chunk('IDAT', body), chunk('IEND', Buffer.alloc(0))])
+  return Buffer.concat([
+    signature,
+    chunk('IHDR', head),
+    chunk('IDAT', body),
+    chunk('IEND', Buffer.alloc(0)),
+  ])
 }
 
 function uint32(value: number): Buffer {
@@ -113,5 +132,7 @@ function uint32(value: number): Buffer {
 }
 
 function skipUnlessLinux(): string | false {
-  return globalThis.process.platform === 'linux' ? false : 'only Linux limits the memory of a process'
+  return globalThis.process.platform === 'linux'
+    ? false
+    : 'only Linux limits the memory of a process'
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { promisify } from 'node:util'
-import type { MediaSegment, SegmentFormat } from '../../src/domain.js'
+import type { MediaSegment, SegmentFormat } from '../../src/domain/segment-format.js'
 import { type DecodeOutcome, type MediaOptions, openMedia } from '../../src/media/media.js'
 import { opened } from '../opened.js'
 
@@ -24,9 +24,21 @@ export function temporaryFolder(): string {
 }
 
 /** Makes media with ffmpeg's own sources: `lavfi` inputs in order, then output arguments. */
-export async function make(path: string, inputs: readonly string[], output: readonly string[] = []): Promise<string> {
+export async function make(
+  path: string,
+  inputs: readonly string[],
+  output: readonly string[] = [],
+): Promise<string> {
   const sources = inputs.flatMap((input) => ['-f', 'lavfi', '-i', input])
-  await promisify(execFile)('ffmpeg', ['-v', 'error', '-nostdin', '-y', ...sources, ...output, `file:${path}`])
+  await promisify(execFile)('ffmpeg', [
+    '-v',
+    'error',
+    '-nostdin',
+    '-y',
+    ...sources,
+    ...output,
+    `file:${path}`,
+  ])
   return path
 }
 
@@ -67,7 +79,12 @@ export async function decode(
 }
 
 /** The colour in the middle of a frame. */
-export function colourOf(frame: Uint8Array, { visual }: SegmentFormat = FORMAT, x = 0.5, y = 0.5): readonly number[] {
+export function colourOf(
+  frame: Uint8Array,
+  { visual }: SegmentFormat = FORMAT,
+  x = 0.5,
+  y = 0.5,
+): readonly number[] {
   const at = 3 * (Math.floor(y * visual.height) * visual.width + Math.floor(x * visual.width))
   return [...frame.subarray(at, at + 3)]
 }
@@ -97,11 +114,17 @@ export async function children(): Promise<number> {
   const rows = stdout.split('\n').map((line) => line.trim().split(/\s+/))
   const own = new Set([String(process.pid)])
   for (const [pid = '', parent = ''] of rows) if (own.has(parent)) own.add(pid)
-  return rows.filter(([, parent = '', name = '']) => own.has(parent) && /ffmpeg|ffprobe|sleep/.test(name)).length
+  return rows.filter(
+    ([, parent = '', name = '']) => own.has(parent) && /ffmpeg|ffprobe|sleep/.test(name),
+  ).length
 }
 
 /** Runs with a script in the place of ffmpeg, or with none. */
-export async function withFake(folder: string, script: string | null, what: () => Promise<void>): Promise<void> {
+export async function withFake(
+  folder: string,
+  script: string | null,
+  what: () => Promise<void>,
+): Promise<void> {
   const path = join(folder, 'fake', 'ffmpeg')
   await mkdir(join(folder, 'fake'), { recursive: true })
   if (script !== null) {

@@ -3,9 +3,10 @@ import { readdirSync } from 'node:fs'
 import { readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { mp4Header } from '../../src/media/mp4/mp4-header.js'
-import { type Probe, probe } from '../../src/media/probe.js'
-import { openSource } from '../../src/media/source.js'
+import type { MediaHeader } from '../../src/media/probe/media-header.js'
+import { mp4Header } from '../../src/media/probe/mp4/mp4-header.js'
+import { probeHeader } from '../../src/media/probe/probe-header.js'
+import { stageFile } from '../../src/media/staging/staged-file.js'
 import { seeded } from '../contract/vectors.js'
 import { opened } from '../opened.js'
 import { FIXTURES } from '../workplace.js'
@@ -33,8 +34,14 @@ const READ: Record<string, readonly [inputs: readonly string[], output: readonly
     [PICTURE, 'sine=r=48000:d=2'],
     [...BOTH, '-use_editlist', '0', '-bf', '0'],
   ],
-  'colours-named': [[PICTURE], [...H264, '-colorspace', 'bt709', '-color_trc', 'bt709', '-color_primaries', 'bt709']],
-  interlaced: [['testsrc2=s=64x64:r=10:d=2'], [...H264, '-preset', 'medium', '-x264-params', 'interlaced=1']],
+  'colours-named': [
+    [PICTURE],
+    [...H264, '-colorspace', 'bt709', '-color_trc', 'bt709', '-color_primaries', 'bt709'],
+  ],
+  interlaced: [
+    ['testsrc2=s=64x64:r=10:d=2'],
+    [...H264, '-preset', 'medium', '-x264-params', 'interlaced=1'],
+  ],
   'wide-pixels': [[`${PICTURE},setsar=4/3`], H264],
   'sound-alone': [[SOUND], AAC],
   stereo: [[SOUND], [...AAC, '-ac', '2']],
@@ -46,14 +53,29 @@ const READ: Record<string, readonly [inputs: readonly string[], output: readonly
   ],
   'second-sound-default': [
     [PICTURE, SOUND, 'sine=d=2'],
-    [...BOTH, '-map', '0', '-map', '1', '-map', '2', '-disposition:a:0', '0', '-disposition:a:1', 'default'],
+    [
+      ...BOTH,
+      '-map',
+      '0',
+      '-map',
+      '1',
+      '-map',
+      '2',
+      '-disposition:a:0',
+      '0',
+      '-disposition:a:1',
+      'default',
+    ],
   ],
   'one-frame': [['testsrc2=s=64x64:r=10:d=0.1'], H264],
 }
 
 const LEFT: Record<string, readonly [inputs: readonly string[], output: readonly string[]]> = {
   'ten-bits': [[PICTURE], [...H264, '-pix_fmt', 'yuv420p10le']],
-  hdr: [[PICTURE], [...H264, '-color_trc', 'smpte2084', '-colorspace', 'bt2020nc', '-color_primaries', 'bt2020']],
+  hdr: [
+    [PICTURE],
+    [...H264, '-color_trc', 'smpte2084', '-colorspace', 'bt2020nc', '-color_primaries', 'bt2020'],
+  ],
   'full-chroma': [[PICTURE], [...H264, '-pix_fmt', 'yuv444p']],
   mpeg4: [[PICTURE], ['-c:v', 'mpeg4']],
   'two-pictures': [
@@ -90,7 +112,7 @@ describe('the header of an MP4', () => {
 
     const header = await mp4Header(await opened(path))
 
-    assert.ok((header?.sounds[0]?.startsAt ?? 0) > 0.2)
+    assert.ok((header?.audioTracks[0]?.startsAt ?? 0) > 0.2)
     assert.deepEqual(toMicroseconds(header), toMicroseconds(await asked(path)))
   })
 
@@ -98,8 +120,8 @@ describe('the header of an MP4', () => {
     const even = await make(at('even'), [SOUND], AAC)
     const gap = await make(at('gap'), [`${SOUND},asetpts='if(lt(T,0.2),PTS,PTS+5/TB)'`], AAC)
 
-    assert.deepEqual((await mp4Header(await opened(even)))?.sounds[0]?.spacing, 'even')
-    assert.deepEqual((await mp4Header(await opened(gap)))?.sounds[0]?.spacing, 'any')
+    assert.deepEqual((await mp4Header(await opened(even)))?.audioTracks[0]?.spacing, 'even')
+    assert.deepEqual((await mp4Header(await opened(gap)))?.audioTracks[0]?.spacing, 'any')
   })
 
   it('is as ffprobe has it, or left to ffprobe, for every fixture', async () => {
@@ -121,11 +143,29 @@ describe('the header of an MP4', () => {
   }
 
   it('is left to ffprobe: cover art', async () => {
-    const cover = await make(join(folder, 'cover.png'), ['testsrc2=s=64x64:d=0.1:r=10'], ['-frames:v', '1'])
+    const cover = await make(
+      join(folder, 'cover.png'),
+      ['testsrc2=s=64x64:d=0.1:r=10'],
+      ['-frames:v', '1'],
+    )
     const sound = await make(at('uncovered'), [SOUND], AAC)
-    const output = ['-map', '0', '-map', '1', '-c', 'copy', '-disposition:v', 'attached_pic', '-f', 'mp4']
+    const output = [
+      '-map',
+      '0',
+      '-map',
+      '1',
+      '-c',
+      'copy',
+      '-disposition:v',
+      'attached_pic',
+      '-f',
+      'mp4',
+    ]
 
-    assert.equal(await mp4Header(await opened(await remake(cover, at('covered'), ['-i', sound], output))), null)
+    assert.equal(
+      await mp4Header(await opened(await remake(cover, at('covered'), ['-i', sound], output))),
+      null,
+    )
   })
 
   it('is left to ffprobe where the file is cut', async () => {
@@ -153,13 +193,13 @@ describe('the header of an MP4', () => {
   })
 })
 
-async function asked(path: string): Promise<Probe> {
-  await using source = await openSource(await opened(path))
-  return await probe(source)
+async function asked(path: string): Promise<MediaHeader> {
+  await using source = await stageFile(await opened(path))
+  return await probeHeader(source)
 }
 
 /** ffprobe writes six digits, and does not say whether a sound has gaps. */
-function toMicroseconds(header: Probe | null): unknown {
+function toMicroseconds(header: MediaHeader | null): unknown {
   const round = (key: string, value: unknown) => {
     if (key === 'spacing') return undefined
     return typeof value === 'number' ? Math.round(value * 1e6) / 1e6 : value
@@ -167,10 +207,14 @@ function toMicroseconds(header: Probe | null): unknown {
   return JSON.parse(JSON.stringify(header, round))
 }
 
-function assertNumbers({ seconds, picture, sounds }: Probe): void {
+function assertNumbers({ seconds, video, audioTracks }: MediaHeader): void {
   const numbers = [
     seconds,
-    ...[...sounds, ...(picture ? [picture] : [])].flatMap((track) => [track.startsAt, track.seconds]),
+    ...[...audioTracks, ...(video ? [video] : [])].flatMap((track) => [
+      track.startsAt,
+      track.seconds,
+    ]),
   ]
-  for (const number of numbers) assert.ok(number !== null && number >= 0 && Number.isFinite(number), `${number}`)
+  for (const number of numbers)
+    assert.ok(number !== null && number >= 0 && Number.isFinite(number), `${number}`)
 }

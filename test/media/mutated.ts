@@ -9,7 +9,12 @@ export type Mutation = (typeof MUTATIONS)[number]
 const HEAD_BYTES = 2048
 
 /** A broken copy of a file's bytes; `random` gives numbers in [0, 1). */
-export function mutated(bytes: Buffer, mutation: Mutation, another: Buffer, random: () => number): Buffer {
+export function mutated(
+  bytes: Buffer,
+  mutation: Mutation,
+  another: Buffer,
+  random: () => number,
+): Buffer {
   const upTo = (count: number) => Math.floor(random() * count)
   if (mutation === 'truncated') return Buffer.from(bytes.subarray(0, upTo(bytes.length)))
   const copy = Buffer.from(bytes)
@@ -27,12 +32,24 @@ export function mutated(bytes: Buffer, mutation: Mutation, another: Buffer, rand
 }
 
 /** Writes so many broken copies of files into a folder; which of them, and how, is decided by the seed. */
-export async function writeMutated(files: readonly string[], folder: string, count: number, seed = 1): Promise<void> {
+export async function writeMutated(
+  files: readonly string[],
+  folder: string,
+  count: number,
+  seed = 1,
+): Promise<void> {
   for (let i = 0; i < count; i++) {
     const random = seeded(1000 * seed + i)
     const pick = () => files[Math.floor(random() * files.length)] as string
-    const [file, another, mutation] = [pick(), await readFile(pick()), MUTATIONS[i % MUTATIONS.length] as Mutation]
+    const [file, another, mutation] = [
+      pick(),
+      await readFile(pick()),
+      MUTATIONS[i % MUTATIONS.length] as Mutation,
+    ]
     const broken = mutated(await readFile(file), mutation, another, random)
-    await writeFile(join(folder, `${String(i).padStart(4, '0')}-${mutation}${extname(file)}`), broken)
+    await writeFile(
+      join(folder, `${String(i).padStart(4, '0')}-${mutation}${extname(file)}`),
+      broken,
+    )
   }
 }

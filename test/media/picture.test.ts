@@ -6,7 +6,16 @@ import { AppError } from '../../src/errors.js'
 import { openMedia } from '../../src/media/media.js'
 import { thumbnail } from '../../src/media/thumbnail.js'
 import { opened } from '../opened.js'
-import { colourOf, type Decoded, decode, FORMAT, hueOf, make, remake, temporaryFolder } from './made.js'
+import {
+  colourOf,
+  type Decoded,
+  decode,
+  FORMAT,
+  hueOf,
+  make,
+  remake,
+  temporaryFolder,
+} from './made.js'
 
 const folder = temporaryFolder()
 const COVER = { ...FORMAT, visual: { ...FORMAT.visual, resize: 'cover' } } as const
@@ -21,13 +30,33 @@ describe('pictures', { concurrency: 2 }, () => {
     const path = join(folder, 'vfr.mkv')
     // Red for 2 s at 25 frames a second, one green frame that stands for 5 s, blue for 3 s at 2 frames a second.
     const parts = [scene('red', 2, 25), scene('green', 0.2, 5), scene('blue', 3, 2)]
-    const chain = '[1:v]setpts=PTS+2/TB[g];[2:v]setpts=PTS+7/TB[b];[0:v][g][b]interleave=nb_inputs=3:duration=longest'
-    await make(path, parts, ['-filter_complex', chain, '-fps_mode', 'vfr', '-enc_time_base', '1/1000', ...X264])
+    const chain =
+      '[1:v]setpts=PTS+2/TB[g];[2:v]setpts=PTS+7/TB[b];[0:v][g][b]interleave=nb_inputs=3:duration=longest'
+    await make(path, parts, [
+      '-filter_complex',
+      chain,
+      '-fps_mode',
+      'vfr',
+      '-enc_time_base',
+      '1/1000',
+      ...X264,
+    ])
 
     const { segments } = await decode(path)
 
     const hues = segments[0]?.frames.map((frame) => hueOf(colourOf(frame)))
-    assert.deepEqual(hues, ['red', 'red', 'green', 'green', 'green', 'green', 'green', 'blue', 'blue', 'blue'])
+    assert.deepEqual(hues, [
+      'red',
+      'red',
+      'green',
+      'green',
+      'green',
+      'green',
+      'green',
+      'blue',
+      'blue',
+      'blue',
+    ])
   })
 
   it('repeats the array of a frame that stays on show', async () => {
@@ -40,7 +69,11 @@ describe('pictures', { concurrency: 2 }, () => {
   })
 
   it('takes the first picture track that is not blank', async () => {
-    const inputs = ['color=black:s=64x48:r=5:d=12', 'color=gray:s=64x48:r=5:d=12', 'testsrc2=s=64x48:r=5:d=12']
+    const inputs = [
+      'color=black:s=64x48:r=5:d=12',
+      'color=gray:s=64x48:r=5:d=12',
+      'testsrc2=s=64x48:r=5:d=12',
+    ]
     const tracks = ['-map', '0', '-map', '1', '-map', '2', ...X264]
     for (const name of ['tracks.mp4', 'tracks.mkv']) {
       const { segments, outcome } = await decode(await make(join(folder, name), inputs, tracks))
@@ -60,7 +93,12 @@ describe('pictures', { concurrency: 2 }, () => {
       ['color=red:s=96x64:d=1,drawbox=w=48:h=64:color=blue:t=fill'],
       X264,
     )
-    const path = await remake(plain, join(folder, 'rotated.mp4'), [], ['-c', 'copy', '-metadata:s:v:0', 'rotate=90'])
+    const path = await remake(
+      plain,
+      join(folder, 'rotated.mp4'),
+      [],
+      ['-c', 'copy', '-metadata:s:v:0', 'rotate=90'],
+    )
 
     const { segments } = await decode(path)
 
@@ -84,11 +122,24 @@ describe('pictures', { concurrency: 2 }, () => {
     // Of 160 pixels the middle 96 are within 4:3; the blue goes a little beyond.
     const strips = (x: number, y: number, w: number, h: number) =>
       `color=red:s=${x}x${y}:d=1,drawbox=x=${(x - w) / 2}:y=${(y - h) / 2}:w=${w}:h=${h}:color=blue:t=fill`
-    const wide = await make(join(folder, 'wide.mkv'), [strips(160, 72, 108, 72)], [...X264, '-qp', '0'])
-    const tall = await make(join(folder, 'tall.mkv'), [strips(72, 160, 72, 108)], [...X264, '-qp', '0'])
-    const square = await make(join(folder, 'square.mkv'), [strips(64, 64, 32, 64)], [...X264, '-qp', '0'])
+    const wide = await make(
+      join(folder, 'wide.mkv'),
+      [strips(160, 72, 108, 72)],
+      [...X264, '-qp', '0'],
+    )
+    const tall = await make(
+      join(folder, 'tall.mkv'),
+      [strips(72, 160, 72, 108)],
+      [...X264, '-qp', '0'],
+    )
+    const square = await make(
+      join(folder, 'square.mkv'),
+      [strips(64, 64, 32, 64)],
+      [...X264, '-qp', '0'],
+    )
 
-    for (const path of [wide, tall]) await assert.rejects(decode(path, TRIM), { code: 'MEDIA_NO_CONTENT' }, 'all blue')
+    for (const path of [wide, tall])
+      await assert.rejects(decode(path, TRIM), { code: 'MEDIA_NO_CONTENT' }, 'all blue')
     const [frame] = (await decode(square, TRIM)).segments[0]?.frames ?? []
 
     const across = [0.1, 0.5, 0.9].map((x) => hueOf(colourOf(frame as Uint8Array, TRIM, x, 0.5)))
@@ -109,7 +160,11 @@ describe('pictures', { concurrency: 2 }, () => {
   it('leaves blank frames out where others exist', async () => {
     const path = join(folder, 'half-blank.mp4')
     const chain = '[0:v][1:v]concat=n=2'
-    await make(path, ['color=black:s=96x96:r=10:d=5', scene('red', 5)], ['-filter_complex', chain, ...X264])
+    await make(
+      path,
+      ['color=black:s=96x96:r=10:d=5', scene('red', 5)],
+      ['-filter_complex', chain, ...X264],
+    )
 
     const { segments, outcome } = await decode(path)
 
@@ -120,7 +175,11 @@ describe('pictures', { concurrency: 2 }, () => {
   it('keeps its clock where the size changes midway', async () => {
     const small = await make(join(folder, 'small.ts'), [scene('red', 5)], X264)
     const large = join(folder, 'large.ts')
-    await make(large, [scene('blue', 5).replaceAll('96', '128')], [...X264, '-output_ts_offset', '5'])
+    await make(
+      large,
+      [scene('blue', 5).replaceAll('96', '128')],
+      [...X264, '-output_ts_offset', '5'],
+    )
     const path = join(folder, 'resized.ts')
     await writeFile(path, Buffer.concat([await readFile(small), await readFile(large)]))
 
@@ -139,9 +198,14 @@ describe('pictures', { concurrency: 2 }, () => {
     const middle = "enable='between(mod(t,1),0.3,0.7)'"
     const longer = { ...FORMAT, seconds: 5, visual: { ...FORMAT.visual, framesPerSegment: 5 } }
     const contrast = ({ segments }: Decoded) => segments[0]?.frames.map(deviation) ?? []
-    const clear = contrast(await decode(await make(join(folder, 'clear.mp4'), [shown], X264), longer))
+    const clear = contrast(
+      await decode(await make(join(folder, 'clear.mp4'), [shown], X264), longer),
+    )
 
-    for (const [name, worse] of Object.entries({ black: 'drawbox=t=fill:color=black', blurred: 'gblur=sigma=20' })) {
+    for (const [name, worse] of Object.entries({
+      black: 'drawbox=t=fill:color=black',
+      blurred: 'gblur=sigma=20',
+    })) {
       const path = await make(join(folder, `${name}.mp4`), [`${shown},${worse}:${middle}`], X264)
       const found = contrast(await decode(path, longer))
       assert.equal(found.length, 5, name)
@@ -152,7 +216,8 @@ describe('pictures', { concurrency: 2 }, () => {
   })
 
   it('decodes key frames alone where each cell has one, and all frames where they come irregularly', async () => {
-    const moving = "testsrc2=s=1280x720:r=10:d=30,drawbox=w=400:h=400:color=white:t=fill:enable='gte(mod(t,1),0.1)'"
+    const moving =
+      "testsrc2=s=1280x720:r=10:d=30,drawbox=w=400:h=400:color=white:t=fill:enable='gte(mod(t,1),0.1)'"
     const lossless = ['-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '0', '-sc_threshold', '0']
     const steady = await make(join(folder, 'steady.mkv'), [moving], [...lossless, '-g', '10'])
     const rare = await make(join(folder, 'rare.mkv'), [moving], [...lossless, '-g', '250'])
@@ -196,11 +261,18 @@ describe('pictures', { concurrency: 2 }, () => {
         '-color_range',
         'tv',
       ]
-      await make(path, [`${bars},${bt709},${linear},format=yuv420p10le`], ['-c:v', 'ffv1', ...colours])
+      await make(
+        path,
+        [`${bars},${bt709},${linear},format=yuv420p10le`],
+        ['-c:v', 'ffv1', ...colours],
+      )
       const { segments, outcome } = await decode(path)
       const found = meanColour({ segments, outcome })
       found.forEach((value, i) => {
-        assert.ok(Math.abs(value - (expected[i] ?? NaN)) < 14, `${transfer}: ${found}, not ${expected}`)
+        assert.ok(
+          Math.abs(value - (expected[i] ?? NaN)) < 14,
+          `${transfer}: ${found}, not ${expected}`,
+        )
       })
       assert.deepEqual(outcome.notes, [])
     }
@@ -208,8 +280,16 @@ describe('pictures', { concurrency: 2 }, () => {
 
   it('takes 10-bit pictures as those of 8', async () => {
     const bars = 'smptebars=s=192x108:r=5:d=1'
-    const eight = await make(join(folder, 'eight.mkv'), [bars], ['-c:v', 'ffv1', '-pix_fmt', 'yuv420p'])
-    const ten = await make(join(folder, 'ten.mkv'), [bars], ['-c:v', 'ffv1', '-pix_fmt', 'yuv420p10le'])
+    const eight = await make(
+      join(folder, 'eight.mkv'),
+      [bars],
+      ['-c:v', 'ffv1', '-pix_fmt', 'yuv420p'],
+    )
+    const ten = await make(
+      join(folder, 'ten.mkv'),
+      [bars],
+      ['-c:v', 'ffv1', '-pix_fmt', 'yuv420p10le'],
+    )
     const [expected, found] = [meanColour(await decode(eight)), meanColour(await decode(ten))]
 
     found.forEach((value, i) => {
@@ -252,15 +332,22 @@ describe('pictures', { concurrency: 2 }, () => {
   it('takes an animated WebP for the video that it was made of', async () => {
     const source = ['testsrc2=s=64x64:r=5:d=3']
     const lossless = ['-c:v', 'libwebp_anim', '-lossless', '1', '-pix_fmt', 'bgra']
-    const video = await decode(await make(join(folder, 'model.mkv'), source, ['-c:v', 'ffv1', '-pix_fmt', 'bgra']))
+    const video = await decode(
+      await make(join(folder, 'model.mkv'), source, ['-c:v', 'ffv1', '-pix_fmt', 'bgra']),
+    )
 
     const path = await make(join(folder, 'animated.webp'), source, lossless)
     const { segments, outcome } = await decode(path)
 
     assert.deepEqual([outcome.seconds, outcome.notes], [3, []])
     assert.equal(segments[0]?.frames.length, FORMAT.visual.framesPerSegment)
-    const [frames, expected] = [segments, video.segments].map((all) => Buffer.concat(all[0]?.frames ?? []))
-    const worst = frames?.reduce((most, value, i) => Math.max(most, Math.abs(value - (expected?.[i] ?? NaN))), 0)
+    const [frames, expected] = [segments, video.segments].map((all) =>
+      Buffer.concat(all[0]?.frames ?? []),
+    )
+    const worst = frames?.reduce(
+      (most, value, i) => Math.max(most, Math.abs(value - (expected?.[i] ?? NaN))),
+      0,
+    )
     assert.ok(worst !== undefined && worst <= 2, `${worst} of 255`)
     const target = join(folder, 'animated.jpg')
     await thumbnail(await opened(path), { at: 1, target })
@@ -270,7 +357,18 @@ describe('pictures', { concurrency: 2 }, () => {
   it('puts the frames of an animated WebP where, when and how they come', async () => {
     const still = async (colour: string, size: string) => {
       const path = join(folder, `${colour.replace('@', '-')}-${size}.webp`)
-      const lossless = ['-c:v', 'libwebp', '-lossless', '1', '-pix_fmt', 'bgra', '-frames:v', '1', '-f', 'webp']
+      const lossless = [
+        '-c:v',
+        'libwebp',
+        '-lossless',
+        '1',
+        '-pix_fmt',
+        'bgra',
+        '-frames:v',
+        '1',
+        '-f',
+        'webp',
+      ]
       return readFile(await make(path, [`color=${colour}:s=${size},format=bgra`], lossless))
     }
     const path = join(folder, 'hand-made.webp')
@@ -310,7 +408,11 @@ describe('pictures', { concurrency: 2 }, () => {
   })
 
   it('takes an animated WebP that was cut up to its last whole frame', async () => {
-    const path = await make(join(folder, 'cut.webp'), ['testsrc2=s=64x64:r=5:d=3'], ['-c:v', 'libwebp_anim'])
+    const path = await make(
+      join(folder, 'cut.webp'),
+      ['testsrc2=s=64x64:r=5:d=3'],
+      ['-c:v', 'libwebp_anim'],
+    )
     const bytes = await readFile(path)
     await writeFile(path, bytes.subarray(0, bytes.length * 0.7))
 
@@ -324,7 +426,12 @@ describe('pictures', { concurrency: 2 }, () => {
 
   it('makes upright thumbnails of at most 480 pixels a side', async () => {
     const plain = await make(join(folder, 'large.mp4'), ['testsrc2=s=1280x720:r=10:d=2'], X264)
-    const path = await remake(plain, join(folder, 'tall.mp4'), [], ['-c', 'copy', '-metadata:s:v:0', 'rotate=90'])
+    const path = await remake(
+      plain,
+      join(folder, 'tall.mp4'),
+      [],
+      ['-c', 'copy', '-metadata:s:v:0', 'rotate=90'],
+    )
     const target = join(folder, 'thumbnail.jpg')
 
     await thumbnail(await opened(path), { at: 0.2, target })
@@ -341,7 +448,10 @@ describe('pictures', { concurrency: 2 }, () => {
 
     const made = thumbnail(await opened(path), { at: 0, target: join(folder, 'never.jpg') })
 
-    await assert.rejects(made, (error) => error instanceof AppError && error.code === 'CLIP_HAS_NO_PICTURE')
+    await assert.rejects(
+      made,
+      (error) => error instanceof AppError && error.code === 'CLIP_HAS_NO_PICTURE',
+    )
   })
 })
 

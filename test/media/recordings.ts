@@ -11,7 +11,12 @@ const LETTERS: Readonly<Record<string, string>> = { red: 'R', green: 'G', blue: 
 const STEADY_HERTZ = Object.values(COLOURS)
 
 /** Makes a recording of one colour and its tone: red has 300 Hz, lime 600 Hz and blue 900 Hz. */
-export function record(path: string, colour: Colour, seconds: number, output: readonly string[]): Promise<string> {
+export function record(
+  path: string,
+  colour: Colour,
+  seconds: number,
+  output: readonly string[],
+): Promise<string> {
   const picture = `color=${colour}:s=64x48:r=25:d=${seconds},drawbox=w=20:h=20:c=white:t=fill`
   return make(path, [picture, `sine=f=${COLOURS[colour]}:d=${seconds}:r=48000`], output)
 }
@@ -48,11 +53,15 @@ export function tonesOf({ segments }: Pick<Decoded, 'segments'>): string {
 }
 
 function toneOf(samples: Float32Array): string {
-  const loud = STEADY_HERTZ.find((hertz) => samples.length > 0 && amplitudeAt(hertz, samples, 16_000) > 0.01)
+  const loud = STEADY_HERTZ.find(
+    (hertz) => samples.length > 0 && amplitudeAt(hertz, samples, 16_000) > 0.01,
+  )
   return loud === undefined ? '.' : String(loud / 100)
 }
 
 /** For each segment, a letter for each of its frames: R, G or B. */
 export function huesOf({ segments }: Pick<Decoded, 'segments'>): string[] {
-  return segments.map(({ frames }) => frames.map((frame) => LETTERS[hueOf(colourOf(frame))]).join(''))
+  return segments.map(({ frames }) =>
+    frames.map((frame) => LETTERS[hueOf(colourOf(frame))]).join(''),
+  )
 }

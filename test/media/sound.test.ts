@@ -17,7 +17,8 @@ describe('sound', { concurrency: 2 }, () => {
     const mean = (await decode(path)).segments[0]?.samples as Float32Array
     const first = (await decode(path, FIRST)).segments[0]?.samples as Float32Array
 
-    const tones = (samples: Float32Array) => [440, 1000].map((hertz) => amplitudeAt(hertz, samples, 16_000).toFixed(2))
+    const tones = (samples: Float32Array) =>
+      [440, 1000].map((hertz) => amplitudeAt(hertz, samples, 16_000).toFixed(2))
     assert.equal(mean.length, 32_000)
     assert.deepEqual(tones(mean), ['0.40', '0.20'])
     assert.deepEqual(tones(first), ['0.80', '0.00'])
@@ -65,7 +66,9 @@ describe('sound', { concurrency: 2 }, () => {
 
     const { segments, outcome } = await decode(path)
 
-    const tones = segments.map(({ samples }) => amplitudeAt(440, samples as Float32Array, 16_000).toFixed(2))
+    const tones = segments.map(({ samples }) =>
+      amplitudeAt(440, samples as Float32Array, 16_000).toFixed(2),
+    )
     assert.deepEqual(tones, ['0.50', '0.50'])
     assert.deepEqual(outcome.notes, ['AUDIO_FIRST_CHANNEL'])
   })
@@ -87,7 +90,11 @@ describe('sound', { concurrency: 2 }, () => {
   it('waits for a track that is silent at first, and takes no other', async () => {
     const late = "aevalsrc='gt(t,12)*0.5*sin(2*PI*440*t)':d=15:s=16000"
     const tracks = ['-map', '0', '-map', '1', '-c:a', 'pcm_s16le']
-    const path = await make(join(folder, 'late-sound.mkv'), [late, 'sine=f=800:r=16000:d=15'], tracks)
+    const path = await make(
+      join(folder, 'late-sound.mkv'),
+      [late, 'sine=f=800:r=16000:d=15'],
+      tracks,
+    )
 
     const { segments } = await decode(path)
 
@@ -97,8 +104,14 @@ describe('sound', { concurrency: 2 }, () => {
 
   it('mixes 5.1, planar samples and odd rates down to the level of the tone', async () => {
     const layouts = {
-      'surround.wav': ["aevalsrc='0|0|0.8*sin(2*PI*440*t)|0|0|0':c=5.1:d=1:s=48000", ['-c:a', 'pcm_s16le']],
-      'planar.flac': ["aevalsrc='0.8*sin(2*PI*440*t)':d=1:s=11025,aformat=sample_fmts=s32p", ['-c:a', 'flac']],
+      'surround.wav': [
+        "aevalsrc='0|0|0.8*sin(2*PI*440*t)|0|0|0':c=5.1:d=1:s=48000",
+        ['-c:a', 'pcm_s16le'],
+      ],
+      'planar.flac': [
+        "aevalsrc='0.8*sin(2*PI*440*t)':d=1:s=11025,aformat=sample_fmts=s32p",
+        ['-c:a', 'flac'],
+      ],
       'odd.au': ["aevalsrc='0.8*sin(2*PI*440*t)':d=1:s=12347", ['-c:a', 'pcm_s16be']],
     } as const
     const amplitudes = []
@@ -217,7 +230,9 @@ describe('sound', { concurrency: 2 }, () => {
 
   it('keeps its clock where the channels change midway', async () => {
     const stereo = await make(join(folder, 'stereo.ac3'), ['sine=d=4:r=48000'], ['-ac', '2'])
-    const surround = await make(join(folder, 'surround.ac3'), ['sine=d=4:r=48000,pan=5.1|c0=c0|c1=c0|c2=c0'])
+    const surround = await make(join(folder, 'surround.ac3'), [
+      'sine=d=4:r=48000,pan=5.1|c0=c0|c1=c0|c2=c0',
+    ])
     const path = join(folder, 'changing.ac3')
     await writeFile(path, Buffer.concat([await readFile(stereo), await readFile(surround)]))
 

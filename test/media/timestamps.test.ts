@@ -7,7 +7,18 @@ import { ffmpeg, huesOf, MPEG2, record, splice, tonesOf } from './recordings.js'
 
 const folder = temporaryFolder()
 const at = (name: string) => join(folder, name)
-const H264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-g', '25', '-bf', '2', '-pix_fmt', 'yuv420p']
+const H264 = [
+  '-c:v',
+  'libx264',
+  '-preset',
+  'ultrafast',
+  '-g',
+  '25',
+  '-bf',
+  '2',
+  '-pix_fmt',
+  'yuv420p',
+]
 const AAC = ['-c:a', 'aac', '-b:a', '64k']
 
 /** Containers whose clock ffmpeg would correct: packets of H.264 and AAC, and of MPEG-2. */
@@ -21,7 +32,11 @@ describe('a gap in the clock', { concurrency: 2 }, () => {
         const red = await record(at(`red-${name}.mkv`), 'red', 6, codecs)
         const blue = await record(at(`blue-${name}.mkv`), 'blue', 6, codecs)
         const parts = [[red, 0] as const, [blue, seconds] as const]
-        const path = await splice(at(`gap-${name}.${ending}`), parts, ending === 'mpg' ? ['-f', 'vob'] : [])
+        const path = await splice(
+          at(`gap-${name}.${ending}`),
+          parts,
+          ending === 'mpg' ? ['-f', 'vob'] : [],
+        )
 
         const decoded = await decode(path)
 
@@ -29,7 +44,10 @@ describe('a gap in the clock', { concurrency: 2 }, () => {
         const hues = huesOf(decoded).join('')
         assert.match(hues, /^R+B+$/)
         assert.ok(Math.abs(hues.indexOf('B') - seconds) <= 1, `blue at ${hues.indexOf('B')} s`)
-        assert.ok(Math.abs(decoded.outcome.seconds - seconds - 6) < 0.5, `${decoded.outcome.seconds} s`)
+        assert.ok(
+          Math.abs(decoded.outcome.seconds - seconds - 6) < 0.5,
+          `${decoded.outcome.seconds} s`,
+        )
         assert.deepEqual(decoded.outcome.notes, [])
       })
     }
@@ -65,7 +83,11 @@ describe('a clock that begins again', { concurrency: 2 }, () => {
     it(`joins three recordings in ${ending}`, async () => {
       const parts = []
       for (const colour of ['red', 'lime', 'blue'] as const) {
-        parts.push(await readFile(await record(at(`${colour}-joined.${ending}`), colour, 6, [...codecs, ...formats])))
+        parts.push(
+          await readFile(
+            await record(at(`${colour}-joined.${ending}`), colour, 6, [...codecs, ...formats]),
+          ),
+        )
       }
       const path = at(`joined.${ending}`)
       await writeFile(path, Buffer.concat(parts))
@@ -79,7 +101,11 @@ describe('a clock that begins again', { concurrency: 2 }, () => {
   }
 
   it('joins recordings that begin at any time, in stereo and in mono', async () => {
-    const late = await record(at('late-clock.ts'), 'red', 6, [...KINDS.ts, '-output_ts_offset', '50000'])
+    const late = await record(at('late-clock.ts'), 'red', 6, [
+      ...KINDS.ts,
+      '-output_ts_offset',
+      '50000',
+    ])
     const mono = await record(at('mono-clock.ts'), 'blue', 6, [...H264, ...AAC, '-ac', '1'])
     const path = at('any-time.ts')
     await writeFile(path, Buffer.concat([await readFile(late), await readFile(mono)]))
@@ -94,9 +120,12 @@ describe('a clock that begins again', { concurrency: 2 }, () => {
 describe('a wrong timestamp', () => {
   it('of one packet of a transport stream moves nothing', async () => {
     const bytes = await readFile(await record(at('steady.ts'), 'red', 12, MPEG2))
-    const pictures = packetsOf(bytes).filter((packet) => pidOf(packet) === 0x100 && (packet.readUInt8(1) & 0x40) > 0)
+    const pictures = packetsOf(bytes).filter(
+      (packet) => pidOf(packet) === 0x100 && (packet.readUInt8(1) & 0x40) > 0,
+    )
     const packet = pictures[150] as Buffer
-    const header = packet.byteOffset - bytes.byteOffset + packet.indexOf(Buffer.from('000001e0', 'hex'))
+    const header =
+      packet.byteOffset - bytes.byteOffset + packet.indexOf(Buffer.from('000001e0', 'hex'))
     // The five bytes of the PTS, of which the first holds the highest bits: about half an hour and many hours later.
     for (const [name, offset, bits] of [
       ['half-hour', 10, 0x08],
@@ -111,14 +140,21 @@ describe('a wrong timestamp', () => {
 
       assert.equal(tonesOf(decoded), '333333333333', name)
       assert.ok(huesOf(decoded).join('').length >= 12, name)
-      assert.ok(Math.abs(decoded.outcome.seconds - 12) < 0.2, `${name}: ${decoded.outcome.seconds} s`)
+      assert.ok(
+        Math.abs(decoded.outcome.seconds - 12) < 0.2,
+        `${name}: ${decoded.outcome.seconds} s`,
+      )
     }
   })
 })
 
 describe('a long gap in the sound', { concurrency: 2 }, () => {
   const surround = ['-ac', '6', '-c:a', 'ac3']
-  const cases = { 'surround.mkv': [surround, 60], 'stereo.mp4': [[...AAC, '-ac', '2'], 400], 'mono.mka': [AAC, 720] }
+  const cases = {
+    'surround.mkv': [surround, 60],
+    'stereo.mp4': [[...AAC, '-ac', '2'], 400],
+    'mono.mka': [AAC, 720],
+  }
   for (const [name, [codecs, seconds]] of Object.entries(cases) as [string, [string[], number]][]) {
     it(`is as long as it is: ${name}`, async () => {
       const red = await record(at(`red-${name}.mkv`), 'red', 4, [...codecs, '-vn'])
@@ -193,13 +229,24 @@ describe('a stream that begins late', { concurrency: 2 }, () => {
 
     assert.equal(tonesOf(second), '3333')
     assert.deepEqual(second.outcome.notes, [])
-    assert.deepEqual([none.outcome.audible, none.outcome.visible, none.outcome.notes], [false, true, []])
+    assert.deepEqual(
+      [none.outcome.audible, none.outcome.visible, none.outcome.notes],
+      [false, true, []],
+    )
     assert.deepEqual([soundOnly.outcome.audible, soundOnly.outcome.visible], [true, false])
   })
 
   it('is announced by a transport stream no sooner than it comes', async () => {
-    const silent = await make(at('silent.ts'), ['testsrc2=s=64x64:r=25:d=6'], ['-c:v', 'mpeg2video'])
-    const sounding = await record(at('sounding.ts'), 'blue', 6, [...MPEG2, '-output_ts_offset', '6'])
+    const silent = await make(
+      at('silent.ts'),
+      ['testsrc2=s=64x64:r=25:d=6'],
+      ['-c:v', 'mpeg2video'],
+    )
+    const sounding = await record(at('sounding.ts'), 'blue', 6, [
+      ...MPEG2,
+      '-output_ts_offset',
+      '6',
+    ])
     const path = at('announced-later.ts')
     await writeFile(path, Buffer.concat([await readFile(silent), await readFile(sounding)]))
 
@@ -214,7 +261,9 @@ describe('sound without timestamps', () => {
       const second = await make(at(`rate-2.${ending}`), ['sine=f=900:d=6:r=32000'])
       const third = await make(at(`rate-3.${ending}`), ['sine=f=600:d=6:r=48000'])
       const path = at(`rates.${ending}`)
-      const parts = await Promise.all([second, third].map(async (part) => framesOf(await readFile(part))))
+      const parts = await Promise.all(
+        [second, third].map(async (part) => framesOf(await readFile(part))),
+      )
       await writeFile(path, Buffer.concat([await readFile(first), ...parts]))
 
       const decoded = await decode(path)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { MediaSegment, SegmentFormat } from '../../src/domain.js'
+import type { MediaSegment, SegmentFormat } from '../../src/domain/segment-format.js'
 import { openMedia } from '../../src/media/media.js'
 import { opened } from '../opened.js'
 import { FIXTURES } from '../workplace.js'
@@ -15,7 +15,9 @@ const LARGE: SegmentFormat = { ...FORMAT, visual: { ...FORMAT.visual, width: 256
 
 describe('sound and picture of one ffmpeg', () => {
   it('are decoded by one process', async () => {
-    const segments = (await openMedia(await opened(join(FIXTURES, 'odd_one_hour.mkv')), FORMAT)).segments()
+    const segments = (
+      await openMedia(await opened(join(FIXTURES, 'odd_one_hour.mkv')), FORMAT)
+    ).segments()
     await segments.next()
 
     assert.equal(await children(), 1)
@@ -31,13 +33,18 @@ describe('sound and picture of one ffmpeg', () => {
 
   it('come apart where the sound has a long gap', async () => {
     const gap = "sine=d=4:r=16000,asetpts='if(lt(T,2),PTS,PTS+60/TB)'"
-    await assertAsApart(await make(join(folder, 'sound-gap.mkv'), ['testsrc2=s=64x64:r=2:d=64', gap], CODECS), LARGE)
+    await assertAsApart(
+      await make(join(folder, 'sound-gap.mkv'), ['testsrc2=s=64x64:r=2:d=64', gap], CODECS),
+      LARGE,
+    )
   })
 
   it('come apart where the picture has a long gap', async () => {
     const slides = "testsrc2=s=64x64:r=1:d=2,setpts='if(lt(T,1),PTS,PTS+200/TB)'"
     const output = ['-fps_mode', 'passthrough', ...CODECS]
-    await assertAsApart(await make(join(folder, 'picture-gap.mkv'), [slides, 'sine=d=202:r=16000'], output))
+    await assertAsApart(
+      await make(join(folder, 'picture-gap.mkv'), [slides, 'sine=d=202:r=16000'], output),
+    )
   })
 
   it('come apart where one ffmpeg fails on them', async () => {
@@ -58,7 +65,8 @@ async function assertAsApart(path: string, format: SegmentFormat = FORMAT): Prom
   const audio = await decode(path, format, { only: 'audio' })
   const visual = await decode(path, format, { only: 'visual' })
 
-  const samples = (segments: readonly MediaSegment[]) => segments.flatMap(({ samples }) => (samples ? [samples] : []))
+  const samples = (segments: readonly MediaSegment[]) =>
+    segments.flatMap(({ samples }) => (samples ? [samples] : []))
   const frames = (segments: readonly MediaSegment[]) => segments.map(({ frames }) => frames)
   assert.deepEqual(samples(both.segments), samples(audio.segments), path)
   assert.deepEqual(frames(both.segments), frames(visual.segments), path)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { App } from '../../src/app.js'
-import { MODALITIES } from '../../src/domain.js'
+import { MODALITIES } from '../../src/domain/modality.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
-import { settleDirection } from '../../src/search/query.js'
+import { resolveDirection } from '../../src/search/query.js'
 import { search } from '../../src/search/search.js'
 import { opened } from '../opened.js'
 import { fixture, temporaryApp } from '../workplace.js'
@@ -31,7 +31,8 @@ describe('search', () => {
     for (const cleanup of cleanups) await cleanup()
   })
 
-  const names = (hits: readonly { clip: { path: string } }[]) => hits.map(({ clip }) => clip.path.split('/').at(-1))
+  const names = (hits: readonly { clip: { path: string } }[]) =>
+    hits.map(({ clip }) => clip.path.split('/').at(-1))
   const clipAt = async (name: string) => {
     const clip = await app.gallery.catalogue.clipAt(fixture(name))
     assert.ok(clip)
@@ -60,9 +61,15 @@ describe('search', () => {
   it('answers in the shape that is promised', async () => {
     const { id } = await clipAt('guitar_cc0.mp4')
 
-    const { query, bundle, hits, timings } = await search({ query: { kind: 'clip', id, to: 'visual' }, limit: 2 }, app)
+    const { query, bundle, hits, timings } = await search(
+      { query: { kind: 'clip', id, to: 'visual' }, limit: 2 },
+      app,
+    )
 
-    assert.deepEqual(bundle, { name: app.encoder.bundle.name, fingerprint: app.encoder.bundle.fingerprint })
+    assert.deepEqual(bundle, {
+      name: app.encoder.bundle.name,
+      fingerprint: app.encoder.bundle.fingerprint,
+    })
     assert.deepEqual(
       hits.map(({ rank }) => rank),
       [1, 2],
@@ -77,7 +84,10 @@ describe('search', () => {
     const { id, path } = await clipAt('guitar_cc0.mp4')
 
     const byId = await search({ query: { kind: 'clip', id, from: 'audio' }, limit: 5 }, app)
-    const byFile = await search({ query: { kind: 'file', file: await opened(path), from: 'audio' }, limit: 5 }, app)
+    const byFile = await search(
+      { query: { kind: 'file', file: await opened(path), from: 'audio' }, limit: 5 },
+      app,
+    )
 
     assert.deepEqual(names(byId.hits), names(byFile.hits))
   })
@@ -116,7 +126,10 @@ describe('search', () => {
     assert.ok(embedding)
     const vector = embedding.map((value) => value * 7)
 
-    const { hits } = await search({ query: { kind: 'embedding', vector, from: 'audio', to: 'audio' }, limit: 1 }, app)
+    const { hits } = await search(
+      { query: { kind: 'embedding', vector, from: 'audio', to: 'audio' }, limit: 1 },
+      app,
+    )
 
     assert.equal(hits[0]?.clip.id, id)
     assert.ok(Math.abs((hits[0]?.score ?? 0) - 1) < 1e-3)
@@ -138,10 +151,16 @@ describe('search', () => {
   })
 
   it('says what a query lacks', async () => {
-    const query = { kind: 'file', file: await opened(fixture('photo_dog.webp')), from: 'audio' } as const
+    const query = {
+      kind: 'file',
+      file: await opened(fixture('photo_dog.webp')),
+      from: 'audio',
+    } as const
 
     await assert.rejects(search({ query, limit: 1 }, app), { code: 'QUERY_LACKS_MODALITY' })
-    await assert.rejects(search({ query: { kind: 'clip', id: 'nobody' }, limit: 1 }, app), { code: 'CLIP_NOT_FOUND' })
+    await assert.rejects(search({ query: { kind: 'clip', id: 'nobody' }, limit: 1 }, app), {
+      code: 'CLIP_NOT_FOUND',
+    })
   })
 })
 
@@ -149,10 +168,21 @@ it('settles the direction from what there is', () => {
   const sound = (modality: string) => modality === 'audio'
   const both = () => true
 
-  assert.deepEqual(settleDirection({}, sound, MODALITIES), { from: 'audio', to: 'visual' })
-  assert.deepEqual(settleDirection({ to: 'audio' }, sound, MODALITIES), { from: 'audio', to: 'audio' })
-  assert.deepEqual(settleDirection({ to: 'audio' }, both, MODALITIES), { from: 'visual', to: 'audio' })
-  assert.deepEqual(settleDirection({ from: 'audio' }, both, MODALITIES), { from: 'audio', to: 'visual' })
-  assert.throws(() => settleDirection({}, both, MODALITIES), { code: 'QUERY_AMBIGUOUS' })
-  assert.throws(() => settleDirection({ from: 'visual' }, sound, MODALITIES), { code: 'QUERY_LACKS_MODALITY' })
+  assert.deepEqual(resolveDirection({}, sound, MODALITIES), { from: 'audio', to: 'visual' })
+  assert.deepEqual(resolveDirection({ to: 'audio' }, sound, MODALITIES), {
+    from: 'audio',
+    to: 'audio',
+  })
+  assert.deepEqual(resolveDirection({ to: 'audio' }, both, MODALITIES), {
+    from: 'visual',
+    to: 'audio',
+  })
+  assert.deepEqual(resolveDirection({ from: 'audio' }, both, MODALITIES), {
+    from: 'audio',
+    to: 'visual',
+  })
+  assert.throws(() => resolveDirection({}, both, MODALITIES), { code: 'QUERY_AMBIGUOUS' })
+  assert.throws(() => resolveDirection({ from: 'visual' }, sound, MODALITIES), {
+    code: 'QUERY_LACKS_MODALITY',
+  })
 })

@@ -25,7 +25,8 @@ describe('an opened file', () => {
     assert.equal(String(await file.read(100, 8)), '89')
     assert.equal(await file.contentHash(), createHash('sha256').update(content).digest('hex'))
     assert.equal(String(await buffer(file.stream({ start: 2, end: 4 }))), '234')
-    if (process.platform === 'linux') assert.deepEqual(await readFile(file.pathForChildren), content)
+    if (process.platform === 'linux')
+      assert.deepEqual(await readFile(file.pathForChildren), content)
   })
 
   it('has the quick hash of its size, head, middle and tail', async (test) => {
@@ -51,7 +52,13 @@ describe('an opened file', () => {
     await new Promise((resolve) => socket.once('listening', resolve))
     await symlink(join(dir, 'pipe'), join(dir, 'link'))
 
-    for (const path of [dir, join(dir, 'pipe'), join(dir, 'socket'), join(dir, 'link'), '/dev/zero']) {
+    for (const path of [
+      dir,
+      join(dir, 'pipe'),
+      join(dir, 'socket'),
+      join(dir, 'link'),
+      '/dev/zero',
+    ]) {
       await assert.rejects(OpenedFile.open(path), { code: 'FILE_UNREADABLE' }, path)
     }
     await assert.rejects(OpenedFile.open(join(dir, 'nothing')), { code: 'FILE_NOT_FOUND' })

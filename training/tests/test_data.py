@@ -61,7 +61,7 @@ def test_hdr_is_mapped_to_the_colours_of_an_ordinary_screen(tmp_path, transfer):
 
 
 def test_the_filters_from_hdr_are_the_servers():
-    server = (REPOSITORY / "src/media/hdr.ts").read_text()
+    server = (REPOSITORY / "src/media/decode/hdr.ts").read_text()
     constants = {name: re.search(rf"const {name} = ([\d.]+)", server)[1] for name in ("WHITE", "LINEAR_SHARE")}
     chain = "".join(re.findall(r"`([^`]*)`", server))
 

@@ -9,7 +9,10 @@ export const backup: Command = {
   name: 'backup',
   summary: 'Write the library as it is now into one file, while it goes on serving',
   usage: 'backup <file> [options]',
-  examples: ['earshot backup library-2026-11-22.earshot', 'earshot backup /mnt/backup/library.earshot --data /data'],
+  examples: [
+    'earshot backup library-2026-11-22.earshot',
+    'earshot backup /mnt/backup/library.earshot --data /data',
+  ],
   mostArgs: 1,
   options: {},
   optionHelp: {},
@@ -17,7 +20,9 @@ export const backup: Command = {
     if (!file) throw new AppError('USAGE', `Say one file.\n\n${helpFor(backup)}`)
     await backUp(config, file)
     const { size: bytes } = await stat(file)
-    output.talk(`Uploaded files lie in ${config.dataDir}/media and are not in it: copy that folder too.`)
+    output.message(
+      `Uploaded files lie in ${config.dataDir}/media and are not in it: copy that folder too.`,
+    )
     output.result({ file, bytes }, () => `${printable(file)}: ${bytes} bytes\n`)
     return EXIT.ok
   },

@@ -9,8 +9,8 @@ import { loadBundle } from '../../encoder/bundle.js'
 import type { Encoder } from '../../encoder/encoder.js'
 import { measureEncoder } from '../../encoder/measure.js'
 import { toAppError } from '../../errors.js'
-import { ffmpegBuild } from '../../media/ffmpeg-build.js'
-import { temporaryFolder } from '../../media/source.js'
+import { ffmpegBuild } from '../../media/process/ffmpeg-build.js'
+import { temporaryFolder } from '../../media/staging/staged-file.js'
 import { DiskBudget } from '../../storage/disk-budget.js'
 import { type Command, EXIT } from '../command.js'
 import { table } from '../table.js'
@@ -25,7 +25,8 @@ interface Finding {
 
 export const doctor: Command = {
   name: 'doctor',
-  summary: 'Check ffmpeg, the bundle, the execution provider in use, the library; measure the encoder',
+  summary:
+    'Check ffmpeg, the bundle, the execution provider in use, the library; measure the encoder',
   usage: 'doctor [options]',
   examples: ['earshot doctor', 'EARSHOT_PROVIDERS=cuda earshot doctor --json'],
   mostArgs: 0,
@@ -64,7 +65,11 @@ async function* examine(config: Config): AsyncGenerator<Finding> {
   try {
     if (!hasLibrary(config)) {
       yield* examineEncoder(config)
-      yield { check: 'library', ok: true, detail: `none in ${config.dataDir} yet: earshot index makes one` }
+      yield {
+        check: 'library',
+        ok: true,
+        detail: `none in ${config.dataDir} yet: earshot index makes one`,
+      }
       return
     }
     await using app = await openApp(config, 'read')
@@ -93,7 +98,9 @@ async function* examineEncoder(config: Config): AsyncGenerator<Finding> {
 
 async function* findingsOf(encoder: Encoder): AsyncGenerator<Finding> {
   const { inUse, refused } = encoder.providers
-  const reasons = refused.map(({ provider, reason }) => `; ${provider} cannot be used: ${reason}`).join('')
+  const reasons = refused
+    .map(({ provider, reason }) => `; ${provider} cannot be used: ${reason}`)
+    .join('')
   yield { check: 'provider', ok: true, detail: `${inUse} in use${reasons}` }
   yield await finding('encoder', async () => {
     return `${(await measureEncoder(encoder)).toFixed(1)} segments/s, golden numbers reproduced`
@@ -105,7 +112,11 @@ async function recall({ gallery }: App): Promise<Finding> {
   const { audio, visual } = await gallery.recall()
   const shown = (share: number | null) => share?.toFixed(3) ?? 'nothing to measure'
   const ok = [audio, visual].every((share) => share === null || share >= RECALL_WANTED)
-  return { check: 'recall@10', ok, detail: `audio ${shown(audio)}, visual ${shown(visual)} of what exact search finds` }
+  return {
+    check: 'recall@10',
+    ok,
+    detail: `audio ${shown(audio)}, visual ${shown(visual)} of what exact search finds`,
+  }
 }
 
 async function finding(check: string, examine: () => Promise<string>): Promise<Finding> {

@@ -3,13 +3,18 @@ import { openLibraryOrEmpty } from '../../app/library.js'
 import { type App, openApp } from '../../app.js'
 import type { Config } from '../../config.js'
 import { AppError } from '../../errors.js'
-import { JOB_MODES, type JobRequest, type Skipped } from '../../gallery/jobs.js'
-import { FILES_PER_THREAD, IngestInterrupted, type IngestReport, ingestPaths } from '../../ingest/ingest-paths.js'
-import { jobRequest } from '../../ingest/job-request.js'
-import { keep } from '../../ingest/keep.js'
-import { SkippedFiles } from '../../ingest/skipped-files.js'
-import { survey } from '../../ingest/survey.js'
-import { RESCAN_MINUTES, SETTLE_SECONDS } from '../../ingest/watch.js'
+import {
+  FILES_PER_THREAD,
+  IngestInterrupted,
+  type IngestReport,
+  ingestPaths,
+} from '../../ingest/runner/ingest-paths.js'
+import { classifyFiles } from '../../ingest/scan/classify.js'
+import { jobRequest } from '../../ingest/scan/job-request.js'
+import { SkippedFiles } from '../../ingest/scan/skipped-files.js'
+import { RESCAN_MINUTES, SETTLE_SECONDS } from '../../ingest/watch/watch.js'
+import { watchAndIngest } from '../../ingest/watch/watch-and-ingest.js'
+import { JOB_MODES, type JobRequest, type SkippedExtensions } from '../../jobs/jobs.js'
 import { realPaths } from '../../storage/path-within.js'
 import { type Command, EXIT, type ExitCode, type Invocation, type Output } from '../command.js'
 import { helpFor } from '../help.js'
@@ -54,7 +59,8 @@ export const index: Command = {
     '--concurrency <n>': `files on their way at once (${FILES_PER_THREAD} for each of EARSHOT_THREADS)`,
     '--settle <s>': `watching: seconds for which a file must have stood still (${SETTLE_SECONDS})`,
     '--rescan <min>': `watching: minutes between scans of everything (${RESCAN_MINUTES})`,
-    '--poll <s>': 'watching: ask every file each so many seconds, for network mounts that tell nothing',
+    '--poll <s>':
+      'watching: ask every file each so many seconds, for network mounts that tell nothing',
   },
   async run(invocation) {
     const { args, options, config, output } = invocation
@@ -75,7 +81,7 @@ export const index: Command = {
     const times = watchTimes(options)
     await using app = await openApp(config)
     app.sources.add(request.sources)
-    if (options.watch) return await keepOn(request, app, { ...times, concurrency }, invocation)
+    if (options.watch) return await keepIndexed(request, app, { ...times, concurrency }, invocation)
     return await indexOnce(request, app, concurrency, invocation)
   },
 }
@@ -95,7 +101,7 @@ async function indexOnce(
         ...request,
         concurrency,
         except: [config.dataDir],
-        onWarning: (detail) => output.talk(printable(detail)),
+        onWarning: (detail) => output.message(printable(detail)),
         onProgress: (step) => progress.update(step),
       },
     )
@@ -107,7 +113,7 @@ async function indexOnce(
   } catch (error) {
     if (!(error instanceof IngestInterrupted)) throw error
     output.result(error.report, () => summary(error.report))
-    output.talk(`${error.message} The same command goes on.`)
+    output.message(`${error.message} The same command goes on.`)
     return error.cause instanceof Interrupted ? error.cause.exitCode : EXIT.failed
   }
 }
@@ -120,10 +126,10 @@ async function dryRun(request: JobRequest, config: Config, output: Output): Prom
   const skipped = new SkippedFiles()
   const options = {
     except: [config.dataDir],
-    onWarning: (detail: string) => output.talk(printable(detail)),
+    onWarning: (detail: string) => output.message(printable(detail)),
     onSkipped: (extension: string) => skipped.add(extension),
   }
-  for await (const found of survey(request, library, options)) {
+  for await (const found of classifyFiles(request, library, options)) {
     todo.push(...found.todo.map(({ path }) => path))
     unchanged += found.unchanged.length
     quarantined += found.quarantined.length
@@ -148,26 +154,27 @@ function watchTimes({ settle, rescan, poll }: Invocation['options']): WatchTimes
   return {
     settleMs: 1000 * countOption('settle', settle, { most: 3600, otherwise: SETTLE_SECONDS }),
     rescanMs: 60_000 * countOption('rescan', rescan, { most: 10_000, otherwise: RESCAN_MINUTES }),
-    pollMs: poll === undefined ? null : 1000 * countOption('poll', poll, { most: 3600, otherwise: 1 }),
+    pollMs:
+      poll === undefined ? null : 1000 * countOption('poll', poll, { most: 3600, otherwise: 1 }),
   }
 }
 
-async function keepOn(
+async function keepIndexed(
   request: JobRequest,
   { encoder, gallery, decoders }: App,
   options: WatchTimes & { readonly concurrency: number },
   { config, output, signal }: Invocation,
 ): Promise<ExitCode> {
-  output.talk(`Watching ${printable(request.sources.join(', '))}; Ctrl-C ends.`)
-  await keep(
+  output.message(`Watching ${printable(request.sources.join(', '))}; Ctrl-C ends.`)
+  await watchAndIngest(
     request,
     { encoder, gallery, decoders, signal },
     {
       ...options,
       except: [config.dataDir],
-      onWarning: (detail) => output.talk(printable(detail)),
+      onWarning: (detail) => output.message(printable(detail)),
       onItem: async ({ path, result }) =>
-        output.talk(`${typeof result === 'string' ? result : result.code} ${printable(path)}`),
+        output.message(`${typeof result === 'string' ? result : result.code} ${printable(path)}`),
     },
   )
   return EXIT.ok
@@ -184,7 +191,10 @@ function summary(report: IngestReport): string {
     .map(({ path, code, detail }) => `${code}  ${printable(path)}\n    ${printable(detail)}\n`)
     .join('')
   const counts = `${indexed} indexed, ${unchanged} unchanged, ${partial} partial, ${failed.length} failed in ${seconds} s\n`
-  const before = quarantined > 0 ? `${quarantined} failed before and are as they were: see earshot library\n` : ''
+  const before =
+    quarantined > 0
+      ? `${quarantined} failed before and are as they were: see earshot library\n`
+      : ''
   const why = stop
     ? `Job ${job} has paused: ${stop.code}: ${printable(stop.detail)}\nThe same command goes on with it.\n`
     : ''
@@ -192,7 +202,7 @@ function summary(report: IngestReport): string {
 }
 
 /** Files that were passed over because of their extension, the commonest first. */
-function skippedLine(skipped: Skipped): string {
+function skippedLine(skipped: SkippedExtensions): string {
   const found = Object.entries(skipped).sort(([, a], [, b]) => b - a)
   if (found.length === 0) return ''
   const total = found.reduce((sum, [, count]) => sum + count, 0)

@@ -1,7 +1,14 @@
 import { openLibrary } from '../../app/library.js'
 import { AppError, ERROR_TITLES, type ErrorCode } from '../../errors.js'
-import { hasEnded } from '../../gallery/job-state.js'
-import { type Figures, ITEM_STATES, type Item, type Job, type JobId, type Jobs } from '../../gallery/jobs.js'
+import { hasEnded } from '../../jobs/job-state.js'
+import {
+  type Figures,
+  ITEM_STATES,
+  type Item,
+  type Job,
+  type JobId,
+  type Jobs,
+} from '../../jobs/jobs.js'
 import { type Command, EXIT, type OptionValue } from '../command.js'
 import { helpFor } from '../help.js'
 import { listOption } from '../options.js'
@@ -15,11 +22,18 @@ const FAILURES_SHOWN = 50
 export const jobs: Command = {
   name: 'jobs',
   summary: 'Show jobs, and pause, resume, cancel or retry them',
-  usage: 'jobs [list | show <id> | pause <id> | resume <id> | cancel <id> | retry <id> [--reason <code>]] [options]',
-  examples: ['earshot jobs', 'earshot jobs show 12', 'earshot jobs retry 12 --reason MEDIA_STALLED'],
+  usage:
+    'jobs [list | show <id> | pause <id> | resume <id> | cancel <id> | retry <id> [--reason <code>]] [options]',
+  examples: [
+    'earshot jobs',
+    'earshot jobs show 12',
+    'earshot jobs retry 12 --reason MEDIA_STALLED',
+  ],
   mostArgs: 2,
   options: { reason: { type: 'string', multiple: true } },
-  optionHelp: { '--reason <code>': 'retry: only the files that failed for this reason (repeatable)' },
+  optionHelp: {
+    '--reason <code>': 'retry: only the files that failed for this reason (repeatable)',
+  },
   async run({ args: [action = 'list', id], options, config, output }) {
     if (action === 'list' && id !== undefined) throw usage('list takes no arguments.')
     await using library = await openLibrary(config)
@@ -29,7 +43,7 @@ export const jobs: Command = {
       return EXIT.ok
     }
     const shown = await shownAfter(action, jobId(id), library.jobs, reasons(options.reason))
-    output.result(shown, () => people(shown))
+    output.result(shown, () => formatText(shown))
     return EXIT.ok
   },
 }
@@ -40,7 +54,12 @@ interface Shown {
   readonly failed: readonly Item[]
 }
 
-async function shownAfter(action: string, id: JobId, jobs: Jobs, codes: readonly ErrorCode[]): Promise<Shown> {
+async function shownAfter(
+  action: string,
+  id: JobId,
+  jobs: Jobs,
+  codes: readonly ErrorCode[],
+): Promise<Shown> {
   const job = await act(action, id, jobs, codes)
   const failed = await jobs.items(id, { state: 'failed', limit: FAILURES_SHOWN })
   return { job, figures: await jobs.figures(id), failed }
@@ -82,21 +101,39 @@ function list(page: readonly Job[]): string {
   const rows = page.map(({ id, state, counts, sources, createdAt }) => {
     const done = counts.indexed + counts.copied + counts.moved + counts.partial
     const left = counts.queued + counts.running
-    return [id, state, done, counts.unchanged, counts.failed, left, createdAt, sources.join(' ').slice(0, 60)]
+    return [
+      id,
+      state,
+      done,
+      counts.unchanged,
+      counts.failed,
+      left,
+      createdAt,
+      sources.join(' ').slice(0, 60),
+    ]
   })
   return table(['job', 'state', 'done', 'unchanged', 'failed', 'left', 'made', 'sources'], rows)
 }
 
-function people({ job, figures, failed }: Shown): string {
-  const counts = ITEM_STATES.filter((state) => job.counts[state] > 0).map((state) => `${job.counts[state]} ${state}`)
+function formatText({ job, figures, failed }: Shown): string {
+  const counts = ITEM_STATES.filter((state) => job.counts[state] > 0).map(
+    (state) => `${job.counts[state]} ${state}`,
+  )
   const lines = [
     `Job ${job.id} is ${job.state}: ${counts.join(', ') || 'nothing found yet'}`,
     `${job.mode} of ${printable(job.sources.join(', '))}`,
-    ...(job.stop ? [`It has paused by itself: ${job.stop.code}: ${printable(job.stop.detail)}`] : []),
+    ...(job.stop
+      ? [`It has paused by itself: ${job.stop.code}: ${printable(job.stop.detail)}`]
+      : []),
     ...(hasEnded(job.state) ? [] : [rate(figures)]),
     ...job.warnings.map(printable),
-    ...failed.map(({ path, reason }) => `${reason?.code}  ${printable(path)}\n    ${printable(reason?.detail ?? '')}`),
-    ...(job.counts.failed > failed.length ? [`… and ${job.counts.failed - failed.length} more`] : []),
+    ...failed.map(
+      ({ path, reason }) =>
+        `${reason?.code}  ${printable(path)}\n    ${printable(reason?.detail ?? '')}`,
+    ),
+    ...(job.counts.failed > failed.length
+      ? [`… and ${job.counts.failed - failed.length} more`]
+      : []),
   ]
   return `${lines.join('\n')}\n`
 }

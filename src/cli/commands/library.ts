@@ -3,11 +3,11 @@ import { openLibrary, requireLibrary } from '../../app/library.js'
 import { openApp } from '../../app.js'
 import type { Config } from '../../config.js'
 import { AppError } from '../../errors.js'
-import type { Catalogue, Counts, Failure } from '../../gallery/catalogue.js'
-import type { MissingClip } from '../../gallery/files.js'
-import { FILES_PER_THREAD, ingestPaths } from '../../ingest/ingest-paths.js'
+import type { Catalogue, Counts, Failure } from '../../gallery/catalogue/catalogue.js'
+import type { MissingClip } from '../../gallery/catalogue/files.js'
 import { prune } from '../../ingest/prune.js'
-import { type Root, rootsOf } from '../../ingest/roots.js'
+import { FILES_PER_THREAD, ingestPaths } from '../../ingest/runner/ingest-paths.js'
+import { type SourceStatus, sourcesOf } from '../../ingest/scan/sources.js'
 import { UploadStore } from '../../ingest/uploads.js'
 import { type Command, EXIT, type ExitCode, type Invocation } from '../command.js'
 import { helpFor } from '../help.js'
@@ -31,7 +31,9 @@ export const library: Command = {
   ],
   mostArgs: Number.POSITIVE_INFINITY,
   options: { reason: { type: 'string', multiple: true } },
-  optionHelp: { '--reason <code>': 'retry: only the files that failed for this reason (repeatable)' },
+  optionHelp: {
+    '--reason <code>': 'retry: only the files that failed for this reason (repeatable)',
+  },
   async run(invocation) {
     const [action = 'show'] = invocation.args
     if (action === 'prune') return pruneLibrary(invocation)
@@ -48,7 +50,7 @@ export const library: Command = {
 }
 
 interface Shown {
-  readonly roots: readonly Root[]
+  readonly roots: readonly SourceStatus[]
   readonly counts: Counts
   readonly quarantine: readonly Failure[]
   readonly missing: readonly MissingClip[]
@@ -57,19 +59,27 @@ interface Shown {
 async function show({ config, output }: Invocation): Promise<ExitCode> {
   await using catalogue = await openLibrary(config)
   const shown: Shown = {
-    roots: await rootsOf(catalogue),
+    roots: await sourcesOf(catalogue),
     counts: await catalogue.counts(),
     quarantine: await catalogue.failures({ limit: SHOWN }),
-    missing: await catalogue.files.missing({ limit: SHOWN }),
+    missing: await catalogue.files.missingClips({ limit: SHOWN }),
   }
-  output.result(shown, () => people(shown, config))
+  output.result(shown, () => formatText(shown, config))
   return EXIT.ok
 }
 
-async function pruneLibrary({ args: [, ...folders], config, output, signal }: Invocation): Promise<ExitCode> {
+async function pruneLibrary({
+  args: [, ...folders],
+  config,
+  output,
+  signal,
+}: Invocation): Promise<ExitCode> {
   requireLibrary(config)
   await using app = await openApp(config)
-  const dirs = { mediaDir: join(config.dataDir, 'media'), thumbnailDir: join(config.dataDir, 'thumbnails') }
+  const dirs = {
+    mediaDir: join(config.dataDir, 'media'),
+    thumbnailDir: join(config.dataDir, 'thumbnails'),
+  }
   const pruned = await prune(
     folders.map((folder) => resolve(folder)),
     { uploads: new UploadStore(dirs), gallery: app.gallery, signal },
@@ -90,22 +100,27 @@ async function retry({ options, config, output, signal }: Invocation): Promise<E
       { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal },
       {
         concurrency: config.threads * FILES_PER_THREAD,
-        onWarning: (detail) => output.talk(printable(detail)),
+        onWarning: (detail) => output.message(printable(detail)),
         onProgress: (step) => progress.update(step),
       },
     )
   }
   const report = await ingest()
-  output.result(report, () => `${paths.length - report.failed.length} mended, ${report.failed.length} failed again\n`)
+  output.result(
+    report,
+    () => `${paths.length - report.failed.length} mended, ${report.failed.length} failed again\n`,
+  )
   return report.failed.length > 0 ? EXIT.partial : EXIT.ok
 }
 
 async function quarantined(catalogue: Catalogue, codes: readonly string[]): Promise<string[]> {
   const failures = await catalogue.failures({ limit: ALL })
-  return failures.filter(({ code }) => codes.length === 0 || codes.includes(code)).map(({ path }) => path)
+  return failures
+    .filter(({ code }) => codes.length === 0 || codes.includes(code))
+    .map(({ path }) => path)
 }
 
-function people({ roots, counts, quarantine, missing }: Shown, { dataDir }: Config): string {
+function formatText({ roots, counts, quarantine, missing }: Shown, { dataDir }: Config): string {
   const { clips, segments, failures } = counts
   const sections = [
     `${printable(dataDir)}: ${clips} clips of ${segments} segments, ${failures} files in quarantine\n`,
@@ -125,5 +140,7 @@ function people({ roots, counts, quarantine, missing }: Shown, { dataDir }: Conf
   return sections.filter(Boolean).join('\n')
 }
 
-const section = (headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
-  rows.length === 0 ? '' : table(headings, rows)
+const section = (
+  headings: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): string => (rows.length === 0 ? '' : table(headings, rows))

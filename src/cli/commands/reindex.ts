@@ -1,14 +1,14 @@
-import { openChange, previousBundle, pruneGalleries } from '../../app/change.js'
 import { requireLibrary } from '../../app/library.js'
+import { openReindex, previousBundle, pruneGalleries } from '../../app/open-reindex.js'
 import type { Config } from '../../config.js'
 import { AppError } from '../../errors.js'
-import { type CarryOverReport, carryOver } from '../../ingest/carry-over.js'
-import { FILES_PER_THREAD } from '../../ingest/ingest-paths.js'
+import { FILES_PER_THREAD } from '../../ingest/runner/ingest-paths.js'
+import { type ReindexReport, reindex } from '../../reindex/reindex.js'
 import { type Command, EXIT, type ExitCode, type Invocation, type Output } from '../command.js'
 import { helpFor } from '../help.js'
 import { printable } from '../printable.js'
 
-export const reindex: Command = {
+export const reindexCommand: Command = {
   name: 'reindex',
   summary: 'Move the library to another bundle while it goes on serving',
   usage: 'reindex --bundle <bundle> | --rollback | --prune [options]',
@@ -18,7 +18,11 @@ export const reindex: Command = {
     'earshot reindex --prune               # deletes the galleries that do not serve',
   ],
   mostArgs: 0,
-  options: { bundle: { type: 'string' }, rollback: { type: 'boolean' }, prune: { type: 'boolean' } },
+  options: {
+    bundle: { type: 'string' },
+    rollback: { type: 'boolean' },
+    prune: { type: 'boolean' },
+  },
   optionHelp: {
     '--bundle <bundle>': 'a name under models/, or a path',
     '--rollback': 'to the bundle that served before',
@@ -26,8 +30,11 @@ export const reindex: Command = {
   },
   async run(invocation) {
     const { options, config, output } = invocation
-    const asked = [options.bundle, options.rollback, options.prune].filter((option) => option !== undefined)
-    if (asked.length !== 1) throw new AppError('USAGE', `Say one of the three.\n\n${helpFor(reindex)}`)
+    const asked = [options.bundle, options.rollback, options.prune].filter(
+      (option) => option !== undefined,
+    )
+    if (asked.length !== 1)
+      throw new AppError('USAGE', `Say one of the three.\n\n${helpFor(reindexCommand)}`)
     requireLibrary(config)
     if (options.prune) return prune(config, output)
     return change(options.rollback ? previousBundle(config) : String(options.bundle), invocation)
@@ -41,20 +48,30 @@ async function prune(config: Config, output: Output): Promise<ExitCode> {
 }
 
 async function change(bundle: string, { config, output, signal }: Invocation): Promise<ExitCode> {
-  await using opened = await openChange(config, bundle)
-  const report = await carryOver(
+  await using opened = await openReindex(config, bundle)
+  const report = await reindex(
     { ...opened, signal },
     {
       concurrency: config.threads * FILES_PER_THREAD,
-      onProgress: ({ done, files, outcome, path }) => output.talk(`${done}/${files} ${outcome} ${printable(path)}`),
+      onProgress: ({ done, files, outcome, path }) =>
+        output.message(`${done}/${files} ${outcome} ${printable(path)}`),
     },
   )
-  if (config.isBundleGiven) output.talk(`From now on the library is of ${bundle}: set EARSHOT_BUNDLE so, or unset it.`)
+  if (config.isBundleGiven)
+    output.message(`From now on the library is of ${bundle}: set EARSHOT_BUNDLE so, or unset it.`)
   output.result(report, () => summary(report))
   return report.waiting.length > 0 || report.partial > 0 ? EXIT.partial : EXIT.ok
 }
 
-function summary({ clips, encoded, copied, partial, kept, waiting, seconds }: CarryOverReport): string {
+function summary({
+  clips,
+  encoded,
+  copied,
+  partial,
+  kept,
+  waiting,
+  seconds,
+}: ReindexReport): string {
   const waits = waiting
     .map(({ waits, path, detail }) => `${waits}  ${printable(path)}\n    ${printable(detail)}\n`)
     .join('')

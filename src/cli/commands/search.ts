@@ -3,9 +3,9 @@ import { basename, join, relative } from 'node:path'
 import { requireLibrary } from '../../app/library.js'
 import { openApp } from '../../app.js'
 import { LIMITS } from '../../config.js'
-import { MODALITIES, type Modality } from '../../domain.js'
+import { MODALITIES, type Modality } from '../../domain/modality.js'
+import { pathBytes } from '../../domain/path-text.js'
 import { AppError } from '../../errors.js'
-import { pathBytes } from '../../path-text.js'
 import { type SearchAnswer, search as searchFor } from '../../search/search.js'
 import { isInside } from '../../storage/path-within.js'
 import { type Command, EXIT, type OptionValue } from '../command.js'
@@ -17,7 +17,8 @@ import { clock, table } from '../table.js'
 export const search: Command = {
   name: 'search',
   summary: 'Find what goes with a file or a clip of the library',
-  usage: 'search <file|-|clip-id> [--from audio|visual] [--to audio|visual] [--limit <n>] [options]',
+  usage:
+    'search <file|-|clip-id> [--from audio|visual] [--to audio|visual] [--limit <n>] [options]',
   examples: [
     'earshot search bark.wav                  # the video moments that go with a sound',
     'earshot search kitchen.jpg --limit 5     # the sounds that go with a picture',
@@ -40,10 +41,10 @@ export const search: Command = {
     await using app = await openApp(config, 'read')
     await using input = (await isFile(what)) ? await openInput(what) : null
     const asked = input ? ({ kind: 'file', file: input.file } as const) : clipNamed(what)
-    const parts = { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal }
-    const answer = await searchFor({ query: { ...asked, from, to }, limit }, parts)
+    const deps = { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal }
+    const answer = await searchFor({ query: { ...asked, from, to }, limit }, deps)
     const sources = [...app.sources.paths, ...config.roots, ...config.watch]
-    output.result(answer, () => people(answer, sources))
+    output.result(answer, () => formatText(answer, sources))
     return EXIT.ok
   },
 }
@@ -62,18 +63,22 @@ function clipNamed(what: string): { readonly kind: 'clip'; readonly id: string }
 }
 
 function modality(name: string, value: OptionValue): Modality | undefined {
-  if (value === undefined || MODALITIES.includes(value as Modality)) return value as Modality | undefined
+  if (value === undefined || MODALITIES.includes(value as Modality))
+    return value as Modality | undefined
   throw new AppError('USAGE', `--${name} is audio or visual, not "${value}".`)
 }
 
 /** A clip's path from its source on, or the name that it was uploaded by. */
-function shownPath({ path, name }: { path: string; name: string }, sources: readonly string[]): string {
+function shownPath(
+  { path, name }: { path: string; name: string },
+  sources: readonly string[],
+): string {
   const source = sources.find((folder) => isInside(folder, path))
   if (source === undefined) return basename(path) === name ? path : name
   return join(basename(source), relative(source, path))
 }
 
-function people({ query, to, hits }: SearchAnswer, sources: readonly string[]): string {
+function formatText({ query, to, hits }: SearchAnswer, sources: readonly string[]): string {
   if (hits.length === 0) return 'The library has nothing to answer with: index something first.\n'
   const rows = hits.map(({ rank, score, clip, moments: [best] }) => {
     const when = best && best.end > 0 ? `${clock(best.start)}–${clock(best.end)}` : ''

@@ -1,8 +1,8 @@
 import { openEncoder } from '../../app/library.js'
 import { LIMITS } from '../../config.js'
-import type { Label } from '../../domain.js'
+import type { Label } from '../../domain/clip.js'
 import { AppError } from '../../errors.js'
-import { DecoderPool } from '../../media/decoder-pool.js'
+import { DecoderPool } from '../../media/process/decoder-pool.js'
 import { type Tags, tagFile } from '../../tagging/tag.js'
 import { type Command, EXIT } from '../command.js'
 import { helpFor } from '../help.js'
@@ -17,7 +17,9 @@ export const tag: Command = {
   examples: ['earshot tag street.wav', 'earshot tag film.mp4 --limit 3 --json'],
   mostArgs: 1,
   options: { limit: { type: 'string' } },
-  optionHelp: { '--limit <n>': `labels for the whole and for each segment, 1 to ${LIMITS.labels} (5)` },
+  optionHelp: {
+    '--limit <n>': `labels for the whole and for each segment, 1 to ${LIMITS.labels} (5)`,
+  },
   async run({ args, options, config, output, signal }) {
     const [file] = args
     if (!file) throw new AppError('USAGE', `Say one file.\n\n${helpFor(tag)}`)
@@ -26,18 +28,22 @@ export const tag: Command = {
     await using encoder = await openEncoder(config)
     const decoders = new DecoderPool()
     const tags = await tagFile(input.file, { encoder, decoders }, { limit, signal })
-    output.result(tags, () => people(tags))
+    output.result(tags, () => formatText(tags))
     return EXIT.ok
   },
 }
 
-function people({ labels, segments }: Tags): string {
-  const rows = segments.map(({ start, end, labels }) => [`${clock(start)}–${clock(end)}`, line(labels)])
+function formatText({ labels, segments }: Tags): string {
+  const rows = segments.map(({ start, end, labels }) => [
+    `${clock(start)}–${clock(end)}`,
+    line(labels),
+  ])
   return table(['when', 'labels'], [['whole', line(labels)], ...rows])
 }
 
 function line(labels: readonly Label[]): string {
   return (
-    labels.map(({ name, probability }) => `${name} ${probability.toFixed(2)}`).join(', ') || 'nothing that it knows'
+    labels.map(({ name, probability }) => `${name} ${probability.toFixed(2)}`).join(', ') ||
+    'nothing that it knows'
   )
 }

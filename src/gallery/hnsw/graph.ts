@@ -1,22 +1,22 @@
 import hnswlib, { type HierarchicalNSW } from 'hnswlib-node'
-import type { SegmentId, UnitVector } from '../../domain.js'
-import { Best } from '../best.js'
-import { checkEmbedding, clampCosine, dot } from '../embedding.js'
-import type { NearestQuery, Neighbour } from '../vector-index.js'
-import { breath } from './breath.js'
-import { type Node, Nodes } from './nodes.js'
+import { cooperativeYield } from '../../concurrency/cooperative-yield.js'
+import type { SegmentId } from '../../domain/ids.js'
+import { checkEmbedding, clampCosine, dot, type UnitVector } from '../../domain/vector.js'
+import { TopK } from '../vector/top-k.js'
+import type { NearestQuery, Neighbour } from '../vector/vector-index.js'
+import { type Node, SegmentNodeMap } from './segment-node-map.js'
 
 // Measured with bench/gallery.ts. More candidates while building gain nothing; more links cost less than a wider search.
 const M = 24 // links of a node
 const EF_CONSTRUCTION = 100 // candidates looked at for the links of a new node
 const EF_SEARCH = 200 // candidates kept by a search
-const EF_TWIN = 24 // candidates kept when looking for an equal vector
-const TWIN_DISTANCE = 1e-6 // what rounding leaves of the distance of equal vectors: beneath, float32 tells no two apart
+const EF_DUPLICATE = 24 // candidates kept when looking for an equal vector
+const DUPLICATE_DISTANCE = 1e-6 // what rounding leaves of the distance of equal vectors: beneath, float32 tells no two apart
 const SEED = 100
 
 const FIRST_CAPACITY = 1024
-const TOMBSTONES = 0.25 // of all nodes: beyond, the graph is built anew
-const AT_ONCE = 64 // nodes that a rebuilt graph may take without a pause when it is put in place
+const REBUILD_TOMBSTONE_SHARE = 0.25 // of all nodes: beyond, the graph is built anew
+const MOST_COPIED_AT_SWAP = 64 // nodes that a rebuilt graph may take without a pause when it is put in place
 
 /**
  * The HNSW graph of one modality. Its nodes are *distinct* vectors: hnswlib links equal ones only to one another, so that
@@ -24,15 +24,15 @@ const AT_ONCE = 64 // nodes that a rebuilt graph may take without a pause when i
  */
 export class Graph {
   #native: HierarchicalNSW
-  readonly #nodes: Nodes
+  readonly #nodes: SegmentNodeMap
 
   static empty(dimension: number): Graph {
-    return new Graph(dimension, newNative(dimension, FIRST_CAPACITY), new Nodes())
+    return new Graph(dimension, newNative(dimension, FIRST_CAPACITY), new SegmentNodeMap())
   }
 
   /** Reads what `save` has written. */
   static async load(path: string, dimension: number): Promise<Graph> {
-    const nodes = await Nodes.load(`${path}.nodes`)
+    const nodes = await SegmentNodeMap.load(`${path}.nodes`)
     if (nodes.count === 0) return Graph.empty(dimension)
     const native = new hnswlib.HierarchicalNSW('ip', dimension)
     await native.readIndex(`${path}.hnsw`)
@@ -43,7 +43,7 @@ export class Graph {
   private constructor(
     readonly dimension: number,
     native: HierarchicalNSW,
-    nodes: Nodes,
+    nodes: SegmentNodeMap,
   ) {
     this.#native = native
     this.#nodes = nodes
@@ -54,19 +54,19 @@ export class Graph {
   }
 
   has(segment: SegmentId): boolean {
-    return this.#nodes.of(segment) !== undefined
+    return this.#nodes.nodeOf(segment) !== undefined
   }
 
   /** Takes the vector in place of the one that the segment may have had. */
   put(segment: SegmentId, vector: UnitVector): void {
     const twin = this.#twinOf(vector)
-    if (twin !== undefined && this.#nodes.of(segment) === twin) return
+    if (twin !== undefined && this.#nodes.nodeOf(segment) === twin) return
     this.drop(segment)
-    this.#nodes.join(segment, twin ?? this.#insert(vector))
+    this.#nodes.attach(segment, twin ?? this.#insert(vector))
   }
 
   drop(segment: SegmentId): void {
-    const emptied = this.#nodes.leave(segment)
+    const emptied = this.#nodes.detach(segment)
     if (emptied !== undefined) this.#native.markDelete(emptied)
   }
 
@@ -88,18 +88,22 @@ export class Graph {
   /** Whether so many of its nodes are dead that it is worth building anew. */
   get isSparse(): boolean {
     const total = this.#native.getCurrentCount()
-    return total - this.#nodes.count > Math.max(FIRST_CAPACITY, total * TOMBSTONES)
+    return total - this.#nodes.count > Math.max(FIRST_CAPACITY, total * REBUILD_TOMBSTONE_SHARE)
   }
 
   /**
    * Builds the graph anew without its tombstones, while the old one answers and goes on taking what is put and dropped.
    * What it answers brings the new one up to date and puts it in place of the old, without a pause.
    */
-  async rebuilt(signal: AbortSignal): Promise<() => void> {
+  async rebuild(signal: AbortSignal): Promise<() => void> {
     const fresh = newNative(this.dimension, capacityFor(this.#nodes.count))
     const copied = new Set<Node>()
-    const breathe = breath()
-    for (let missing = this.#nodes.all(); missing.length > AT_ONCE; missing = this.#notIn(copied)) {
+    const breathe = cooperativeYield()
+    for (
+      let missing = this.#nodes.all();
+      missing.length > MOST_COPIED_AT_SWAP;
+      missing = this.#notIn(copied)
+    ) {
       for (const node of missing) {
         if (this.#nodes.segmentsAt(node).length > 0) this.#copy(node, fresh, copied)
         await breathe()
@@ -108,7 +112,8 @@ export class Graph {
     }
     return () => {
       for (const node of this.#notIn(copied)) this.#copy(node, fresh, copied)
-      for (const node of copied) if (this.#nodes.segmentsAt(node).length === 0) fresh.markDelete(node)
+      for (const node of copied)
+        if (this.#nodes.segmentsAt(node).length === 0) fresh.markDelete(node)
       this.#native = fresh
     }
   }
@@ -121,13 +126,15 @@ export class Graph {
 
   /** The node of a vector that cannot be told from this one. */
   #twinOf(vector: UnitVector): Node | undefined {
-    this.#native.setEf(EF_TWIN)
+    this.#native.setEf(EF_DUPLICATE)
     const { neighbors, distances } = this.#native.searchKnn(Array.from(vector), 1)
-    return (distances[0] ?? Number.POSITIVE_INFINITY) <= TWIN_DISTANCE ? neighbors[0] : undefined
+    return (distances[0] ?? Number.POSITIVE_INFINITY) <= DUPLICATE_DISTANCE
+      ? neighbors[0]
+      : undefined
   }
 
   #insert(vector: UnitVector): Node {
-    const node = this.#nodes.make()
+    const node = this.#nodes.newNode()
     add(this.#native, Array.from(vector), node)
     return node
   }
@@ -142,7 +149,8 @@ export class Graph {
   }
 
   #search(vector: UnitVector, count: number, excepted: ReadonlySet<SegmentId>): Map<Node, number> {
-    const allowed = (node: Node) => this.#nodes.segmentsAt(node).some((segment) => !excepted.has(segment))
+    const allowed = (node: Node) =>
+      this.#nodes.segmentsAt(node).some((segment) => !excepted.has(segment))
     this.#native.setEf(Math.max(EF_SEARCH, count))
     const { neighbors, distances } = this.#native.searchKnn(
       Array.from(vector),
@@ -152,12 +160,16 @@ export class Graph {
     return new Map(neighbors.map((node, i) => [node, 1 - (distances[i] as number)]))
   }
 
-  #best(scores: ReadonlyMap<Node, number>, wanted: number, excepted: ReadonlySet<SegmentId>): readonly Neighbour[] {
-    const best = new Best(wanted)
+  #best(
+    scores: ReadonlyMap<Node, number>,
+    wanted: number,
+    excepted: ReadonlySet<SegmentId>,
+  ): readonly Neighbour[] {
+    const best = new TopK(wanted)
     for (const [node, cosine] of scores) {
       const score = clampCosine(cosine)
       for (const segment of this.#nodes.segmentsAt(node)) {
-        if (!excepted.has(segment)) best.offer({ segment, score })
+        if (!excepted.has(segment)) best.push({ segment, score })
       }
     }
     return best.neighbours
@@ -172,7 +184,8 @@ function newNative(dimension: number, capacity: number): HierarchicalNSW {
 
 /** hnswlib has a fixed capacity, which is doubled where it is reached. */
 function add(native: HierarchicalNSW, point: number[], node: Node): void {
-  if (native.getCurrentCount() >= native.getMaxElements()) native.resizeIndex(native.getMaxElements() * 2)
+  if (native.getCurrentCount() >= native.getMaxElements())
+    native.resizeIndex(native.getMaxElements() * 2)
   native.addPoint(point, node)
 }
 

@@ -1,10 +1,11 @@
 import { join } from 'node:path'
-import { MODALITIES, type Modality, type SegmentId, type Seq } from '../../domain.js'
-import type { CatalogueReader, Change } from '../catalogue.js'
-import type { NearestQuery, Neighbour, VectorIndex } from '../vector-index.js'
-import { breath } from './breath.js'
+import { cooperativeYield } from '../../concurrency/cooperative-yield.js'
+import type { SegmentId, Seq } from '../../domain/ids.js'
+import { MODALITIES, type Modality } from '../../domain/modality.js'
+import type { CatalogueReader, Change } from '../catalogue/catalogue.js'
+import type { NearestQuery, Neighbour, VectorIndex } from '../vector/vector-index.js'
 import { Graph } from './graph.js'
-import { newLineage, wholeSnapshots, writeSnapshot } from './snapshot.js'
+import { newLineage, type SnapshotHeader, wholeSnapshots, writeSnapshot } from './snapshot.js'
 
 const SNAPSHOT_AFTER = 5_000 // changes, or a tenth of what it holds: replaying them takes seconds
 
@@ -13,7 +14,7 @@ export interface HnswOptions {
   readonly dimension: number
   readonly fingerprint: string
   readonly equals?: readonly string[] // fingerprints of the same embeddings
-  readonly log: Pick<CatalogueReader, 'markAt'> // by which a snapshot of another history is known
+  readonly log: Pick<CatalogueReader, 'historyTokenAt'> // by which a snapshot of another history is known
   readonly from?: 'snapshot' | 'empty'
   readonly snapshotAfter?: number
 }
@@ -72,7 +73,7 @@ export class HnswIndex implements VectorIndex {
 
   apply(changes: readonly Change[], cursor: Seq): Promise<void> {
     return this.#inTurn(async () => {
-      const breathe = breath()
+      const breathe = cooperativeYield()
       for (const change of changes) {
         if (change.seq > this.#cursor) this.#applyOne(change)
         await breathe()
@@ -85,12 +86,18 @@ export class HnswIndex implements VectorIndex {
     })
   }
 
-  async nearest({ modality, ...query }: NearestQuery, signal?: AbortSignal): Promise<readonly Neighbour[]> {
+  async nearest(
+    { modality, ...query }: NearestQuery,
+    signal?: AbortSignal,
+  ): Promise<readonly Neighbour[]> {
     signal?.throwIfAborted()
     return this.#graphs[modality].nearest(query)
   }
 
-  async holding(segments: readonly SegmentId[], modality: Modality): Promise<ReadonlySet<SegmentId>> {
+  async holding(
+    segments: readonly SegmentId[],
+    modality: Modality,
+  ): Promise<ReadonlySet<SegmentId>> {
     return new Set(segments.filter((segment) => this.#graphs[modality].has(segment)))
   }
 
@@ -119,11 +126,13 @@ export class HnswIndex implements VectorIndex {
 
   /** Takes the tombstones out in the background: what is asked or applied meanwhile does not wait for it. */
   #reclaim(): void {
-    const sparse = MODALITIES.map((modality) => this.#graphs[modality]).filter(({ isSparse }) => isSparse)
+    const sparse = MODALITIES.map((modality) => this.#graphs[modality]).filter(
+      ({ isSparse }) => isSparse,
+    )
     if (sparse.length === 0 || this.#reclaiming || this.#closing.signal.aborted) return
     const reclaim = async () => {
       for (const graph of sparse) {
-        const finish = await graph.rebuilt(this.#closing.signal)
+        const finish = await graph.rebuild(this.#closing.signal)
         await this.#inTurn(async () => finish())
       }
       await this.#inTurn(() => this.#supersede())
@@ -131,7 +140,9 @@ export class HnswIndex implements VectorIndex {
     this.#reclaiming = reclaim()
       .catch((error) => {
         if (this.#closing.signal.aborted) return
-        process.emitWarning(`Dropped vectors could not be reclaimed, and stay until it is tried again: ${error}`)
+        process.emitWarning(
+          `Dropped vectors could not be reclaimed, and stay until it is tried again: ${error}`,
+        )
       })
       .finally(() => {
         this.#reclaiming = undefined
@@ -151,22 +162,32 @@ export class HnswIndex implements VectorIndex {
     const { dir, dimension, fingerprint, log } = this.#options
     const cursor = this.#cursor
     try {
-      const mark = await log.markAt(cursor)
-      if (mark === undefined) return // compacted away: only an index that is behind has its cursor there
-      const of = { lineage: this.#lineage, cursor, mark, fingerprint, dimension }
+      const historyToken = await log.historyTokenAt(cursor)
+      if (historyToken === undefined) return // compacted away: only an index that is behind has its cursor there
+      const of = { lineage: this.#lineage, cursor, historyToken, fingerprint, dimension }
       await writeSnapshot(dir, of, async (folder) => {
         for (const modality of MODALITIES) await this.#graphs[modality].save(join(folder, modality))
       })
       this.#saved = cursor
     } catch (error) {
       // A search that works is not refused for a full disk: the next start takes longer, that is all.
-      process.emitWarning(`No snapshot of the vector index could be written to ${dir}: ${error}`, 'SnapshotWarning')
+      process.emitWarning(
+        `No snapshot of the vector index could be written to ${dir}: ${error}`,
+        'SnapshotWarning',
+      )
     }
   }
 }
 
-async function loadNewest({ dir, fingerprint, equals = [], dimension, log }: HnswOptions): Promise<Start | undefined> {
-  const isOurs = async ({ cursor, mark }: { cursor: Seq; mark: string }) => (await log.markAt(cursor)) === mark
+async function loadNewest({
+  dir,
+  fingerprint,
+  equals = [],
+  dimension,
+  log,
+}: HnswOptions): Promise<Start | undefined> {
+  const isOurs = async ({ cursor, historyToken }: SnapshotHeader) =>
+    (await log.historyTokenAt(cursor)) === historyToken
   for await (const { folder, cursor, lineage } of wholeSnapshots(dir, {
     fingerprints: [fingerprint, ...equals],
     dimension,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
 
-const FORMAT = 2
+const FORMAT = 3
 const MANIFEST = 'manifest.json'
 const KEPT = 2 // the newest, and the one before it: another process may be reading that
 const READ_BYTES = 4 * 2 ** 20
@@ -16,33 +16,36 @@ const Manifest = z.object({
   format: z.literal(FORMAT),
   lineage: z.string(),
   cursor: z.number().int().min(0),
-  mark: z.string(),
+  historyToken: z.string(),
   fingerprint: z.string(),
   dimension: z.number().int(),
   files: z.array(z.object({ name: z.string().regex(/^[\w.-]+$/), crc32: z.number().int() })),
 })
 
 /** What a snapshot is of. Of two lineages the greater is the later one: it was begun from nothing to replace the other. */
-export interface SnapshotOf {
+export interface SnapshotHeader {
   readonly lineage: string
   readonly cursor: number
-  readonly mark: string // of the row of the log at the cursor, by which its history is known
+  readonly historyToken: string // of the row of the log at the cursor, by which its history is known
   readonly fingerprint: string
   readonly dimension: number
 }
 
-export interface Snapshot extends SnapshotOf {
+export interface Snapshot extends SnapshotHeader {
   readonly folder: string
 }
 
-export interface Wanted extends Pick<SnapshotOf, 'dimension'> {
+export interface SnapshotFilter extends Pick<SnapshotHeader, 'dimension'> {
   readonly fingerprints: readonly string[]
   /** Whether the catalogue's log has the snapshot's row at its cursor. */
-  readonly isOurs: (of: SnapshotOf) => Promise<boolean>
+  readonly isOurs: (of: SnapshotHeader) => Promise<boolean>
 }
 
 /** The snapshots that are wanted and whole, newest first. One that is not is passed over. */
-export async function* wholeSnapshots(dir: string, wanted: Wanted): AsyncGenerator<Snapshot> {
+export async function* wholeSnapshots(
+  dir: string,
+  wanted: SnapshotFilter,
+): AsyncGenerator<Snapshot> {
   for (const name of await snapshotNames(dir)) {
     const snapshot = await readWhole(join(dir, name), wanted).catch(() => undefined)
     if (snapshot) yield snapshot
@@ -55,7 +58,7 @@ export async function* wholeSnapshots(dir: string, wanted: Wanted): AsyncGenerat
  */
 export async function writeSnapshot(
   dir: string,
-  of: SnapshotOf,
+  of: SnapshotHeader,
   fill: (folder: string) => Promise<void>,
 ): Promise<void> {
   await mkdir(dir, { recursive: true })
@@ -69,7 +72,8 @@ export async function writeSnapshot(
     const files = await Promise.all((await readdir(folder)).map((file) => describe(folder, file)))
     const manifest: z.infer<typeof Manifest> = { format: FORMAT, ...of, files }
     await writeFile(join(folder, MANIFEST), JSON.stringify(manifest, undefined, 2))
-    for (const file of [...files.map(({ name }) => name), MANIFEST, '.']) await sync(join(folder, file))
+    for (const file of [...files.map(({ name }) => name), MANIFEST, '.'])
+      await sync(join(folder, file))
     await rename(folder, join(dir, name))
     await sync(dir)
   } catch (error) {
@@ -86,7 +90,8 @@ export async function newLineage(dir: string): Promise<string> {
   return `${String(time).padStart(15, '0')}-${randomBytes(4).toString('hex')}`
 }
 
-const nameOf = ({ lineage, cursor }: SnapshotOf): string => `${lineage}-${String(cursor).padStart(16, '0')}`
+const nameOf = ({ lineage, cursor }: SnapshotHeader): string =>
+  `${lineage}-${String(cursor).padStart(16, '0')}`
 
 async function snapshotNames(dir: string): Promise<string[]> {
   const names = await readdir(dir).catch(() => [])
@@ -97,13 +102,17 @@ async function snapshotNames(dir: string): Promise<string[]> {
 }
 
 /** Undefined where the snapshot is not wanted, which is looked at first: it costs nothing. */
-async function readWhole(folder: string, wanted: Wanted): Promise<Snapshot | undefined> {
-  const { files, format, ...of } = Manifest.parse(JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')))
-  if (!wanted.fingerprints.includes(of.fingerprint) || of.dimension !== wanted.dimension) return undefined
+async function readWhole(folder: string, wanted: SnapshotFilter): Promise<Snapshot | undefined> {
+  const { files, format, ...of } = Manifest.parse(
+    JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')),
+  )
+  if (!wanted.fingerprints.includes(of.fingerprint) || of.dimension !== wanted.dimension)
+    return undefined
   if (!(await wanted.isOurs(of))) return undefined
   for (const { name, crc32 } of files) {
     // hnswlib trusts what it reads: a damaged file could take the process down with it.
-    if ((await describe(folder, name)).crc32 !== crc32) throw new Error(`${join(folder, name)} is damaged`)
+    if ((await describe(folder, name)).crc32 !== crc32)
+      throw new Error(`${join(folder, name)} is damaged`)
   }
   return { ...of, folder }
 }
@@ -111,7 +120,8 @@ async function readWhole(folder: string, wanted: Wanted): Promise<Snapshot | und
 /** A checksum, not a digest: it is damage that is looked for, and a million embeddings are more than a gigabyte. */
 async function describe(folder: string, name: string): Promise<{ name: string; crc32: number }> {
   let sum = 0
-  for await (const chunk of createReadStream(join(folder, name), { highWaterMark: READ_BYTES })) sum = crc32(chunk, sum)
+  for await (const chunk of createReadStream(join(folder, name), { highWaterMark: READ_BYTES }))
+    sum = crc32(chunk, sum)
   return { name, crc32: sum }
 }
 
@@ -122,14 +132,20 @@ async function sync(path: string): Promise<void> {
 
 /** Another process has written the same snapshot in the meantime. */
 function isTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
+  )
 }
 
 async function prune(dir: string): Promise<void> {
   const outdated = (await snapshotNames(dir)).slice(KEPT)
   const temporary = (await readdir(dir)).filter((name) => name.startsWith(TEMPORARY))
   for (const name of temporary) {
-    const { mtimeMs } = await stat(join(dir, name)).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
+    const { mtimeMs } = await stat(join(dir, name)).catch(() => ({
+      mtimeMs: Number.POSITIVE_INFINITY,
+    }))
     if (Date.now() - mtimeMs > TEMPORARY_MS) outdated.push(name)
   }
   await Promise.all(outdated.map((name) => rm(join(dir, name), { recursive: true, force: true })))

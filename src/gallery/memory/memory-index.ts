@@ -1,13 +1,17 @@
-import type { Modality, SegmentId, Seq, UnitVector } from '../../domain.js'
-import { Best } from '../best.js'
-import type { Change } from '../catalogue.js'
-import { checkEmbedding, cosine } from '../embedding.js'
-import type { NearestQuery, Neighbour, VectorIndex } from '../vector-index.js'
+import type { SegmentId, Seq } from '../../domain/ids.js'
+import type { Modality } from '../../domain/modality.js'
+import { checkEmbedding, cosine, type UnitVector } from '../../domain/vector.js'
+import type { Change } from '../catalogue/catalogue.js'
+import { TopK } from '../vector/top-k.js'
+import type { NearestQuery, Neighbour, VectorIndex } from '../vector/vector-index.js'
 
 /** Compares a query with every vector: exact, the oracle of the other engines. */
 export class MemoryIndex implements VectorIndex {
   #cursor: Seq = 0
-  readonly #vectors: Record<Modality, Map<SegmentId, UnitVector>> = { audio: new Map(), visual: new Map() }
+  readonly #vectors: Record<Modality, Map<SegmentId, UnitVector>> = {
+    audio: new Map(),
+    visual: new Map(),
+  }
 
   constructor(readonly dimension: number) {}
 
@@ -37,14 +41,17 @@ export class MemoryIndex implements VectorIndex {
     signal?.throwIfAborted()
     checkEmbedding(vector, this.dimension)
     const excepted = new Set(except)
-    const best = new Best(limit)
+    const best = new TopK(limit)
     for (const [segment, candidate] of this.#vectors[modality]) {
-      if (!excepted.has(segment)) best.offer({ segment, score: cosine(vector, candidate) })
+      if (!excepted.has(segment)) best.push({ segment, score: cosine(vector, candidate) })
     }
     return best.neighbours
   }
 
-  async holding(segments: readonly SegmentId[], modality: Modality): Promise<ReadonlySet<SegmentId>> {
+  async holding(
+    segments: readonly SegmentId[],
+    modality: Modality,
+  ): Promise<ReadonlySet<SegmentId>> {
     return new Set(segments.filter((segment) => this.#vectors[modality].has(segment)))
   }
 

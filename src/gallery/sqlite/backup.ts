@@ -1,8 +1,8 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { AppError, isDiskFull, toAppError } from '../../errors.js'
-import { readStamp, type StampOfFile } from './stamp.js'
-import { translated } from './translated.js'
+import { readHeader, type StoredHeader } from './header.js'
+import { mapSqliteErrors } from './map-sqlite-errors.js'
 
 /**
  * A copy of a catalogue as it is at one moment, however many write to it: whole or not at all. SQLite's own backup begins
@@ -13,23 +13,30 @@ export function backUpFile(catalogue: string, target: string): void {
   const db = new Database(catalogue, { readonly: true, fileMustExist: true })
   try {
     rmSync(partial, { force: true })
-    translated(() => db.prepare('VACUUM INTO ?').run(partial))
+    mapSqliteErrors(() => db.prepare('VACUUM INTO ?').run(partial))
     sync(partial)
     renameSync(partial, target)
   } catch (cause) {
     rmSync(partial, { force: true })
     if (cause instanceof AppError || isDiskFull(cause)) throw toAppError(cause)
-    throw new AppError('DATA_UNUSABLE', `${target} cannot be written: ${(cause as Error).message}`, { cause })
+    throw new AppError(
+      'DATA_UNUSABLE',
+      `${target} cannot be written: ${(cause as Error).message}`,
+      { cause },
+    )
   } finally {
     db.close()
   }
 }
 
 /** What a backup is stamped with, after a look at every page of it. BACKUP_INVALID. */
-export function checkBackup(file: string): StampOfFile {
-  const stamp = readStamp(file)
+export function checkBackup(file: string): StoredHeader {
+  const stamp = readHeader(file)
   if (stamp && isSound(file)) return stamp
-  throw new AppError('BACKUP_INVALID', `${file} is no backup of a library, or it is damaged: take another.`)
+  throw new AppError(
+    'BACKUP_INVALID',
+    `${file} is no backup of a library, or it is damaged: take another.`,
+  )
 }
 
 function isSound(file: string): boolean {

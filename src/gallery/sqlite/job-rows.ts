@@ -12,8 +12,8 @@ import {
   type JobState,
   type Lease,
   type Reason,
-  type Skipped,
-} from '../jobs.js'
+  type SkippedExtensions,
+} from '../../jobs/jobs.js'
 
 export interface ProgressRow {
   number: JobId
@@ -45,11 +45,14 @@ export const toJob = (row: JobRow, counted: readonly CountRow[]): Job => ({
   ...toRequest(row.request),
   ...toProgress(row, counted),
   warnings: JSON.parse(row.warnings) as string[],
-  skipped: JSON.parse(row.skipped) as Skipped,
+  skipped: JSON.parse(row.skipped) as SkippedExtensions,
 })
 
 export function toProgress(row: ProgressRow, counted: readonly CountRow[]): JobProgress {
-  const counts = Object.fromEntries(ITEM_STATES.map((state) => [state, 0])) as Record<ItemState, number>
+  const counts = Object.fromEntries(ITEM_STATES.map((state) => [state, 0])) as Record<
+    ItemState,
+    number
+  >
   const reasons: Partial<Record<ErrorCode, number>> = {}
   for (const { state, code, items } of counted) {
     counts[state] += items
@@ -80,10 +83,14 @@ export const fromRequest = ({
   defaultIgnores,
   followLinks,
   within,
-}: JobRequest): string => JSON.stringify({ sources, mode, include, ignore, defaultIgnores, followLinks, within })
+}: JobRequest): string =>
+  JSON.stringify({ sources, mode, include, ignore, defaultIgnores, followLinks, within })
 
 /** Requests of earlier versions do not say whether the default ignores apply. */
-export const toRequest = (request: string): JobRequest => ({ defaultIgnores: true, ...JSON.parse(request) })
+export const toRequest = (request: string): JobRequest => ({
+  defaultIgnores: true,
+  ...JSON.parse(request),
+})
 
 export interface ItemRow {
   id: ItemId
@@ -95,7 +102,11 @@ export interface ItemRow {
   settled: number | null
 }
 
-export const toItem = ({ code, detail, ...row }: ItemRow): Item => ({ ...row, reason: toReason(code, detail) })
+export const toItem = ({ code, detail, settled, ...row }: ItemRow): Item => ({
+  ...row,
+  reason: toReason(code, detail),
+  endedRevision: settled,
+})
 
 export interface LeaseRow {
   id: ItemId
@@ -108,7 +119,11 @@ export interface LeaseRow {
   mode: JobMode
 }
 
-export const toLease = ({ id, mtime_ms, ...row }: LeaseRow): Lease => ({ ...row, item: id, mtimeMs: mtime_ms })
+export const toLease = ({ id, mtime_ms, ...row }: LeaseRow): Lease => ({
+  ...row,
+  item: id,
+  mtimeMs: mtime_ms,
+})
 
 const toReason = (code: string | null, detail: string | null): Reason | null =>
   code === null ? null : { code: code as ErrorCode, detail: detail ?? '' }

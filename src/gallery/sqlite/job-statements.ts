@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { ItemId, ItemState, JobId, JobMode, JobState } from '../jobs.js'
+import type { ItemId, ItemState, JobId, JobMode, JobState } from '../../jobs/jobs.js'
 import type { CountRow, ItemRow, JobRow, LeaseRow, ProgressRow } from './job-rows.js'
 
 const PROGRESS =
@@ -42,15 +42,22 @@ export type JobStatements = ReturnType<typeof prepareJobs>
 export function prepareJobs(db: Database) {
   return {
     job: db.prepare<[JobId], JobRow>(`SELECT ${JOB} FROM jobs WHERE number = ?`),
-    jobs: db.prepare<[number, number], JobRow>(`SELECT ${JOB} FROM jobs WHERE number < ? ORDER BY number DESC LIMIT ?`),
+    jobs: db.prepare<[number, number], JobRow>(
+      `SELECT ${JOB} FROM jobs WHERE number < ? ORDER BY number DESC LIMIT ?`,
+    ),
     jobOfKey: db.prepare<[string], JobRow>(`SELECT ${JOB} FROM jobs WHERE idempotency_key = ?`),
     unfinishedJob: db.prepare<[string], JobRow>(
       `SELECT ${JOB} FROM jobs WHERE state IN ('queued', 'running', 'paused') AND request = ?
        ORDER BY number DESC LIMIT 1`,
     ),
     progress: db.prepare<[JobId], ProgressRow>(`SELECT ${PROGRESS} FROM jobs WHERE number = ?`),
-    counts: db.prepare<[JobId], CountRow>('SELECT state, code, items FROM item_counts WHERE job = ? AND items > 0'),
-    insertJob: db.prepare<[{ key: string | null; request: string; mode: JobMode; now: string }], JobRow>(
+    counts: db.prepare<[JobId], CountRow>(
+      'SELECT state, code, items FROM item_counts WHERE job = ? AND items > 0',
+    ),
+    insertJob: db.prepare<
+      [{ key: string | null; request: string; mode: JobMode; now: string }],
+      JobRow
+    >(
       `INSERT INTO jobs (idempotency_key, request, mode, state, created_at)
        VALUES (@key, @request, @mode, 'queued', @now) RETURNING ${JOB}`,
     ),
@@ -60,7 +67,15 @@ export function prepareJobs(db: Database) {
          ORDER BY ended_at DESC, number DESC LIMIT 1 OFFSET ?)`,
     ),
     setState: db.prepare<
-      [{ job: JobId; state: JobState; ended: string | null; code: string | null; detail: string | null }]
+      [
+        {
+          job: JobId
+          state: JobState
+          ended: string | null
+          code: string | null
+          detail: string | null
+        },
+      ]
     >(
       `UPDATE jobs SET state = @state, ended_at = @ended, stop_code = @code, stop_detail = @detail,
          scan_owner = NULL, scan_until_ms = NULL, revision = revision + 1
@@ -106,7 +121,10 @@ export function prepareJobs(db: Database) {
        AND NOT EXISTS (SELECT 1 FROM items WHERE job = number AND ${OPEN.replace('state', 'items.state')})`,
     ),
 
-    items: db.prepare<[{ job: JobId; state: ItemState | null; after: ItemId; limit: number }], ItemRow>(
+    items: db.prepare<
+      [{ job: JobId; state: ItemState | null; after: ItemId; limit: number }],
+      ItemRow
+    >(
       `SELECT ${ITEM} FROM items
        WHERE job = @job AND (@state IS NULL OR state = @state) AND id > @after ORDER BY id LIMIT @limit`,
     ),
@@ -122,7 +140,9 @@ export function prepareJobs(db: Database) {
     insertItem: db.prepare<[{ job: JobId; path: string; bytes: number; mtimeMs: number }]>(
       `INSERT INTO items (job, path, bytes, mtime_ms) VALUES (@job, @path, @bytes, @mtimeMs) ON CONFLICT DO NOTHING`,
     ),
-    failItem: db.prepare<[{ item: ItemId; code: string; detail: string; settled: number; now: number }]>(
+    failItem: db.prepare<
+      [{ item: ItemId; code: string; detail: string; settled: number; now: number }]
+    >(
       `UPDATE items SET state = 'failed', code = @code, detail = @detail, settled = @settled, ended_ms = @now, ${UNHELD}
        WHERE id = @item`,
     ),
@@ -145,7 +165,9 @@ export function prepareJobs(db: Database) {
          seconds = @seconds, read_ms = @read_ms, decode_ms = @decode_ms, encode_ms = @encode_ms, ${UNHELD}
        WHERE id = @item AND claim = @claim AND state = 'running'`,
     ),
-    postponeItem: db.prepare<[{ item: ItemId; claim: number; code: string; detail: string; notBefore: number }]>(
+    postponeItem: db.prepare<
+      [{ item: ItemId; claim: number; code: string; detail: string; notBefore: number }]
+    >(
       `UPDATE items SET state = 'queued', code = @code, detail = @detail, attempts = attempts + 1,
          not_before_ms = @notBefore, ${UNHELD}
        WHERE id = @item AND claim = @claim AND state = 'running'`,
@@ -153,7 +175,9 @@ export function prepareJobs(db: Database) {
     queueRunning: db.prepare<[JobId]>(
       `UPDATE items SET state = 'queued', ${UNHELD} WHERE job = ? AND state = 'running'`,
     ),
-    cancelOpen: db.prepare<[JobId]>(`UPDATE items SET state = 'canceled', ${UNHELD} WHERE job = ? AND ${OPEN}`),
+    cancelOpen: db.prepare<[JobId]>(
+      `UPDATE items SET state = 'canceled', ${UNHELD} WHERE job = ? AND ${OPEN}`,
+    ),
     retryFailed: db.prepare<[{ job: JobId; codes: string | null }]>(
       `UPDATE items SET state = 'queued', code = NULL, detail = NULL, attempts = 0, interruptions = 0,
          not_before_ms = 0, settled = NULL, ended_ms = NULL
@@ -164,9 +188,15 @@ export function prepareJobs(db: Database) {
     extendItems: db.prepare<[number, string]>(
       `UPDATE items SET lease_until_ms = ? WHERE state = 'running' AND owner = ?`,
     ),
-    extendScans: db.prepare<[number, string]>('UPDATE jobs SET scan_until_ms = ? WHERE scan_owner = ?'),
-    heldItems: db.prepare<[string], { id: ItemId }>(`SELECT id FROM items WHERE state = 'running' AND owner = ?`),
-    heldScans: db.prepare<[string], { number: JobId }>('SELECT number FROM jobs WHERE scan_owner = ?'),
+    extendScans: db.prepare<[number, string]>(
+      'UPDATE jobs SET scan_until_ms = ? WHERE scan_owner = ?',
+    ),
+    heldItems: db.prepare<[string], { id: ItemId }>(
+      `SELECT id FROM items WHERE state = 'running' AND owner = ?`,
+    ),
+    heldScans: db.prepare<[string], { number: JobId }>(
+      'SELECT number FROM jobs WHERE scan_owner = ?',
+    ),
     owners: db.prepare<[], { owner: string }>(
       `SELECT owner FROM items WHERE state = 'running'
        UNION SELECT scan_owner FROM jobs WHERE scan_owner IS NOT NULL`,
@@ -174,7 +204,9 @@ export function prepareJobs(db: Database) {
     releaseItems: db.prepare<[string]>(
       `UPDATE items SET state = 'queued', ${UNHELD} WHERE state = 'running' AND owner = ?`,
     ),
-    releaseScans: db.prepare<[string]>('UPDATE jobs SET scan_owner = NULL, scan_until_ms = NULL WHERE scan_owner = ?'),
+    releaseScans: db.prepare<[string]>(
+      'UPDATE jobs SET scan_owner = NULL, scan_until_ms = NULL WHERE scan_owner = ?',
+    ),
     heldBy: db.prepare<[string], InterruptedRow>(
       `SELECT id, job, path, bytes, mtime_ms, interruptions FROM items WHERE state = 'running' AND owner = ?`,
     ),

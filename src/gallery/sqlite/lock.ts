@@ -33,7 +33,9 @@ function lockNow(dir: string): AsyncDisposable {
     takeOver(db)
     return { [Symbol.asyncDispose]: async () => void db.close() }
   } catch (cause) {
-    const refusal = isBusy(cause) ? lockedBy(dir, db.prepare<[], Holder>(READ_HOLDER).get(), cause) : toAppError(cause)
+    const refusal = isBusy(cause)
+      ? lockedBy(dir, db.prepare<[], Holder>(READ_HOLDER).get(), cause)
+      : toAppError(cause)
     db.close()
     throw refusal
   }
@@ -48,11 +50,14 @@ function openLock(dir: string): Database.Database {
   } catch (cause) {
     if (isBusy(cause)) throw lockedBy(dir, undefined, cause)
     if (isDiskFull(cause)) throw toAppError(cause)
-    throw new AppError('DATA_UNUSABLE', `${dir} cannot be written: ${(cause as Error).message}`, { cause })
+    throw new AppError('DATA_UNUSABLE', `${dir} cannot be written: ${(cause as Error).message}`, {
+      cause,
+    })
   }
 }
 
-const TABLE = 'CREATE TABLE IF NOT EXISTS holder (only INTEGER PRIMARY KEY CHECK (only = 1), pid INTEGER, host TEXT)'
+const TABLE =
+  'CREATE TABLE IF NOT EXISTS holder (only INTEGER PRIMARY KEY CHECK (only = 1), pid INTEGER, host TEXT)'
 const READ_HOLDER = 'SELECT pid, host FROM holder'
 
 /** Others see who holds the lock only once that is committed, and between the two transactions another may slip in. */

@@ -28,7 +28,10 @@ function readMigrations(dir: string): { version: number; sql: string }[] {
   return readdirSync(dir)
     .filter((name) => /^\d{3}-.+\.sql$/.test(name))
     .sort()
-    .map((name) => ({ version: Number(name.slice(0, 3)), sql: readFileSync(join(dir, name), 'utf8') }))
+    .map((name) => ({
+      version: Number(name.slice(0, 3)),
+      sql: readFileSync(join(dir, name), 'utf8'),
+    }))
 }
 
 function versionOf(db: Database): number {

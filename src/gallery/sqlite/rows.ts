@@ -1,7 +1,10 @@
 import { basename } from 'node:path'
-import type { Clip, Modality, Note, SegmentId, Seq, Span, UnitVector } from '../../domain.js'
-import type { Change, Failure, SegmentOfClip } from '../catalogue.js'
-import { clipId } from '../clip-id.js'
+import type { Clip, Note, Span } from '../../domain/clip.js'
+import type { SegmentId, Seq } from '../../domain/ids.js'
+import type { Modality } from '../../domain/modality.js'
+import type { UnitVector } from '../../domain/vector.js'
+import type { Change, Failure, SegmentOfClip } from '../catalogue/catalogue.js'
+import { clipId } from '../catalogue/clip-id.js'
 
 /** The columns of each query, as SQLite answers them, and what they are in our words. */
 export interface ClipRow {
@@ -87,6 +90,7 @@ export function toChange({ seq, op, segment, modality, vector }: ChangeRow): Cha
 
 // Little-endian, as is every machine that the encoder runs on. A blob may start anywhere in its buffer and a
 // Float32Array only at a multiple of four: hence the copy.
-export const toVector = (blob: Buffer): UnitVector => new Float32Array(new Uint8Array(blob).buffer) as UnitVector
+export const toVector = (blob: Buffer): UnitVector =>
+  new Float32Array(new Uint8Array(blob).buffer) as UnitVector
 
 export const toBlob = (vector: UnitVector): Buffer => Buffer.from(new Float32Array(vector).buffer)

@@ -1,42 +1,43 @@
 import { basename, dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import {
-  type Clip,
-  type ClipId,
-  type EncodedSegment,
-  type Label,
-  MODALITIES,
-  type Modality,
-  type SegmentId,
-  type Seq,
-  type UnitVector,
-} from '../../domain.js'
+import type { Clip, EncodedSegment, Label } from '../../domain/clip.js'
+import type { FileStat } from '../../domain/file-stat.js'
+import type { ClipId, SegmentId, Seq } from '../../domain/ids.js'
+import { MODALITIES, type Modality } from '../../domain/modality.js'
+import { checkEmbedding, type UnitVector } from '../../domain/vector.js'
 import { AppError } from '../../errors.js'
+import type { ItemEnd, Lease } from '../../jobs/jobs.js'
+import { DiskReserve } from '../../storage/disk-reserve.js'
 import type {
   Catalogue,
   ChangePage,
   Counts,
   Failure,
-  FileFacts,
   HashedFile,
   MovedFile,
   NewClip,
   SegmentOfClip,
   TaggedSpan,
-} from '../catalogue.js'
-import { newClipKey, parseClipId } from '../clip-id.js'
-import { checkEmbedding } from '../embedding.js'
-import type { ItemEnd, Lease } from '../jobs.js'
+} from '../catalogue/catalogue.js'
+import { newClipKey, parseClipId } from '../catalogue/clip-id.js'
+import { ChangeLog } from './change-log.js'
 import { prepareJobs } from './job-statements.js'
-import { ChangeLog } from './log.js'
-import { openDatabase, type SqliteOptions } from './open.js'
-import { Reserve } from './reserve.js'
-import { type ClipRow, type SpanRow, toBlob, toClip, toFailure, toSegment, toSpan, toVector } from './rows.js'
+import { mapSqliteErrors } from './map-sqlite-errors.js'
+import { openDatabase, type SqliteOptions } from './open-database.js'
+import {
+  type ClipRow,
+  type SpanRow,
+  toBlob,
+  toClip,
+  toFailure,
+  toSegment,
+  toSpan,
+  toVector,
+} from './rows.js'
 import { SqliteFiles } from './sqlite-files.js'
 import { SqliteJobs } from './sqlite-jobs.js'
 import { SqliteQueue } from './sqlite-queue.js'
 import { prepare, type Statements } from './statements.js'
-import { translated } from './translated.js'
 
 /** The catalogue in one SQLite file. Several processes may open it; one writes at a time. */
 export class SqliteCatalogue implements Catalogue {
@@ -47,10 +48,10 @@ export class SqliteCatalogue implements Catalogue {
   readonly #dimension: number
   readonly #sql: Statements
   readonly #log: ChangeLog
-  readonly #reserve: Reserve
+  readonly #reserve: DiskReserve
 
   static async open(options: SqliteOptions): Promise<SqliteCatalogue> {
-    return new SqliteCatalogue(openDatabase(options), options.stamp.dimension)
+    return new SqliteCatalogue(openDatabase(options), options.header.dimension)
   }
 
   private constructor(db: Database, dimension: number) {
@@ -59,7 +60,7 @@ export class SqliteCatalogue implements Catalogue {
     this.#sql = prepare(db)
     const jobs = prepareJobs(db)
     this.files = new SqliteFiles(db)
-    this.#reserve = new Reserve(join(dirname(db.name), 'reserve'))
+    this.#reserve = new DiskReserve(join(dirname(db.name), 'reserve'))
     this.jobs = new SqliteJobs(db, jobs, this.#reserve)
     this.queue = new SqliteQueue(db, { ...jobs, insertFailure: this.#sql.insertFailure })
     this.#log = new ChangeLog(db)
@@ -69,9 +70,9 @@ export class SqliteCatalogue implements Catalogue {
     this.#check(segments)
     this.#reserve.fill()
     return this.#write(() => {
-      const row = this.#putClip({ ...clip, ...halves(segments) })
+      const row = this.#putClip({ ...clip, ...hasModality(segments) })
       for (const segment of segments) this.#putSegment(row.number, segment)
-      if (end) this.queue.settle(end)
+      if (end) this.queue.settleItem(end)
       return toClip(row)
     })
   }
@@ -80,9 +81,9 @@ export class SqliteCatalogue implements Catalogue {
     return this.#write(() => {
       const source = this.#clipRow(like.id)
       if (source?.hash !== file.hash) return undefined
-      const row = this.#putClip({ ...file, ...lent(source) })
+      const row = this.#putClip({ ...file, ...sharedColumns(source) })
       this.#copySegments(source, row.number)
-      if (end) this.queue.settle(end)
+      if (end) this.queue.settleItem(end)
       return toClip(row)
     })
   }
@@ -90,7 +91,7 @@ export class SqliteCatalogue implements Catalogue {
   async adopt(clip: Clip, segments: readonly EncodedSegment[]): Promise<void> {
     this.#check(segments)
     this.#write(() => {
-      const number = this.#adoptClip({ ...clip, ...halves(segments) })
+      const number = this.#adoptClip({ ...clip, ...hasModality(segments) })
       for (const segment of segments) this.#putSegment(number, segment)
     })
   }
@@ -99,17 +100,17 @@ export class SqliteCatalogue implements Catalogue {
     return this.#write(() => {
       const source = this.#clipRow(like.id)
       if (source?.hash !== clip.hash) return false
-      this.#copySegments(source, this.#adoptClip({ ...clip, ...lent(source) }))
+      this.#copySegments(source, this.#adoptClip({ ...clip, ...sharedColumns(source) }))
       return true
     })
   }
 
-  async touch(id: ClipId, { bytes, mtimeMs }: FileFacts, end?: ItemEnd): Promise<void> {
+  async touch(id: ClipId, { bytes, mtimeMs }: FileStat, end?: ItemEnd): Promise<void> {
     const parts = parseClipId(id)
     this.#write(() => {
       const touched = parts && this.#sql.touchClip.run({ ...parts, bytes, mtimeMs }).changes > 0
       if (!touched) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${id}`)
-      if (end) this.queue.settle(end)
+      if (end) this.queue.settleItem(end)
     })
   }
 
@@ -121,10 +122,17 @@ export class SqliteCatalogue implements Catalogue {
     const parts = parseClipId(id)
     if (!parts) return undefined
     return this.#write(() => {
-      const row = this.#sql.moveClip.get({ ...parts, from, path, name: nameColumn({ path, name }), bytes, mtimeMs })
+      const row = this.#sql.moveClip.get({
+        ...parts,
+        from,
+        path,
+        name: nameColumn({ path, name }),
+        bytes,
+        mtimeMs,
+      })
       if (!row) return undefined
       this.#sql.deleteFailure.run(path)
-      if (end) this.queue.settle(end)
+      if (end) this.queue.settleItem(end)
       return toClip(row)
     })
   }
@@ -140,7 +148,11 @@ export class SqliteCatalogue implements Catalogue {
 
   async fail({ mtimeMs, ...failure }: Omit<Failure, 'failedAt'>, lease?: Lease): Promise<void> {
     this.#write(() => {
-      this.#sql.insertFailure.run({ ...failure, mtime_ms: mtimeMs, failed_at: new Date().toISOString() })
+      this.#sql.insertFailure.run({
+        ...failure,
+        mtime_ms: mtimeMs,
+        failed_at: new Date().toISOString(),
+      })
       if (lease) this.queue.settleFailed(lease, failure)
     })
   }
@@ -159,7 +171,13 @@ export class SqliteCatalogue implements Catalogue {
     return this.#sql.clipsWithHash.all(hash).map(toClip)
   }
 
-  async clips({ after, limit }: { readonly after?: ClipId | undefined; readonly limit: number }): Promise<Clip[]> {
+  async clips({
+    after,
+    limit,
+  }: {
+    readonly after?: ClipId | undefined
+    readonly limit: number
+  }): Promise<Clip[]> {
     const from = after === undefined ? { number: 0 } : parseClipId(after)
     if (!from) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${after}`)
     return this.#sql.clips.all(from.number, limit).map(toClip)
@@ -173,7 +191,9 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   async segmentsById(ids: readonly SegmentId[]): Promise<ReadonlyMap<SegmentId, SegmentOfClip>> {
-    return new Map(this.#sql.segmentsById.all(JSON.stringify(ids)).map((row) => [row.id, toSegment(row)]))
+    return new Map(
+      this.#sql.segmentsById.all(JSON.stringify(ids)).map((row) => [row.id, toSegment(row)]),
+    )
   }
 
   async segmentIds(clip: ClipId): Promise<SegmentId[]> {
@@ -184,7 +204,9 @@ export class SqliteCatalogue implements Catalogue {
   async embeddings(clip: ClipId, modality: Modality): Promise<UnitVector[]> {
     const parts = parseClipId(clip)
     if (!parts) return []
-    return this.#sql.embeddingsOfClip.all(parts.number, parts.key, modality).map(({ vector }) => toVector(vector))
+    return this.#sql.embeddingsOfClip
+      .all(parts.number, parts.key, modality)
+      .map(({ vector }) => toVector(vector))
   }
 
   async tags(clip: ClipId): Promise<TaggedSpan[]> {
@@ -214,7 +236,8 @@ export class SqliteCatalogue implements Catalogue {
       const counts = this.#sql.counts.get()
       if (!counts) throw new AppError('INTERNAL', 'SQLite did not count')
       const embeddings = { audio: 0, visual: 0 }
-      for (const { modality, count } of this.#sql.embeddingCounts.all()) embeddings[modality] = count
+      for (const { modality, count } of this.#sql.embeddingCounts.all())
+        embeddings[modality] = count
       return { ...counts, embeddings }
     })()
   }
@@ -227,8 +250,8 @@ export class SqliteCatalogue implements Catalogue {
     return this.#log.changes(after, limit)
   }
 
-  async markAt(seq: Seq): Promise<string | undefined> {
-    return this.#log.markAt(seq)
+  async historyTokenAt(seq: Seq): Promise<string | undefined> {
+    return this.#log.historyTokenAt(seq)
   }
 
   compact(upTo: Seq): Promise<void> {
@@ -241,7 +264,7 @@ export class SqliteCatalogue implements Catalogue {
 
   // IMMEDIATE, for a transaction that reads first and then finds another process writing fails at once, without waiting.
   #write<T>(work: () => T): T {
-    return translated(() => this.#db.transaction(work).immediate())
+    return mapSqliteErrors(() => this.#db.transaction(work).immediate())
   }
 
   #clipRow(id: ClipId) {
@@ -250,8 +273,12 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   /** The row of a clip that has no segments yet, in place of what stood at its path. */
-  #putClip(clip: NewClip & Halves): ClipRow {
-    const row = this.#sql.insertClip.get({ key: newClipKey(), ...columns(clip), quick_hash: clip.quickHash ?? null })
+  #putClip(clip: NewClip & HasModality): ClipRow {
+    const row = this.#sql.insertClip.get({
+      key: newClipKey(),
+      ...columns(clip),
+      quick_hash: clip.quickHash ?? null,
+    })
     if (!row) throw new AppError('INTERNAL', `SQLite did not return the clip put at ${clip.path}`)
     this.#dropSegments(row.number)
     this.#sql.deleteFailure.run(clip.path)
@@ -262,20 +289,23 @@ export class SqliteCatalogue implements Catalogue {
   #adoptClip(clip: Clip): number {
     const parts = parseClipId(clip.id)
     if (!parts) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${clip.id}`)
-    for (const { number } of this.#sql.clipsInTheWay.all({ ...parts, path: clip.path })) this.#removeClip(number)
+    for (const { number } of this.#sql.clipsInTheWay.all({ ...parts, path: clip.path }))
+      this.#removeClip(number)
     this.#sql.adoptClip.run({ ...parts, ...columns(clip) })
     this.#sql.deleteFailure.run(clip.path)
     return parts.number
   }
 
   #copySegments(source: ClipRow, clip: number): void {
-    for (const span of this.#sql.segmentsOfClip.all(source.number, source.key)) this.#copySegment(clip, span)
+    for (const span of this.#sql.segmentsOfClip.all(source.number, source.key))
+      this.#copySegment(clip, span)
   }
 
   #copySegment(clip: number, { id: from, start_s, end_s }: SpanRow): void {
     const to = this.#sql.insertSegment.get(clip, start_s, end_s)?.id
     if (to === undefined) throw new AppError('INTERNAL', 'SQLite did not return the segment put')
-    for (const { modality } of this.#sql.copyEmbeddings.all({ from, to })) this.#sql.logPut.run(to, modality)
+    for (const { modality } of this.#sql.copyEmbeddings.all({ from, to }))
+      this.#sql.logPut.run(to, modality)
     this.#sql.copyTags.run({ from, to })
   }
 
@@ -311,20 +341,22 @@ export class SqliteCatalogue implements Catalogue {
   }
 }
 
-type Halves = Pick<Clip, 'hasAudio' | 'hasVisual'>
+type HasModality = Pick<Clip, 'hasAudio' | 'hasVisual'>
 
-const halves = (segments: readonly EncodedSegment[]): Halves => ({
+const hasModality = (segments: readonly EncodedSegment[]): HasModality => ({
   hasAudio: segments.some(({ embeddings }) => embeddings.audio),
   hasVisual: segments.some(({ embeddings }) => embeddings.visual),
 })
 
 /** What a clip of the same content has of another. */
-function lent(source: ClipRow): Pick<Clip, 'seconds' | 'notes' | 'hasAudio' | 'hasVisual'> {
+function sharedColumns(
+  source: ClipRow,
+): Pick<Clip, 'seconds' | 'notes' | 'hasAudio' | 'hasVisual'> {
   const { seconds, notes, hasAudio, hasVisual } = toClip(source)
   return { seconds, notes, hasAudio, hasVisual }
 }
 
-const columns = (clip: NewClip & Halves): Omit<ClipRow, 'number' | 'key'> => ({
+const columns = (clip: NewClip & HasModality): Omit<ClipRow, 'number' | 'key'> => ({
   path: clip.path,
   name: nameColumn(clip),
   hash: clip.hash,

@@ -1,11 +1,12 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { Clip, ClipId } from '../../domain.js'
-import type { FileFacts } from '../catalogue.js'
-import { clipId, parseClipId } from '../clip-id.js'
-import type { Files, KnownFile, MissingClip, PathPage } from '../files.js'
+import type { Clip } from '../../domain/clip.js'
+import type { FileStat } from '../../domain/file-stat.js'
+import type { ClipId } from '../../domain/ids.js'
+import { clipId, parseClipId } from '../catalogue/clip-id.js'
+import type { Files, KnownFile, MissingClip, PathPage } from '../catalogue/files.js'
+import { mapSqliteErrors } from './map-sqlite-errors.js'
 import { type ClipRow, toClip } from './rows.js'
 import { CLIP } from './statements.js'
-import { translated } from './translated.js'
 
 interface KnownRow {
   path: string
@@ -35,7 +36,9 @@ export class SqliteFiles implements Files {
        LEFT JOIN clips ON clips.path = wanted.path AND hash <> '' LEFT JOIN failures ON failures.path = wanted.path
        WHERE number IS NOT NULL OR code IS NOT NULL`,
     )
-    this.#under = db.prepare(`SELECT ${CLIP} FROM clips WHERE ${UNDER} AND path > @after ORDER BY path LIMIT @limit`)
+    this.#under = db.prepare(
+      `SELECT ${CLIP} FROM clips WHERE ${UNDER} AND path > @after ORDER BY path LIMIT @limit`,
+    )
     this.#count = db.prepare(`SELECT count(*) AS count FROM clips WHERE ${UNDER}`)
     this.#like = db.prepare(
       `SELECT ${CLIP} FROM clips WHERE quick_hash = @quickHash AND bytes = @bytes AND mtime_ms = @mtimeMs ORDER BY number`,
@@ -53,25 +56,33 @@ export class SqliteFiles implements Files {
     return new Map(this.#known.all(JSON.stringify(paths)).map((row) => [row.path, toKnown(row)]))
   }
 
-  async under(path: string, { after = '', limit }: PathPage): Promise<Clip[]> {
+  async clipsUnder(path: string, { after = '', limit }: PathPage): Promise<Clip[]> {
     return this.#under.all({ ...under(path), after, limit }).map(toClip)
   }
 
-  async count(path: string): Promise<number> {
+  async countUnder(path: string): Promise<number> {
     return this.#count.get(under(path))?.count ?? 0
   }
 
-  async like({ quickHash, bytes, mtimeMs }: FileFacts & { readonly quickHash: string }): Promise<Clip[]> {
+  async findByQuickHash({
+    quickHash,
+    bytes,
+    mtimeMs,
+  }: FileStat & { readonly quickHash: string }): Promise<Clip[]> {
     return this.#like.all({ quickHash, bytes, mtimeMs }).map(toClip)
   }
 
-  async mark(ids: readonly ClipId[], as: 'missing' | 'present'): Promise<void> {
+  async setMissing(ids: readonly ClipId[], as: 'missing' | 'present'): Promise<void> {
     const numbers = JSON.stringify(ids.flatMap((id) => parseClipId(id)?.number ?? []))
-    translated(() => this.#mark.run({ since: as === 'missing' ? new Date().toISOString() : null, numbers }))
+    mapSqliteErrors(() =>
+      this.#mark.run({ since: as === 'missing' ? new Date().toISOString() : null, numbers }),
+    )
   }
 
-  async missing({ after = '', limit }: PathPage): Promise<MissingClip[]> {
-    return this.#missing.all(after, limit).map((row) => ({ ...toClip(row), missingSince: row.missing_since }))
+  async missingClips({ after = '', limit }: PathPage): Promise<MissingClip[]> {
+    return this.#missing
+      .all(after, limit)
+      .map((row) => ({ ...toClip(row), missingSince: row.missing_since }))
   }
 }
 
@@ -99,5 +110,8 @@ const toKnown = (row: KnownRow): KnownFile => ({
           mtimeMs: row.mtime_ms,
           isMissing: row.missing_since !== null,
         },
-  failure: row.code === null ? null : { code: row.code, bytes: row.failed_bytes, mtimeMs: row.failed_mtime_ms },
+  failure:
+    row.code === null
+      ? null
+      : { code: row.code, bytes: row.failed_bytes, mtimeMs: row.failed_mtime_ms },
 })

@@ -1,12 +1,23 @@
 import type { Database } from 'better-sqlite3'
 import { AppError, type ErrorCode } from '../../errors.js'
-import { checkAction, hasEnded, type JobAction, jobNotFound } from '../job-state.js'
-import type { Figures, Item, ItemPage, Job, JobId, JobProgress, JobRequest, JobState, Jobs, Reason } from '../jobs.js'
-import { STAGES } from '../jobs.js'
+import { checkAction, hasEnded, type JobAction, jobNotFound } from '../../jobs/job-state.js'
+import {
+  type Figures,
+  type Item,
+  type ItemPage,
+  type Job,
+  type JobId,
+  type JobProgress,
+  type JobRequest,
+  type JobState,
+  type Jobs,
+  type Reason,
+  STAGES,
+} from '../../jobs/jobs.js'
+import type { DiskReserve } from '../../storage/disk-reserve.js'
 import { fromRequest, type JobRow, toItem, toJob, toProgress } from './job-rows.js'
 import type { JobStatements } from './job-statements.js'
-import type { Reserve } from './reserve.js'
-import { translated } from './translated.js'
+import { mapSqliteErrors } from './map-sqlite-errors.js'
 
 const JOBS_KEPT = 500 // those that ended last
 const CLIPS_IN_FIGURES = 100
@@ -14,9 +25,9 @@ const CLIPS_IN_FIGURES = 100
 export class SqliteJobs implements Jobs {
   readonly #db: Database
   readonly #sql: JobStatements
-  readonly #reserve: Reserve // so that the reason can be written for which a job stops
+  readonly #reserve: DiskReserve // so that the reason can be written for which a job stops
 
-  constructor(db: Database, sql: JobStatements, reserve: Reserve) {
+  constructor(db: Database, sql: JobStatements, reserve: DiskReserve) {
     this.#db = db
     this.#sql = sql
     this.#reserve = reserve
@@ -71,13 +82,20 @@ export class SqliteJobs implements Jobs {
 
   async items(
     id: JobId,
-    { state = null, after = 0, limit }: Omit<ItemPage, 'state'> & { state?: ItemPage['state'] | null },
+    {
+      state = null,
+      after = 0,
+      limit,
+    }: Omit<ItemPage, 'state'> & { state?: ItemPage['state'] | null },
   ): Promise<Item[]> {
     this.#progress(id)
     return this.#sql.items.all({ job: id, state, after, limit }).map(toItem)
   }
 
-  async ended(id: JobId, { after, limit }: { readonly after: number; readonly limit: number }): Promise<Item[]> {
+  async ended(
+    id: JobId,
+    { after, limit }: { readonly after: number; readonly limit: number },
+  ): Promise<Item[]> {
     return this.#sql.ended.all(id, after, limit).map(toItem)
   }
 
@@ -85,7 +103,8 @@ export class SqliteJobs implements Jobs {
     const { startedAt, endedAt, isScanned, counts } = this.#progress(id)
     const started = Date.parse(startedAt ?? '') || 0
     const last = this.#sql.figures.get({ job: id, since: started, clips: CLIPS_IN_FIGURES })
-    if (!last || last.clips === 0) return { clipsPerSecond: 0, realtime: 0, bottleneck: null, etaSeconds: null }
+    if (!last || last.clips === 0)
+      return { clipsPerSecond: 0, realtime: 0, bottleneck: null, etaSeconds: null }
     const since = last.clips < CLIPS_IN_FIGURES ? started : (last.since_ms ?? started)
     const seconds = Math.max(1, (endedAt ? Date.parse(endedAt) : Date.now()) - since) / 1000
     const clipsPerSecond = last.clips / seconds
@@ -123,9 +142,15 @@ export class SqliteJobs implements Jobs {
 
   async retry(id: JobId, codes?: readonly ErrorCode[]): Promise<Job> {
     return this.#act('retry', id, ({ state }) => {
-      const { changes } = this.#sql.retryFailed.run({ job: id, codes: codes ? JSON.stringify(codes) : null })
+      const { changes } = this.#sql.retryFailed.run({
+        job: id,
+        codes: codes ? JSON.stringify(codes) : null,
+      })
       if (changes === 0)
-        throw new AppError('JOB_STATE', `No item of job ${id} failed${codes ? ` with ${codes.join(' or ')}` : ''}.`)
+        throw new AppError(
+          'JOB_STATE',
+          `No item of job ${id} failed${codes ? ` with ${codes.join(' or ')}` : ''}.`,
+        )
       if (hasEnded(state)) this.#setState(id, 'queued')
       else this.#sql.revise.run(id)
     })
@@ -142,7 +167,13 @@ export class SqliteJobs implements Jobs {
 
   #setState(job: JobId, state: JobState, stop?: Reason): void {
     const ended = hasEnded(state) ? new Date().toISOString() : null
-    this.#sql.setState.run({ job, state, ended, code: stop?.code ?? null, detail: stop?.detail ?? null })
+    this.#sql.setState.run({
+      job,
+      state,
+      ended,
+      code: stop?.code ?? null,
+      detail: stop?.detail ?? null,
+    })
   }
 
   #progress(id: JobId): JobProgress {
@@ -162,6 +193,6 @@ export class SqliteJobs implements Jobs {
   }
 
   #write<T>(work: () => T): T {
-    return translated(() => this.#db.transaction(work).immediate())
+    return mapSqliteErrors(() => this.#db.transaction(work).immediate())
   }
 }

@@ -1,25 +1,25 @@
 import { relative, sep } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import type { Failure } from '../catalogue.js'
-import { endState, jobNotFound } from '../job-state.js'
+import { endState, jobNotFound } from '../../jobs/job-state.js'
 import {
-  type Claimant,
-  type Found,
-  type Held,
+  type HeldLeases,
   type ItemEnd,
   type Job,
   type JobId,
   type JobQueue,
   type JobState,
   type Lease,
+  type LeaseHolder,
   LeaseLost,
   type Reason,
-  type Skipped,
-} from '../jobs.js'
+  type ScanBatch,
+  type SkippedExtensions,
+} from '../../jobs/jobs.js'
+import type { Failure } from '../catalogue/catalogue.js'
 import { toJob, toLease, toProgress, toRequest } from './job-rows.js'
 import type { InterruptedRow, JobStatements } from './job-statements.js'
+import { mapSqliteErrors } from './map-sqlite-errors.js'
 import type { Statements } from './statements.js'
-import { translated } from './translated.js'
 
 const WARNINGS_KEPT = 200
 const INTERRUPTIONS = 10 // of an item, before it is taken for what kills its process
@@ -33,42 +33,60 @@ export class SqliteQueue implements JobQueue {
     this.#sql = sql
   }
 
-  async start({
-    owner,
+  async claimScan({
+    worker,
     leaseMs,
     job = null,
-  }: Omit<Claimant, 'job'> & { job?: JobId | null | undefined }): Promise<Job | undefined> {
+  }: Omit<LeaseHolder, 'job'> & { job?: JobId | null | undefined }): Promise<Job | undefined> {
     return this.#write(() => {
       const now = Date.now()
-      const scanned = this.#sql.scanning.all(now).flatMap(({ request }) => toRequest(request).sources)
+      const scanned = this.#sql.scanning
+        .all(now)
+        .flatMap(({ request }) => toRequest(request).sources)
       const next = this.#sql.startable
         .all({ job, now })
-        .find(({ is_scanned, request }) => is_scanned || !overlap(toRequest(request).sources, scanned))
+        .find(
+          ({ is_scanned, request }) => is_scanned || !overlap(toRequest(request).sources, scanned),
+        )
       if (!next) return undefined
-      this.#sql.startJob.run({ job: next.number, owner, until: now + leaseMs, now: new Date(now).toISOString() })
+      this.#sql.startJob.run({
+        job: next.number,
+        owner: worker,
+        until: now + leaseMs,
+        now: new Date(now).toISOString(),
+      })
       return toJob(next, this.#sql.counts.all(next.number))
     })
   }
 
-  async add(id: JobId, owner: string, { files, unchanged, quarantined }: Found): Promise<void> {
+  async addFound(
+    id: JobId,
+    owner: string,
+    { files, unchanged, quarantined }: ScanBatch,
+  ): Promise<void> {
     this.#write(() => {
-      const skipped = { unchanged: JSON.stringify(unchanged), quarantined: JSON.stringify(quarantined) }
-      if (this.#sql.addSkipped.run({ job: id, owner, ...skipped }).changes === 0) throw new LeaseLost()
-      for (const { path, bytes, mtimeMs } of files) this.#sql.insertItem.run({ job: id, path, bytes, mtimeMs })
+      const skipped = {
+        unchanged: JSON.stringify(unchanged),
+        quarantined: JSON.stringify(quarantined),
+      }
+      if (this.#sql.addSkipped.run({ job: id, owner, ...skipped }).changes === 0)
+        throw new LeaseLost()
+      for (const { path, bytes, mtimeMs } of files)
+        this.#sql.insertItem.run({ job: id, path, bytes, mtimeMs })
     })
   }
 
-  async warn(id: JobId, detail: string): Promise<void> {
-    translated(() => this.#sql.warn.run({ job: id, detail, most: WARNINGS_KEPT }))
+  async addWarning(id: JobId, detail: string): Promise<void> {
+    mapSqliteErrors(() => this.#sql.warn.run({ job: id, detail, most: WARNINGS_KEPT }))
   }
 
-  async scanned(id: JobId, owner: string, skipped: Skipped = {}): Promise<void> {
+  async endScan(id: JobId, owner: string, skipped: SkippedExtensions = {}): Promise<void> {
     const end = () => this.#sql.endScan.run({ job: id, owner, skipped: JSON.stringify(skipped) })
-    if (translated(end).changes === 0) throw new LeaseLost()
+    if (mapSqliteErrors(end).changes === 0) throw new LeaseLost()
   }
 
-  async claim(
-    { owner, leaseMs, job = null }: Omit<Claimant, 'job'> & { job?: JobId | null | undefined },
+  async claimItems(
+    { worker, leaseMs, job = null }: Omit<LeaseHolder, 'job'> & { job?: JobId | null | undefined },
     limit: number,
   ): Promise<Lease[]> {
     return this.#writeUnsynced(() => {
@@ -76,7 +94,9 @@ export class SqliteQueue implements JobQueue {
       const leases: Lease[] = []
       while (leases.length < limit) {
         const next = this.#sql.jobToServe.get({ job, now })
-        const row = next && this.#sql.claimItem.get({ job: next.number, owner, until: now + leaseMs, now })
+        const row =
+          next &&
+          this.#sql.claimItem.get({ job: next.number, owner: worker, until: now + leaseMs, now })
         if (!row) break
         leases.push(toLease(row))
       }
@@ -84,54 +104,61 @@ export class SqliteQueue implements JobQueue {
     })
   }
 
-  async end(end: ItemEnd): Promise<void> {
-    this.#write(() => this.settle(end))
+  async endItem(end: ItemEnd): Promise<void> {
+    this.#write(() => this.settleItem(end))
   }
 
   /** Ends an item within the transaction of the caller. */
-  settle({ lease, outcome, seconds, waits }: ItemEnd): void {
-    this.#settle(lease, { state: outcome, code: null, detail: null, seconds, waits })
+  settleItem({ lease, outcome, seconds, stageMs }: ItemEnd): void {
+    this.#settle(lease, { state: outcome, code: null, detail: null, seconds, stageMs })
   }
 
   /** Ends an item that failed, within the transaction of the caller. */
   settleFailed(lease: Lease, { code, detail }: Pick<Failure, 'code' | 'detail'>): void {
-    this.#settle(lease, { state: 'failed', code, detail, seconds: 0, waits: { read: 0, decode: 0, encode: 0 } })
+    this.#settle(lease, {
+      state: 'failed',
+      code,
+      detail,
+      seconds: 0,
+      stageMs: { read: 0, decode: 0, encode: 0 },
+    })
   }
 
-  #settle(lease: Lease, { waits, ...how }: SettledHow): void {
+  #settle(lease: Lease, { stageMs, ...how }: SettledHow): void {
     const { changes } = this.#sql.settleItem.run({
       ...how,
       item: lease.item,
       claim: lease.claim,
       settled: this.#revise(lease.job),
       ended_ms: Date.now(),
-      read_ms: waits.read,
-      decode_ms: waits.decode,
-      encode_ms: waits.encode,
+      read_ms: stageMs.read,
+      decode_ms: stageMs.decode,
+      encode_ms: stageMs.encode,
     })
     if (changes === 0) throw new LeaseLost()
   }
 
-  async postpone({ item, claim }: Lease, reason: Reason, ms: number): Promise<void> {
+  async postponeItem({ item, claim }: Lease, reason: Reason, ms: number): Promise<void> {
     const postponed = { item, claim, ...reason, notBefore: Date.now() + ms }
-    if (translated(() => this.#sql.postponeItem.run(postponed)).changes === 0) throw new LeaseLost()
+    if (mapSqliteErrors(() => this.#sql.postponeItem.run(postponed)).changes === 0)
+      throw new LeaseLost()
   }
 
-  async extend({ owner, leaseMs }: Claimant): Promise<void> {
+  async extendLeases({ worker, leaseMs }: LeaseHolder): Promise<void> {
     this.#write(() => {
-      this.#sql.extendItems.run(Date.now() + leaseMs, owner)
-      this.#sql.extendScans.run(Date.now() + leaseMs, owner)
+      this.#sql.extendItems.run(Date.now() + leaseMs, worker)
+      this.#sql.extendScans.run(Date.now() + leaseMs, worker)
     })
   }
 
-  async held(owner: string): Promise<Held> {
+  async leasesOf(owner: string): Promise<HeldLeases> {
     return {
       items: new Set(this.#sql.heldItems.all(owner).map(({ id }) => id)),
       scans: new Set(this.#sql.heldScans.all(owner).map(({ number }) => number)),
     }
   }
 
-  async release(owner: string, how: 'closing' | 'dead'): Promise<void> {
+  async releaseLeases(owner: string, how: 'closing' | 'dead'): Promise<void> {
     this.#write(() => {
       if (how === 'closing') this.#sql.releaseItems.run(owner)
       else for (const item of this.#sql.heldBy.all(owner)) this.#interrupt(item)
@@ -139,25 +166,31 @@ export class SqliteQueue implements JobQueue {
     })
   }
 
-  async takeBack(): Promise<void> {
+  async expireLeases(): Promise<void> {
     this.#write(() => {
       for (const item of this.#sql.overdue.all(Date.now())) this.#interrupt(item)
     })
   }
 
-  async owners(): Promise<string[]> {
+  async workers(): Promise<string[]> {
     return this.#sql.owners.all().map(({ owner }) => owner)
   }
 
-  async exhausted({ job = null }: { job?: JobId | null | undefined }): Promise<JobId[]> {
+  async jobsToFinish({ job = null }: { job?: JobId | null | undefined }): Promise<JobId[]> {
     return this.#sql.exhausted.all({ job }).map(({ number }) => number)
   }
 
-  async finish(id: JobId): Promise<void> {
+  async finishJob(id: JobId): Promise<void> {
     this.#write(() => {
       if (this.#sql.exhausted.all({ job: id }).length === 0) return // tried again, or paused, in the meantime
       const ended = new Date().toISOString()
-      this.#sql.setState.run({ job: id, state: this.#endState(id), ended, code: null, detail: null })
+      this.#sql.setState.run({
+        job: id,
+        state: this.#endState(id),
+        ended,
+        code: null,
+        detail: null,
+      })
     })
   }
 
@@ -170,9 +203,19 @@ export class SqliteQueue implements JobQueue {
     this.#fail(item, { code: 'ITEM_INTERRUPTED', detail })
   }
 
-  #fail({ id, job, path, bytes, mtime_ms }: Omit<InterruptedRow, 'interruptions'>, { code, detail }: Reason): void {
+  #fail(
+    { id, job, path, bytes, mtime_ms }: Omit<InterruptedRow, 'interruptions'>,
+    { code, detail }: Reason,
+  ): void {
     this.#sql.failItem.run({ item: id, code, detail, settled: this.#revise(job), now: Date.now() })
-    this.#sql.insertFailure.run({ path, code, detail, bytes, mtime_ms, failed_at: new Date().toISOString() })
+    this.#sql.insertFailure.run({
+      path,
+      code,
+      detail,
+      bytes,
+      mtime_ms,
+      failed_at: new Date().toISOString(),
+    })
   }
 
   #revise(job: JobId): number {
@@ -186,7 +229,7 @@ export class SqliteQueue implements JobQueue {
   }
 
   #write<T>(work: () => T): T {
-    return translated(() => this.#db.transaction(work).immediate())
+    return mapSqliteErrors(() => this.#db.transaction(work).immediate())
   }
 
   /** Without waiting for the disk, for what may be undone by a power cut: the next commit takes it along. */
@@ -200,7 +243,7 @@ export class SqliteQueue implements JobQueue {
   }
 }
 
-type SettledHow = Pick<ItemEnd, 'seconds' | 'waits'> & {
+type SettledHow = Pick<ItemEnd, 'seconds' | 'stageMs'> & {
   readonly state: ItemEnd['outcome'] | 'failed'
   readonly code: string | null
   readonly detail: string | null

@@ -1,9 +1,11 @@
 import type { Database } from 'better-sqlite3'
-import type { Modality, SegmentId } from '../../domain.js'
-import type { ClipIdParts } from '../clip-id.js'
+import type { SegmentId } from '../../domain/ids.js'
+import type { Modality } from '../../domain/modality.js'
+import type { ClipIdParts } from '../catalogue/clip-id.js'
 import type { ClipRow, FailureRow, SegmentRow, SpanRow } from './rows.js'
 
-export const CLIP = 'number, key, path, name, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at'
+export const CLIP =
+  'number, key, path, name, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at'
 const FAILURE = 'path, code, detail, bytes, mtime_ms, failed_at'
 
 interface Moved {
@@ -18,10 +20,16 @@ export type Statements = ReturnType<typeof prepare>
 /** Every statement of the catalogue, prepared once. Lists of ids travel as one JSON array. */
 export function prepare(db: Database) {
   return {
-    clip: db.prepare<[number, string], ClipRow>(`SELECT ${CLIP} FROM clips WHERE number = ? AND key = ?`),
+    clip: db.prepare<[number, string], ClipRow>(
+      `SELECT ${CLIP} FROM clips WHERE number = ? AND key = ?`,
+    ),
     clipAt: db.prepare<[string], ClipRow>(`SELECT ${CLIP} FROM clips WHERE path = ?`),
-    clipsWithHash: db.prepare<[string], ClipRow>(`SELECT ${CLIP} FROM clips WHERE hash = ? ORDER BY number`),
-    clips: db.prepare<[number, number], ClipRow>(`SELECT ${CLIP} FROM clips WHERE number > ? ORDER BY number LIMIT ?`),
+    clipsWithHash: db.prepare<[string], ClipRow>(
+      `SELECT ${CLIP} FROM clips WHERE hash = ? ORDER BY number`,
+    ),
+    clips: db.prepare<[number, number], ClipRow>(
+      `SELECT ${CLIP} FROM clips WHERE number > ? ORDER BY number LIMIT ?`,
+    ),
     clipsByNumber: db.prepare<[string], ClipRow>(
       `SELECT ${CLIP} FROM clips WHERE number IN (SELECT value FROM json_each(?))`,
     ),
@@ -78,12 +86,17 @@ export function prepare(db: Database) {
       'INSERT INTO embeddings (segment, modality, vector) VALUES (?, ?, ?)',
     ),
 
-    tagsOfClip: db.prepare<[number, string], { segment: SegmentId; mid: string; name: string; probability: number }>(
+    tagsOfClip: db.prepare<
+      [number, string],
+      { segment: SegmentId; mid: string; name: string; probability: number }
+    >(
       `SELECT segment, mid, labels.name, probability FROM tags
        JOIN labels ON labels.number = label JOIN segments ON segments.id = segment JOIN clips ON clips.number = clip
        WHERE clips.number = ? AND key = ? ORDER BY segment, probability DESC, label`,
     ),
-    insertLabel: db.prepare<[string, string]>('INSERT INTO labels (mid, name) VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    insertLabel: db.prepare<[string, string]>(
+      'INSERT INTO labels (mid, name) VALUES (?, ?) ON CONFLICT DO NOTHING',
+    ),
     copyEmbeddings: db.prepare<[{ from: SegmentId; to: SegmentId }], { modality: Modality }>(
       `INSERT INTO embeddings (segment, modality, vector)
        SELECT @to, modality, vector FROM embeddings WHERE segment = @from RETURNING modality`,
@@ -95,7 +108,9 @@ export function prepare(db: Database) {
       'INSERT INTO tags (segment, label, probability) SELECT ?, number, ? FROM labels WHERE mid = ?',
     ),
 
-    failures: db.prepare<[number], FailureRow>(`SELECT ${FAILURE} FROM failures ORDER BY failed_at DESC, path LIMIT ?`),
+    failures: db.prepare<[number], FailureRow>(
+      `SELECT ${FAILURE} FROM failures ORDER BY failed_at DESC, path LIMIT ?`,
+    ),
     failureAt: db.prepare<[string], FailureRow>(`SELECT ${FAILURE} FROM failures WHERE path = ?`),
     insertFailure: db.prepare<[FailureRow]>(
       `INSERT OR REPLACE INTO failures (${FAILURE}) VALUES (@path, @code, @detail, @bytes, @mtime_ms, @failed_at)`,

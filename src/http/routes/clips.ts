@@ -2,23 +2,35 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { LIMITS } from '../../config.js'
-import type { Clip as DomainClip } from '../../domain.js'
-import { clipNotFound } from '../../gallery/clip-not-found.js'
+import type { Clip as DomainClip } from '../../domain/clip.js'
+import { clipNotFound } from '../../gallery/catalogue/clip-id.js'
 import { ingestFile } from '../../ingest/ingest-file.js'
 import { links } from '../../search/search.js'
 import { topTags } from '../../tagging/tag.js'
-import { BODY, ENCODING, FORM, problems, WRITING } from '../answers.js'
-import { closedEarly } from '../closed-early.js'
-import type { HttpParts } from '../parts.js'
-import { allowedPath } from '../roots.js'
-import { Clip, ClipBody, ClipForm, ClipPage, ClipParams, ClipsQuery, ClipWithTags, NoQuery } from '../schemas.js'
+import { abortOnDisconnect } from '../abort-on-disconnect.js'
+import { allowedPath } from '../allowed-path.js'
+import type { HttpDeps } from '../http-deps.js'
+import { BODY, ENCODING, FORM, problems, WRITING } from '../responses.js'
+import {
+  Clip,
+  ClipBody,
+  ClipForm,
+  ClipPage,
+  ClipParams,
+  ClipsQuery,
+  ClipWithTags,
+  NoQuery,
+} from '../schemas.js'
 import { parse } from '../upload.js'
 
 const LABELS_SHOWN = 10
 /** What is removed while it is indexed. */
 const VANISHED = ['CLIP_NOT_FOUND', 'FILE_NOT_FOUND'] as const
 
-export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, receiver, uploads }) => {
+export const clipsRoutes: FastifyPluginAsync<HttpDeps> = async (
+  fastify,
+  { app, receiver, uploads },
+) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const params = ClipParams
 
@@ -33,19 +45,19 @@ export const clipsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     },
   }
   http.post('/v1/clips', { schema: add }, async (request, reply) => {
-    const signal = closedEarly(reply)
+    const signal = abortOnDisconnect(reply)
     const ingest = async () => {
       if (!request.isMultipart()) {
         const path = await allowedPath(parse(ClipBody, request.body).path, app.config.roots)
         const within = app.config.roots
-        return app.run((parts) => ingestFile(path, { ...parts, signal }, { within }))
+        return app.run((deps) => ingestFile(path, { ...deps, signal }, { within }))
       }
       await using upload = await receiver.receive(request, {
         maxBytes: LIMITS.uploadBytes,
         fields: ClipForm,
         signal,
       })
-      return await app.run((parts) => uploads.add(upload, { ...parts, signal }))
+      return await app.run((deps) => uploads.add(upload, { ...deps, signal }))
     }
     const { outcome, clip } = await ingest()
     const isNew = outcome !== 'unchanged' && outcome !== 'moved'

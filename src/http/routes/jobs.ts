@@ -2,20 +2,21 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { hasEnded } from '../../gallery/job-state.js'
-import type { Job as DomainJob, JobId, Jobs } from '../../gallery/jobs.js'
-import { jobRequest } from '../../ingest/job-request.js'
-import { BODY, problems, WRITING } from '../answers.js'
-import { closedEarly } from '../closed-early.js'
+import { jobRequest } from '../../ingest/scan/job-request.js'
+import { hasEnded } from '../../jobs/job-state.js'
+import type { Job as DomainJob, JobId, Jobs } from '../../jobs/jobs.js'
+import { abortOnDisconnect } from '../abort-on-disconnect.js'
+import { allowedPath } from '../allowed-path.js'
+import type { HttpDeps } from '../http-deps.js'
 import { jobEvents } from '../job-events.js'
 import * as schemas from '../job-schemas.js'
-import type { HttpParts } from '../parts.js'
-import { allowedPath } from '../roots.js'
+import { BODY, problems, WRITING } from '../responses.js'
 
-export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }) => {
+export const jobsRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const params = schemas.JobParams
-  const on = <T>(work: (jobs: Jobs) => Promise<T>) => app.run(({ gallery }) => work(gallery.catalogue.jobs))
+  const on = <T>(work: (jobs: Jobs) => Promise<T>) =>
+    app.run(({ gallery }) => work(gallery.catalogue.jobs))
   const shown = async (job: DomainJob): Promise<z.infer<typeof schemas.Job>> => ({
     ...job,
     figures: await on((jobs) => jobs.figures(job.id)),
@@ -63,7 +64,9 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     params,
     response: { 200: schemas.Job, ...problems('REQUEST_INVALID', 'JOB_NOT_FOUND') },
   }
-  http.get('/v1/jobs/:id', { schema: show }, async ({ params: { id } }) => shown(await on((jobs) => jobs.job(id))))
+  http.get('/v1/jobs/:id', { schema: show }, async ({ params: { id } }) =>
+    shown(await on((jobs) => jobs.job(id))),
+  )
 
   const items = {
     operationId: 'listItems',
@@ -72,10 +75,14 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     querystring: schemas.ItemsQuery,
     response: { 200: schemas.ItemPage, ...problems('REQUEST_INVALID', 'JOB_NOT_FOUND') },
   }
-  http.get('/v1/jobs/:id/items', { schema: items }, async ({ params: { id }, query: { status, after, limit } }) => {
-    const page = await on((jobs) => jobs.items(id, { state: status, after, limit }))
-    return { items: page, next: page.length === limit ? (page.at(-1)?.id ?? null) : null }
-  })
+  http.get(
+    '/v1/jobs/:id/items',
+    { schema: items },
+    async ({ params: { id }, query: { status, after, limit } }) => {
+      const page = await on((jobs) => jobs.items(id, { state: status, after, limit }))
+      return { items: page, next: page.length === limit ? (page.at(-1)?.id ?? null) : null }
+    },
+  )
 
   const changed = {
     200: schemas.Job,
@@ -84,14 +91,20 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
   const action = (operationId: string, summary: string) => ({
     schema: { operationId, summary, params, response: changed },
   })
-  http.post('/v1/jobs/:id/pause', action('pauseJob', 'Pause a job; what is under way waits with the rest'), (request) =>
-    on((jobs) => jobs.pause(request.params.id)).then(shown),
+  http.post(
+    '/v1/jobs/:id/pause',
+    action('pauseJob', 'Pause a job; what is under way waits with the rest'),
+    (request) => on((jobs) => jobs.pause(request.params.id)).then(shown),
   )
-  http.post('/v1/jobs/:id/resume', action('resumeJob', 'Go on with a job that is paused'), (request) =>
-    on((jobs) => jobs.resume(request.params.id)).then(shown),
+  http.post(
+    '/v1/jobs/:id/resume',
+    action('resumeJob', 'Go on with a job that is paused'),
+    (request) => on((jobs) => jobs.resume(request.params.id)).then(shown),
   )
-  http.post('/v1/jobs/:id/cancel', action('cancelJob', 'End a job; what is done stays'), (request) =>
-    on((jobs) => jobs.cancel(request.params.id)).then(shown),
+  http.post(
+    '/v1/jobs/:id/cancel',
+    action('cancelJob', 'End a job; what is done stays'),
+    (request) => on((jobs) => jobs.cancel(request.params.id)).then(shown),
   )
   const retry = {
     operationId: 'retryJob',
@@ -108,7 +121,8 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
   http.addHook('preClose', async () => closing.abort()) // else the server would wait for the job to end
   const events = {
     operationId: 'getJobEvents',
-    summary: 'A job as server-sent events `item` and `job`, resumed with Last-Event-ID, until it ends',
+    summary:
+      'A job as server-sent events `item` and `job`, resumed with Last-Event-ID, until it ends',
     params,
     headers: schemas.LastEventId,
     response: {
@@ -125,18 +139,23 @@ export const jobsRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app }
     return hasEnded(state) && revision <= after
   }
   // Of its own: the one that fastify derives would read the stream until the job ends.
-  http.head('/v1/jobs/:id/events', { schema: { ...events, hide: true } }, async (request, reply) => {
-    const { params, headers } = request
-    if (await hasSeenAll(params.id, headers['last-event-id'] ?? 0)) return reply.code(204).send(null)
-    return reply.type('text/event-stream').header('cache-control', 'no-cache').send('')
-  })
+  http.head(
+    '/v1/jobs/:id/events',
+    { schema: { ...events, hide: true } },
+    async (request, reply) => {
+      const { params, headers } = request
+      if (await hasSeenAll(params.id, headers['last-event-id'] ?? 0))
+        return reply.code(204).send(null)
+      return reply.type('text/event-stream').header('cache-control', 'no-cache').send('')
+    },
+  )
   http.get(
     '/v1/jobs/:id/events',
     { schema: events, exposeHeadRoute: false },
     async ({ params: { id }, headers }, reply) => {
       const after = headers['last-event-id'] ?? 0
       if (await hasSeenAll(id, after)) return reply.code(204).send(null) // tells an EventSource to stay away
-      const signal = AbortSignal.any([closing.signal, closedEarly(reply)])
+      const signal = AbortSignal.any([closing.signal, abortOnDisconnect(reply)])
       const stream = Readable.from(jobEvents(id, on, { after, signal }))
       return reply
         .type('text/event-stream')

@@ -3,17 +3,17 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { SingleFlight } from '../../concurrency/single-flight.js'
-import type { Clip } from '../../domain.js'
+import type { Clip } from '../../domain/clip.js'
 import { AppError } from '../../errors.js'
-import { clipNotFound } from '../../gallery/clip-not-found.js'
+import { clipNotFound } from '../../gallery/catalogue/clip-id.js'
 import { thumbnailPath } from '../../ingest/thumbnails.js'
-import { mediaTypeOf } from '../../media/formats.js'
-import { readHeader } from '../../media/header.js'
+import { readHeader } from '../../media/probe/read-header.js'
+import { mediaTypeOf } from '../../media/process/formats.js'
 import { thumbnail } from '../../media/thumbnail.js'
 import { OpenedFile } from '../../storage/opened-file.js'
-import { bytes, DECODING, OPENING, problems } from '../answers.js'
-import { closedEarly } from '../closed-early.js'
-import type { HttpParts } from '../parts.js'
+import { abortOnDisconnect } from '../abort-on-disconnect.js'
+import type { HttpDeps } from '../http-deps.js'
+import { bytes, DECODING, OPENING, problems } from '../responses.js'
 import { ClipParams } from '../schemas.js'
 import { sendFile } from '../send-file.js'
 
@@ -30,7 +30,7 @@ const FILE = [
   'RANGE_NOT_SATISFIABLE',
 ] as const
 
-export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app, thumbnailDir }) => {
+export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, thumbnailDir }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const params = ClipParams
   const thumbnails = new SingleFlight()
@@ -51,7 +51,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     const clip = await findClip(request.params.id)
     const file = await openClip(clip)
     reply.raw.once('close', () => void file[Symbol.asyncDispose]())
-    const contentType = await mediaType(clip, file, closedEarly(reply))
+    const contentType = await mediaType(clip, file, abortOnDisconnect(reply))
     return sendFile(file, request, reply, { contentType, cacheControl: 'private, max-age=0' })
   })
 
@@ -73,7 +73,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpParts> = async (fastify, { app,
     }
     const target = thumbnailPath(thumbnailDir, clip.hash)
     const make = (signal: AbortSignal) => makeThumbnail(clip, target, signal)
-    if (!(await exists(target))) await thumbnails.join(target, closedEarly(reply), make)
+    if (!(await exists(target))) await thumbnails.join(target, abortOnDisconnect(reply), make)
     const file = await OpenedFile.open(target)
     reply.raw.once('close', () => void file[Symbol.asyncDispose]())
     return sendFile(file, request, reply, {

@@ -1,15 +1,15 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { LIMITS } from '../../config.js'
-import type { Span } from '../../domain.js'
+import type { Span } from '../../domain/clip.js'
 import { AppError } from '../../errors.js'
 import { type SearchRequest, search } from '../../search/search.js'
-import { ENCODING, FORM, problems } from '../answers.js'
-import { closedEarly } from '../closed-early.js'
-import type { HttpParts } from '../parts.js'
+import { abortOnDisconnect } from '../abort-on-disconnect.js'
+import type { HttpDeps } from '../http-deps.js'
+import { ENCODING, FORM, problems } from '../responses.js'
 import { ClipQuery, EmbeddingQuery, NoQuery, SearchAnswer, SearchForm } from '../schemas.js'
 import { parse } from '../upload.js'
 
-export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, receiver }) => {
+export const searchRoutes: FastifyPluginAsync<HttpDeps> = async (http, { app, receiver }) => {
   const schema = {
     operationId: 'search',
     summary: 'Find what goes with a file, a clip or an embedding',
@@ -31,11 +31,11 @@ export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, r
     },
   }
   http.post('/v1/search', { schema }, async (request, reply) => {
-    const signal = closedEarly(reply)
+    const signal = abortOnDisconnect(reply)
     if (!request.isMultipart()) {
-      const asked = askedIn(request.body)
+      const asked = toQuery(request.body)
       const within = app.servedFolders
-      return app.run((parts) => search(asked, { ...parts, within, signal }))
+      return app.run((deps) => search(asked, { ...deps, within, signal }))
     }
     await using upload = await receiver.receive(request, {
       maxBytes: LIMITS.queryUploadBytes,
@@ -45,12 +45,12 @@ export const searchRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, r
     const { limit, from, to, ...range } = upload.fields
     const query = { kind: 'file', file: upload.file, from, to, range: toSpan(range) } as const
     const asked = { query, limit }
-    return await app.run((parts) => search(asked, { ...parts, signal }))
+    return await app.run((deps) => search(asked, { ...deps, signal }))
   })
 }
 
 /** The query of a JSON body. What it names says of which kind it is, so that errors speak of that kind. */
-function askedIn(body: unknown): SearchRequest {
+function toQuery(body: unknown): SearchRequest {
   if (typeof body === 'object' && body !== null && 'embedding' in body) {
     const { embedding, limit, ...rest } = parse(EmbeddingQuery, body)
     return { query: { kind: 'embedding', vector: Float32Array.from(embedding), ...rest }, limit }
@@ -59,7 +59,13 @@ function askedIn(body: unknown): SearchRequest {
   return { query: { kind: 'clip', id: clip, from, to, range: toSpan(range) }, limit }
 }
 
-function toSpan({ start, end }: { start?: number | undefined; end?: number | undefined }): Span | undefined {
+function toSpan({
+  start,
+  end,
+}: {
+  start?: number | undefined
+  end?: number | undefined
+}): Span | undefined {
   if (start === undefined && end === undefined) return undefined
   const { rangeSeconds } = LIMITS
   if (end !== undefined && end - (start ?? 0) >= rangeSeconds) return { start: start ?? 0, end }

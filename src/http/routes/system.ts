@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { LIMITS, PACKAGE_DIR } from '../../config.js'
-import { ffmpegBuild } from '../../media/ffmpeg-build.js'
-import { orProblem, problems } from '../answers.js'
+import { ffmpegBuild } from '../../media/process/ffmpeg-build.js'
 import { Liveness, Readiness } from '../health.js'
-import type { HttpParts } from '../parts.js'
+import type { HttpDeps } from '../http-deps.js'
+import { orProblem, problems } from '../responses.js'
 import { Health, Labels, System } from '../schemas.js'
 
-export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts) => {
-  const { app } = parts
+export const systemRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, deps) => {
+  const { app } = deps
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const { version } = JSON.parse(await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'))
 
@@ -60,7 +60,9 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts
   const liveness = new Liveness(app)
   fastify.addHook('onClose', async () => liveness[Symbol.dispose]())
   http.get('/healthz', { schema: live }, async (_, reply) =>
-    (await liveness.isStuck()) ? reply.code(503).send({ status: 'stuck' }) : { status: 'ok' as const },
+    (await liveness.isStuck())
+      ? reply.code(503).send({ status: 'stuck' })
+      : { status: 'ok' as const },
   )
 
   const ready = {
@@ -68,9 +70,9 @@ export const systemRoutes: FastifyPluginAsync<HttpParts> = async (fastify, parts
     summary: 'Whether it can answer queries',
     response: { 200: Health, ...problems(), 503: unhealthy },
   }
-  const readiness = new Readiness(parts)
+  const readiness = new Readiness(deps)
   http.get('/readyz', { schema: ready }, async (_, reply) => {
-    const failing = parts.isDraining() ? ['draining'] : await readiness.failing()
+    const failing = deps.isDraining() ? ['draining'] : await readiness.failing()
     if (failing.length === 0) return { status: 'ok' as const }
     return reply
       .code(503)

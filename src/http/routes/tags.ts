@@ -1,14 +1,14 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { LIMITS } from '../../config.js'
-import { clipNotFound } from '../../gallery/clip-not-found.js'
+import { clipNotFound } from '../../gallery/catalogue/clip-id.js'
 import { tagFile, topTags } from '../../tagging/tag.js'
-import { ENCODING, FORM, problems } from '../answers.js'
-import { closedEarly } from '../closed-early.js'
-import type { HttpParts } from '../parts.js'
+import { abortOnDisconnect } from '../abort-on-disconnect.js'
+import type { HttpDeps } from '../http-deps.js'
+import { ENCODING, FORM, problems } from '../responses.js'
 import { NoQuery, Tags, TagsBody, TagsForm } from '../schemas.js'
 import { parse } from '../upload.js'
 
-export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, receiver }) => {
+export const tagsRoutes: FastifyPluginAsync<HttpDeps> = async (http, { app, receiver }) => {
   const schema = {
     operationId: 'tag',
     summary: 'Name what is heard in a file or a clip',
@@ -16,7 +16,7 @@ export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, rec
     response: { 200: Tags, ...problems(...FORM, ...ENCODING, 'CLIP_NOT_FOUND') },
   }
   http.post('/v1/tags', { schema }, async (request, reply) => {
-    const signal = closedEarly(reply)
+    const signal = abortOnDisconnect(reply)
     if (!request.isMultipart()) {
       const { clip, limit } = parse(TagsBody, request.body)
       return app.run(async ({ gallery: { catalogue } }) => {
@@ -31,6 +31,6 @@ export const tagsRoutes: FastifyPluginAsync<HttpParts> = async (http, { app, rec
     })
     const { limit } = upload.fields
     const options = { limit, longestSeconds: LIMITS.querySeconds, signal }
-    return await app.run((parts) => tagFile(upload.file, parts, options))
+    return await app.run((deps) => tagFile(upload.file, deps, options))
   })
 }

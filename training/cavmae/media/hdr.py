@@ -1,4 +1,4 @@
-"""HDR to the colours of an ordinary screen, by the server's own filters (src/media/hdr.ts)."""
+"""HDR to the colours of an ordinary screen, by the server's own filters (src/media/decode/hdr.ts)."""
 
 import functools
 import subprocess

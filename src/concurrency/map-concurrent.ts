@@ -1,0 +1,18 @@
+/** Runs `work` on every item, at most `concurrency` at once; the first error keeps the rest from starting. */
+export async function mapConcurrent<T>(
+  items: Iterable<T>,
+  concurrency: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items[Symbol.iterator]()
+  let failed = false
+  const worker = async () => {
+    for (let next = queue.next(); !next.done && !failed; next = queue.next()) {
+      await work(next.value).catch((error) => {
+        failed = true
+        throw error
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+}

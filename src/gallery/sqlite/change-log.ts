@@ -1,0 +1,71 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Database } from 'better-sqlite3'
+import type { Seq } from '../../domain/ids.js'
+import type { ChangePage } from '../catalogue/catalogue.js'
+import { mapSqliteErrors } from './map-sqlite-errors.js'
+import { type ChangeRow, toChange } from './rows.js'
+
+const ROWS_AT_A_TIME = 5_000 // of the log, looked at in one transaction while it is compacted
+
+/** The change log of a catalogue: rows in order, of which compaction takes out those that later rows undid. */
+export class ChangeLog {
+  readonly #sql: ReturnType<typeof prepare>
+
+  constructor(private readonly db: Database) {
+    this.#sql = prepare(db)
+  }
+
+  head(): Seq {
+    return this.#sql.head.get()?.head ?? 0
+  }
+
+  /** One read transaction: the rows and the point of compaction are of the same moment. */
+  changes(after: Seq, limit: number): ChangePage {
+    return this.db.transaction((): ChangePage => {
+      const rows = this.#sql.changes.all(after, limit)
+      return {
+        changes: rows.flatMap((row) => toChange(row) ?? []),
+        cursor: rows.at(-1)?.seq ?? after,
+        compactedUpTo: this.#sql.compacted.get()?.compacted ?? 0,
+      }
+    })()
+  }
+
+  historyTokenAt(seq: Seq): string | undefined {
+    return this.#sql.mark.get(seq)?.mark
+  }
+
+  /** The point moves first: who is behind it begins anew, however much has gone when this is interrupted. */
+  async compact(upTo: Seq): Promise<void> {
+    mapSqliteErrors(() => this.#sql.setCompacted.run({ upTo }))
+    for (let from = 0; from < upTo; from += ROWS_AT_A_TIME) {
+      mapSqliteErrors(() =>
+        this.#sql.deleteUndone.run({ from, to: Math.min(from + ROWS_AT_A_TIME, upTo - 1) }),
+      )
+      await setImmediate()
+    }
+  }
+}
+
+function prepare(db: Database) {
+  return {
+    head: db.prepare<[], { head: Seq }>('SELECT coalesce(max(seq), 0) AS head FROM changes'),
+    changes: db.prepare<[Seq, number], ChangeRow>(
+      `SELECT seq, op, changes.segment, changes.modality, vector FROM changes
+       LEFT JOIN embeddings ON embeddings.segment = changes.segment AND embeddings.modality = changes.modality
+       WHERE seq > ? ORDER BY seq LIMIT ?`,
+    ),
+    compacted: db.prepare<[], { compacted: Seq }>('SELECT compacted FROM stamp'),
+    mark: db.prepare<[Seq], { mark: string }>(
+      'SELECT hex(mark) AS mark FROM changes WHERE seq = ?',
+    ),
+    setCompacted: db.prepare<[{ upTo: Seq }]>(
+      'UPDATE stamp SET compacted = @upTo WHERE compacted < @upTo',
+    ),
+    deleteUndone: db.prepare<[{ from: Seq; to: Seq }]>(
+      `DELETE FROM changes WHERE seq > @from AND seq <= @to AND (op = 'drop' OR NOT EXISTS (
+         SELECT 1 FROM embeddings
+         WHERE embeddings.segment = changes.segment AND embeddings.modality = changes.modality))`,
+    ),
+  }
+}

@@ -1,0 +1,70 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { AppError, isDiskFull, toAppError } from '../../errors.js'
+import type { CatalogueHeader } from '../catalogue/catalogue.js'
+import { migrate } from './migrate.js'
+
+export const BUSY_MS = 10_000 // how long one process waits for another's write
+
+export interface SqliteOptions {
+  readonly file: string
+  readonly migrationsDir: string
+  readonly header: CatalogueHeader
+}
+
+/**
+ * Opens or makes the database, brings it to the newest schema, and stamps it or checks its stamp. DATA_UNUSABLE,
+ * CATALOGUE_NEWER, FINGERPRINT_MISMATCH.
+ */
+export function openDatabase(options: SqliteOptions): Database.Database {
+  try {
+    mkdirSync(dirname(options.file), { recursive: true })
+    return openUsable(options)
+  } catch (cause) {
+    if (cause instanceof AppError || isDiskFull(cause)) throw toAppError(cause)
+    const detail = `${options.file} cannot be used as catalogue: ${(cause as Error).message}`
+    throw new AppError('DATA_UNUSABLE', detail, { cause })
+  }
+}
+
+function openUsable({ file, migrationsDir, header }: SqliteOptions): Database.Database {
+  const db = new Database(file, { timeout: BUSY_MS })
+  try {
+    db.pragma('journal_mode = WAL')
+    db.pragma('synchronous = FULL') // what was acknowledged survives a power cut
+    db.pragma('foreign_keys = ON')
+    migrate(db, migrationsDir)
+    checkHeader(db, header, file)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function checkHeader(
+  db: Database.Database,
+  { fingerprint, dimension, equals = [] }: CatalogueHeader,
+  file: string,
+): void {
+  db.prepare(
+    'INSERT INTO stamp (only, fingerprint, dimension) VALUES (1, ?, ?) ON CONFLICT DO NOTHING',
+  ).run(fingerprint, dimension)
+  const found = db
+    .prepare<[], CatalogueHeader>('SELECT fingerprint, dimension FROM stamp')
+    .get() as CatalogueHeader
+  if (found.fingerprint === fingerprint && found.dimension === dimension) return
+  if (equals.includes(found.fingerprint) && found.dimension === dimension) {
+    db.prepare('UPDATE stamp SET fingerprint = ?').run(fingerprint)
+    return
+  }
+  throw new AppError(
+    'FINGERPRINT_MISMATCH',
+    `Expected embeddings of bundle ${describe({ fingerprint, dimension })}, but ${file} holds those of ` +
+      `${describe(found)}: index into another data folder, or use the bundle that it was made with`,
+  )
+}
+
+const describe = ({ fingerprint, dimension }: CatalogueHeader): string =>
+  `${fingerprint.slice(0, 12)} (${dimension} numbers each)`

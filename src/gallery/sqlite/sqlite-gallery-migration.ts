@@ -1,0 +1,121 @@
+import Database from 'better-sqlite3'
+import type { Clip } from '../../domain/clip.js'
+import type { ClipId } from '../../domain/ids.js'
+import { clipId, parseClipId } from '../catalogue/clip-id.js'
+import type { GalleryMigration } from '../catalogue/gallery-migration.js'
+import { mapSqliteErrors } from './map-sqlite-errors.js'
+import { BUSY_MS } from './open-database.js'
+import { type ClipRow, toClip } from './rows.js'
+
+export interface MigrationFiles {
+  readonly from: string // catalogue that serves
+  readonly to: string // catalogue that is to serve, opened before and thereby of the newest schema
+}
+
+/** One connection to both files: `main` is the new catalogue, `old` the one that serves. */
+export class SqliteGalleryMigration implements GalleryMigration {
+  readonly #db: Database.Database
+  readonly #sql: ReturnType<typeof prepare>
+
+  static async open({ from, to }: MigrationFiles): Promise<SqliteGalleryMigration> {
+    const db = new Database(to, { timeout: BUSY_MS })
+    try {
+      return new SqliteGalleryMigration(db, from)
+    } catch (error) {
+      db.close()
+      throw error
+    }
+  }
+
+  private constructor(db: Database.Database, from: string) {
+    this.#db = db
+    db.pragma('synchronous = FULL')
+    db.pragma('foreign_keys = ON')
+    db.prepare('ATTACH ? AS old').run(from)
+    db.exec(DONE_TABLE)
+    mapSqliteErrors(() => db.exec('UPDATE main.stamp SET successor = NULL')) // it may have been retired before
+    this.#sql = prepare(db)
+  }
+
+  async mirror(): Promise<void> {
+    mapSqliteErrors(() => this.#db.transaction(() => this.#db.exec(MIRROR)).immediate())
+  }
+
+  async removedClips(): Promise<ClipId[]> {
+    return this.#sql.gone.all().map(clipId)
+  }
+
+  async pendingClips(limit: number): Promise<{ clips: Clip[]; count: number }> {
+    return { clips: this.#sql.pending.all(limit).map(toClip), count: this.#pendingCount() }
+  }
+
+  async markDone({ id, path, hash, bytes, mtimeMs }: Clip): Promise<void> {
+    this.#sql.settle.run({ ...parseClipId(id), path, hash, bytes, mtimeMs })
+  }
+
+  async cutOver(): Promise<boolean> {
+    const retire = () => {
+      if (this.#pendingCount() > 0 || this.#sql.gone.all().length > 0) return false
+      this.#db.exec(MIRROR + HAND_OVER)
+      return true
+    }
+    return mapSqliteErrors(() => this.#db.transaction(retire).immediate())
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#db.close()
+  }
+
+  #pendingCount(): number {
+    return this.#sql.pendingCount.get()?.count ?? 0
+  }
+}
+
+const DONE_TABLE = `CREATE TEMP TABLE dealt_with (
+  number INTEGER PRIMARY KEY, key TEXT, path TEXT, hash TEXT, bytes INTEGER, mtime_ms REAL
+)`
+
+const PENDING = `FROM old.clips AS was WHERE NOT EXISTS (
+  SELECT 1 FROM dealt_with AS done JOIN main.clips AS now ON now.number = done.number AND now.key = done.key
+  WHERE done.number = was.number AND done.key = was.key AND done.path = was.path
+    AND done.hash = was.hash AND done.bytes = was.bytes AND done.mtime_ms = was.mtime_ms)`
+
+// A path may have gone from one clip to another, and is unique: so those that change are cleared first.
+const MIRROR = `
+  UPDATE main.clips SET path = 'moving ' || clips.number FROM old.clips AS was
+    WHERE was.number = clips.number AND was.key = clips.key AND was.path <> clips.path AND clips.hash <> '';
+  DELETE FROM main.clips WHERE hash = '' AND path IN (
+    SELECT path FROM old.clips AS was WHERE was.number <> clips.number);
+  UPDATE main.clips SET path = was.path, name = was.name, bytes = was.bytes, mtime_ms = was.mtime_ms,
+      quick_hash = was.quick_hash, missing_since = was.missing_since
+    FROM old.clips AS was
+    WHERE was.number = clips.number AND was.key = clips.key AND was.hash = clips.hash AND clips.hash <> '';
+  INSERT OR REPLACE INTO dealt_with SELECT was.number, was.key, was.path, was.hash, was.bytes, was.mtime_ms
+    FROM old.clips AS was JOIN main.clips AS now
+    ON now.number = was.number AND now.key = was.key AND now.hash = was.hash AND now.hash <> '';
+  INSERT OR IGNORE INTO main.failures SELECT * FROM old.failures
+    WHERE code <> 'MODALITY_NOT_SERVED' AND path NOT IN (SELECT path FROM main.clips);
+`
+
+const HAND_OVER = `
+  DELETE FROM main.jobs;
+  INSERT INTO main.jobs SELECT * FROM old.jobs;
+  INSERT INTO main.items SELECT * FROM old.items;
+  UPDATE main.sqlite_sequence SET seq = max(seq, (SELECT seq FROM old.sqlite_sequence WHERE name = 'clips'))
+    WHERE name = 'clips';
+  UPDATE old.stamp SET successor = (SELECT fingerprint FROM main.stamp);
+`
+
+function prepare(db: Database.Database) {
+  return {
+    gone: db.prepare<[], { number: number; key: string }>(
+      `SELECT number, key FROM main.clips AS now WHERE NOT EXISTS (
+         SELECT 1 FROM old.clips AS was WHERE was.number = now.number AND was.key = now.key)`,
+    ),
+    pending: db.prepare<[number], ClipRow>(`SELECT was.* ${PENDING} ORDER BY number LIMIT ?`),
+    pendingCount: db.prepare<[], { count: number }>(`SELECT count(*) AS count ${PENDING}`),
+    settle: db.prepare(
+      'INSERT OR REPLACE INTO dealt_with VALUES (@number, @key, @path, @hash, @bytes, @mtimeMs)',
+    ),
+  }
+}

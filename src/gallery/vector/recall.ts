@@ -1,0 +1,76 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Seq } from '../../domain/ids.js'
+import { type Modality, otherModality } from '../../domain/modality.js'
+import { dot, type UnitVector } from '../../domain/vector.js'
+import type { CatalogueReader } from '../catalogue/catalogue.js'
+import { TopK } from './top-k.js'
+import type { VectorIndex } from './vector-index.js'
+
+const K = 10
+const QUERIES = 16 // of each modality: each is compared with every embedding of the other
+const PAGE = 512
+
+/** Recall@10 of the index against exact search in each modality; null where there is nothing to search, or to ask with. */
+export type Recall = Readonly<Record<Modality, number | null>>
+
+interface SampledQuery {
+  readonly to: Modality
+  readonly vector: UnitVector
+  readonly best: TopK // by exact search
+}
+
+/** Asks as users do, with sounds for pictures and with pictures for sounds, spread evenly over the library. */
+export async function measureRecall(
+  catalogue: CatalogueReader,
+  index: VectorIndex,
+  signal?: AbortSignal,
+): Promise<Recall> {
+  const asked = await sample(catalogue, signal)
+  for await (const { modality, segment, vector } of embeddings(catalogue, signal)) {
+    for (const { to, vector: query, best } of asked) {
+      if (to === modality) best.push({ segment, score: dot(query, vector) })
+    }
+  }
+  const found = await Promise.all(asked.map((each) => share(each, index, signal)))
+  const mean = (modality: Modality) => {
+    const shares = found.filter((share, i) => asked[i]?.to === modality && !Number.isNaN(share))
+    return shares.length > 0 ? shares.reduce((sum, each) => sum + each, 0) / shares.length : null
+  }
+  return { audio: mean('audio'), visual: mean('visual') }
+}
+
+async function sample(
+  catalogue: CatalogueReader,
+  signal?: AbortSignal,
+): Promise<readonly SampledQuery[]> {
+  const counts = (await catalogue.counts()).embeddings
+  const met = { audio: 0, visual: 0 }
+  const asked: SampledQuery[] = []
+  for await (const { modality, vector } of embeddings(catalogue, signal)) {
+    const every = Math.ceil(counts[modality] / QUERIES)
+    if (met[modality]++ % every === 0)
+      asked.push({ to: otherModality(modality), vector, best: new TopK(K) })
+  }
+  return asked
+}
+
+async function share(
+  { to, vector, best }: SampledQuery,
+  index: VectorIndex,
+  signal?: AbortSignal,
+): Promise<number> {
+  const found = new Set(
+    (await index.nearest({ vector, modality: to, limit: K }, signal)).map(({ segment }) => segment),
+  )
+  return best.neighbours.filter(({ segment }) => found.has(segment)).length / best.neighbours.length
+}
+
+async function* embeddings(catalogue: CatalogueReader, signal?: AbortSignal) {
+  for (let after: Seq = 0, end = await catalogue.head(); after < end; ) {
+    signal?.throwIfAborted()
+    const { changes, cursor } = await catalogue.changes(after, PAGE)
+    for (const change of changes) if (change.op === 'put') yield change
+    after = cursor
+    await setImmediate()
+  }
+}

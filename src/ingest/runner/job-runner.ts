@@ -1,0 +1,281 @@
+import { setMaxListeners } from 'node:events'
+import { KeyedMutex } from '../../concurrency/keyed-mutex.js'
+import { Notifier } from '../../concurrency/notifier.js'
+import { toAppError } from '../../errors.js'
+import { hasEnded } from '../../jobs/job-state.js'
+import {
+  type Job,
+  type JobId,
+  type Lease,
+  type LeaseHolder,
+  LeaseLost,
+  type Outcome,
+  type Reason,
+} from '../../jobs/jobs.js'
+import { isTemporary, stopsJob } from '../../jobs/retry-policy.js'
+import { newWorkerId, releaseOrphanedLeases } from '../../jobs/worker-id.js'
+import { sweepStagedFiles } from '../../media/staging/staged-file.js'
+import { isFolderOffline, isSpecialFile } from '../../storage/file-stat.js'
+import { isInside } from '../../storage/path-within.js'
+import { type IngestDeps, ingestFile } from '../ingest-file.js'
+import { markMissing } from '../scan/missing.js'
+import { scanJob } from '../scan/scan-job.js'
+
+const LEASE_MS = 30_000
+const POLL_MS = 500 // how long a pause, a cancel or a new job is not noticed at most
+const ENCODER_RESTART_MS = 60_000 // in which a dead encoder has to be started again
+const ATTEMPTS = 3 // of an item that fails for a reason that may pass
+const JOBS_STOPPED = 500 // at once
+const BACK_OFF_MS = 1000 // after the first attempt; four times as long after each further one
+
+export interface RunnerOptions {
+  readonly concurrency: number // files on their way at once
+  readonly except: readonly string[] // folders that no scan enters
+  readonly job?: JobId // only this one; the runner ends when it is neither queued nor running any more
+  readonly onItem?: (ended: EndedItem) => Promise<void>
+}
+
+export interface EndedItem {
+  readonly job: JobId
+  readonly path: string
+  readonly result: Outcome | Reason
+}
+
+/** Runs the jobs of a catalogue: scans what they are to index, works on their items, ends them. */
+export class JobRunner {
+  readonly #deps: IngestDeps
+  readonly #options: RunnerOptions
+  readonly #claimant: LeaseHolder
+  readonly #tasks = new Map<string, Task>()
+  readonly #alarm = new Notifier()
+  readonly #folders = new Map<JobId, readonly string[]>() // that must contain a job's files
+  #extendedMs = 0
+  #lookedMs = -Infinity
+  #broken: unknown = null
+
+  constructor(deps: IngestDeps, options: RunnerOptions) {
+    this.#deps = { ...deps, hashMutex: new KeyedMutex() }
+    this.#options = options
+    this.#claimant = { worker: newWorkerId(), leaseMs: LEASE_MS, job: options.job }
+  }
+
+  /** Runs until the signal of its deps aborts, or its one job has nothing left to run. What is under way is given back. */
+  async run(): Promise<void> {
+    const ring = () => this.#alarm.notify()
+    this.#deps.signal?.addEventListener('abort', ring)
+    try {
+      await sweepStagedFiles()
+      await releaseOrphanedLeases(this.#queue)
+      while (!(await this.#isOver())) {
+        await this.#pulse().catch((error) => this.#stopJobs(error))
+        await this.#alarm.wait(Math.max(0, this.#msUntilDue))
+        if (this.#broken) throw this.#broken
+      }
+    } finally {
+      this.#deps.signal?.removeEventListener('abort', ring)
+      await this.#stop()
+    }
+  }
+
+  get #queue() {
+    return this.#deps.gallery.catalogue.queue
+  }
+
+  get #jobs() {
+    return this.#deps.gallery.catalogue.jobs
+  }
+
+  async #isOver(): Promise<boolean> {
+    if (this.#deps.signal?.aborted) return true
+    const { job } = this.#options
+    if (job === undefined || this.#msUntilDue > 0) return false
+    const { state } = await this.#jobs.progress(job)
+    return state !== 'queued' && state !== 'running'
+  }
+
+  /** Until it is time to look for more than the next item, which is asked for at each one's end. */
+  get #msUntilDue(): number {
+    return this.#lookedMs + POLL_MS - performance.now()
+  }
+
+  async #pulse(): Promise<void> {
+    const isDue = this.#msUntilDue <= 0
+    if (isDue) {
+      this.#lookedMs = performance.now()
+      await this.#extend()
+      await this.#dropLost()
+      await this.#start()
+    }
+    const hasIdleHands = await this.#claim()
+    if (!isDue && !hasIdleHands) return
+    for (const id of await this.#queue.jobsToFinish(this.#claimant)) {
+      this.#spawn('finish', id, (signal) => this.#finish(id, signal))
+    }
+  }
+
+  async #start(): Promise<void> {
+    const job = this.#has('scan') ? undefined : await this.#queue.claimScan(this.#claimant)
+    if (job && !job.isScanned) this.#spawn('scan', job.id, (signal) => this.#scan(job, signal))
+  }
+
+  /** Whether there were fewer items than may be on their way. */
+  async #claim(): Promise<boolean> {
+    const free = this.#options.concurrency - this.#count('item')
+    const leases = free > 0 ? await this.#queue.claimItems(this.#claimant, free) : []
+    for (const lease of leases)
+      this.#spawn('item', lease.item, (signal) => this.#ingest(lease, signal))
+    return leases.length < free
+  }
+
+  /** A third of the lease's time is left for a pulse that comes late. */
+  async #extend(): Promise<void> {
+    if (performance.now() - this.#extendedMs < LEASE_MS / 3) return
+    this.#extendedMs = performance.now()
+    await this.#queue.extendLeases(this.#claimant)
+    await this.#queue.expireLeases()
+  }
+
+  /** Gives up what another has taken, or what was paused or canceled. */
+  async #dropLost(): Promise<void> {
+    const held = await this.#queue.leasesOf(this.#claimant.worker)
+    for (const { kind, id, abort } of this.#tasks.values()) {
+      const isLost = kind === 'item' ? !held.items.has(id) : kind === 'scan' && !held.scans.has(id)
+      if (isLost) abort.abort(new LeaseLost())
+    }
+  }
+
+  /** Pauses the jobs for a reason that none of them can go on with; throws any other error. */
+  async #stopJobs(error: unknown): Promise<void> {
+    const { code, message: detail } = toAppError(error)
+    if (!stopsJob(code)) throw error
+    const { job } = this.#options
+    const open = (await this.#jobs.jobs({ limit: JOBS_STOPPED })).filter(
+      ({ state }) => !hasEnded(state),
+    )
+    const ids = job === undefined ? open.map(({ id }) => id) : [job]
+    for (const id of ids) await this.#pause(id, { code, detail })
+  }
+
+  /** Of those who meet the same reason at the same time, the first pauses the job. */
+  async #pause(id: JobId, reason: Reason): Promise<void> {
+    await this.#jobs.pause(id, reason).catch((error) => {
+      if (toAppError(error).code !== 'JOB_STATE') throw error
+    })
+  }
+
+  async #scan(job: Job, signal: AbortSignal): Promise<void> {
+    const { catalogue } = this.#deps.gallery
+    const deps = { catalogue, owner: this.#claimant.worker, except: this.#options.except, signal }
+    try {
+      await scanJob(job, deps)
+    } catch (error) {
+      const { code, message: detail } = toAppError(error)
+      if (code !== 'GLOB_INVALID') throw error
+      await this.#pause(job.id, { code, detail }) // made by an earlier version; others go on
+    }
+  }
+
+  async #ingest(lease: Lease, signal: AbortSignal): Promise<void> {
+    let result: Outcome | Reason | undefined
+    try {
+      const within = await this.#within(lease.job)
+      result = (await ingestFile(lease.path, { ...this.#deps, signal }, { lease, within })).outcome
+    } catch (error) {
+      if (error instanceof LeaseLost || signal.aborted) return
+      const { code, message: detail } = toAppError(error)
+      result = await this.#fail(lease, { code, detail })
+    }
+    if (result) await this.#options.onItem?.({ job: lease.job, path: lease.path, result })
+  }
+
+  /** The folders that must contain a job's files; undefined if they may be anywhere. */
+  async #within(id: JobId): Promise<readonly string[] | undefined> {
+    const known = this.#folders.get(id) ?? (await this.#jobs.job(id)).within
+    this.#folders.set(id, known)
+    return known.length > 0 ? known : undefined
+  }
+
+  /** Undefined where the item has not ended: it will be tried again. */
+  async #fail(lease: Lease, reason: Reason): Promise<Reason | undefined> {
+    const { encoder, gallery } = this.#deps
+    const { catalogue } = gallery
+    const hasEncoder = encoder.isAvailable || (await encoder.restarted(ENCODER_RESTART_MS))
+    if (stopsJob(reason.code) || !hasEncoder || (await this.#isOffline(lease, reason))) {
+      await this.#pause(lease.job, reason)
+      return undefined
+    }
+    const mayPass = isTemporary(reason.code) && !(await isSpecialFile(lease.path))
+    if (mayPass && lease.attempts + 1 < ATTEMPTS) {
+      await catalogue.queue.postponeItem(lease, reason, BACK_OFF_MS * 4 ** lease.attempts)
+      return undefined
+    }
+    const { path, bytes, mtimeMs } = lease
+    await catalogue.fail({ path, bytes, mtimeMs, ...reason }, lease)
+    return reason
+  }
+
+  /** A file that is gone with all of its source is no failure of its own: a mount went away. */
+  async #isOffline({ job, path }: Lease, { code }: Reason): Promise<boolean> {
+    if (code !== 'FILE_NOT_FOUND') return false
+    const { sources } = await this.#jobs.job(job)
+    const source = sources.find((source) => source !== path && isInside(source, path))
+    return source !== undefined && isFolderOffline(source)
+  }
+
+  async #finish(id: JobId, signal: AbortSignal): Promise<void> {
+    const { gallery } = this.#deps
+    const { jobs, files } = gallery.catalogue
+    const { offline } = await markMissing((await jobs.job(id)).sources, files, signal)
+    for (const [folder, clips] of offline) {
+      await this.#queue.addWarning(
+        id,
+        `${folder} is gone or empty, with ${clips} clips of the library. They are kept.`,
+      )
+    }
+    await gallery.follow(signal)
+    await this.#queue.finishJob(id)
+    this.#folders.delete(id)
+  }
+
+  #spawn(kind: Task['kind'], id: number, work: (signal: AbortSignal) => Promise<void>): void {
+    const key = `${kind} ${id}`
+    if (this.#tasks.has(key)) return
+    const abort = new AbortController()
+    setMaxListeners(0, abort.signal) // one for every frame on its way
+    const done = work(abort.signal)
+      .catch(async (error) => {
+        if (!(error instanceof LeaseLost) && !abort.signal.aborted) await this.#stopJobs(error)
+      })
+      .catch((error) => {
+        this.#broken = error
+      })
+      .finally(() => {
+        this.#tasks.delete(key)
+        if (kind !== 'item') this.#lookedMs = -Infinity
+        this.#alarm.notify()
+      })
+    this.#tasks.set(key, { kind, id, abort, done })
+  }
+
+  #has(kind: Task['kind']): boolean {
+    return this.#count(kind) > 0
+  }
+
+  #count(kind: Task['kind']): number {
+    return [...this.#tasks.values()].filter((task) => task.kind === kind).length
+  }
+
+  async #stop(): Promise<void> {
+    const tasks = [...this.#tasks.values()]
+    for (const { abort } of tasks) abort.abort(this.#deps.signal?.reason)
+    await Promise.all(tasks.map(({ done }) => done))
+    await this.#queue.releaseLeases(this.#claimant.worker, 'closing')
+  }
+}
+
+interface Task {
+  readonly kind: 'scan' | 'item' | 'finish'
+  readonly id: number // of the job, or of the item
+  readonly abort: AbortController
+  readonly done: Promise<void>
+}

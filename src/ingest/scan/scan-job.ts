@@ -1,0 +1,48 @@
+import type { Catalogue } from '../../gallery/catalogue/catalogue.js'
+import type { Job } from '../../jobs/jobs.js'
+import { classifyFiles } from './classify.js'
+import type { ScannedFile } from './scan.js'
+import { SkippedFiles } from './skipped-files.js'
+
+export interface ScanDeps {
+  readonly catalogue: Catalogue
+  readonly owner: string
+  readonly except: readonly string[]
+  readonly signal: AbortSignal
+}
+
+/** Finds a job's items; those that it has already stay as they are. LeaseLost. */
+export async function scanJob(
+  job: Job,
+  { catalogue, owner, except, signal }: ScanDeps,
+): Promise<void> {
+  const { files, queue } = catalogue
+  const warnings: string[] = []
+  const tell = async () => {
+    for (const detail of warnings.splice(0)) await queue.addWarning(job.id, detail)
+  }
+  const skipped = new SkippedFiles()
+  const options = {
+    except,
+    onWarning: (detail: string) => void warnings.push(detail),
+    onSkipped: (extension: string) => skipped.add(extension),
+  }
+  for await (const { todo, unchanged, quarantined, present } of classifyFiles(
+    job,
+    catalogue,
+    options,
+  )) {
+    signal.throwIfAborted()
+    if (present.length > 0) await files.setMissing(present, 'present')
+    await queue.addFound(job.id, owner, {
+      files: todo,
+      unchanged: paths(unchanged),
+      quarantined: paths(quarantined),
+    })
+    await tell()
+  }
+  await tell()
+  await queue.endScan(job.id, owner, skipped.counts)
+}
+
+const paths = (files: readonly ScannedFile[]): string[] => files.map(({ path }) => path)

@@ -1,0 +1,164 @@
+import { KeyedMutex } from '../concurrency/keyed-mutex.js'
+import { mapConcurrent } from '../concurrency/map-concurrent.js'
+import type { Clip } from '../domain/clip.js'
+import type { ClipId } from '../domain/ids.js'
+import type { Encoder } from '../encoder/encoder.js'
+import { AppError, type ErrorCode, toAppError } from '../errors.js'
+import type { Catalogue } from '../gallery/catalogue/catalogue.js'
+import type { GalleryMigration } from '../gallery/catalogue/gallery-migration.js'
+import type { Gallery } from '../gallery/gallery.js'
+import { encodeFile } from '../ingest/encode-file.js'
+import { stopsJob } from '../jobs/retry-policy.js'
+import type { DecoderPool } from '../media/process/decoder-pool.js'
+import { isSameStat, statFile } from '../storage/file-stat.js'
+import { OpenedFile } from '../storage/opened-file.js'
+
+const PAGE = 256 // clips
+
+export interface ReindexDeps {
+  readonly encoder: Encoder // of the new gallery
+  readonly gallery: Gallery // the new one
+  readonly migration: GalleryMigration
+  readonly cutOver: () => Promise<boolean>
+  readonly decoders: DecoderPool
+  readonly signal: AbortSignal
+}
+
+type ClipDeps = ReindexDeps & {
+  readonly hashMutex: KeyedMutex // so that of equal files on their way at once one is encoded
+}
+
+/** How a clip came into the new gallery: a clip that `waits` has its id and path, and its reason among the failures. */
+export type ClipOutcome =
+  | 'encoded'
+  | 'copied' // from another of the same content
+  | 'partial'
+  | { readonly waits: ErrorCode; readonly path: string; readonly detail: string }
+
+export interface ReindexProgress {
+  readonly files: number // known so far
+  readonly done: number
+  readonly path: string
+  readonly outcome: string // or the code of what went wrong
+}
+
+/** Of all clips of the library: nothing is left out. */
+export interface ReindexReport {
+  readonly clips: number
+  readonly encoded: number
+  readonly copied: number
+  readonly partial: number
+  readonly kept: number // the new gallery had them already
+  readonly waiting: readonly Exclude<ClipOutcome, string>[] // their files are missing, or cannot be encoded
+  readonly seconds: number
+}
+
+export interface ReindexOptions {
+  readonly concurrency: number // files on their way at once
+  readonly onProgress: (progress: ReindexProgress) => void
+}
+
+/**
+ * Encodes every clip of the old gallery for the new one, which then takes its place. What changes in the old one
+ * meanwhile is followed, until there is nothing left to do at the moment of the change.
+ */
+export async function reindex(given: ReindexDeps, options: ReindexOptions): Promise<ReindexReport> {
+  const started = performance.now()
+  const deps = { ...given, hashMutex: new KeyedMutex() }
+  const { catalogue } = deps.gallery
+  const carried = new Map<ClipId, ClipOutcome>()
+  do {
+    await deps.migration.mirror()
+    for (const id of await deps.migration.removedClips()) {
+      await catalogue.remove(id)
+      carried.delete(id)
+    }
+    await reindexPending(deps, options, carried)
+    await checkWhole(deps)
+  } while (!(await deps.cutOver()))
+  return report(carried, await catalogue.counts(), started)
+}
+
+async function reindexPending(
+  deps: ClipDeps,
+  { concurrency, onProgress }: ReindexOptions,
+  carried: Map<ClipId, ClipOutcome>,
+): Promise<void> {
+  for (;;) {
+    const { clips, count } = await deps.migration.pendingClips(PAGE)
+    if (clips.length === 0) return
+    const files = carried.size + count
+    await mapConcurrent(clips, concurrency, async (clip) => {
+      const outcome = await reindexClip(clip, deps)
+      carried.set(clip.id, outcome)
+      await deps.migration.markDone(clip)
+      const said = typeof outcome === 'string' ? outcome : outcome.waits
+      onProgress({ files, done: carried.size, path: clip.path, outcome: said })
+    })
+  }
+}
+
+async function reindexClip(clip: Clip, deps: ClipDeps): Promise<ClipOutcome> {
+  const { catalogue } = deps.gallery
+  deps.signal.throwIfAborted()
+  try {
+    const { path } = clip
+    await using file = await OpenedFile.open(path)
+    const facts = { bytes: file.bytes, mtimeMs: file.mtimeMs }
+    const isKnown = clip.hash !== '' && isSameStat(clip, file)
+    const hash = isKnown ? clip.hash : await file.contentHash(deps.signal)
+    using _lock = await deps.hashMutex.acquire(hash)
+    if (await isCopied({ ...clip, ...facts, hash }, catalogue)) return 'copied'
+    const { segments, seconds, notes } = await encodeFile(file, deps)
+    await catalogue.adopt({ ...clip, ...facts, hash, seconds, notes }, segments)
+    return notes.includes('DAMAGED') ? 'partial' : 'encoded'
+  } catch (error) {
+    deps.signal.throwIfAborted()
+    const { code, message: detail } = toAppError(error)
+    if (stopsJob(code) || !deps.encoder.isAvailable) throw error
+    await adoptPending(clip, { code, detail }, catalogue)
+    return { waits: code, path: clip.path, detail }
+  }
+}
+
+/** Whether another clip of the same content had been encoded already, and has lent what was made of it. */
+async function isCopied(clip: Clip, catalogue: Catalogue): Promise<boolean> {
+  for (const twin of await catalogue.clipsWithHash(clip.hash)) {
+    const isInTheWay = twin.id === clip.id || twin.path === clip.path
+    if (!isInTheWay && (await catalogue.adoptCopy(clip, twin))) return true
+  }
+  return false
+}
+
+/** The clip keeps its id and path, holds nothing, and is indexed when its file is met again. */
+async function adoptPending(
+  clip: Clip,
+  reason: { code: ErrorCode; detail: string },
+  catalogue: Catalogue,
+): Promise<void> {
+  const facts = await statFile(clip.path).catch(() => ({ bytes: 0, mtimeMs: 0 }))
+  await catalogue.adopt({ ...clip, hash: '', bytes: 0, mtimeMs: 0 }, [])
+  await catalogue.fail({ path: clip.path, ...reason, ...facts })
+}
+
+async function checkWhole({ gallery, signal }: ReindexDeps): Promise<void> {
+  const { whole, missing } = await gallery.check(signal)
+  if (whole) return
+  throw new AppError(
+    'INTERNAL',
+    `The new index lacks ${missing} embeddings of its catalogue: start it again.`,
+  )
+}
+
+function report(
+  carried: ReadonlyMap<ClipId, ClipOutcome>,
+  { clips }: { readonly clips: number },
+  started: number,
+): ReindexReport {
+  const outcomes = [...carried.values()]
+  const count = (outcome: ClipOutcome) => outcomes.filter((each) => each === outcome).length
+  const waiting = outcomes.filter((each) => typeof each !== 'string')
+  const seconds = Math.round(performance.now() - started) / 1000
+  const counts = { encoded: count('encoded'), copied: count('copied'), partial: count('partial') }
+  return { clips, ...counts, kept: clips - carried.size, waiting, seconds }
+}
