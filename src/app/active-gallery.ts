@@ -81,6 +81,6 @@ function openGallery(
   { fingerprint, equals, dimension }: Bundle,
   catalogue: SqliteCatalogue,
 ): Promise<Gallery> {
-  const options = { dir, dimension, fingerprint, equals, log: catalogue }
+  const options = { dir, dimension, fingerprint, equals, log: catalogue.log }
   return Gallery.open({ catalogue, openIndex: (from) => HnswIndex.open({ ...options, from }) })
 }

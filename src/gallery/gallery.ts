@@ -53,7 +53,7 @@ export class Gallery implements AsyncDisposable {
   /** Answers once the index has applied all that the catalogue held when it was called. Callers share one run. */
   async follow(signal?: AbortSignal): Promise<void> {
     const { cursor } = this.#index
-    const head = await this.catalogue.head()
+    const head = await this.catalogue.log.head()
     if (cursor > head) return this.rebuild(signal) // the catalogue was restored from an older copy
     while (this.#index.cursor < head) await this.#run(() => this.#catchUp(), signal)
   }
@@ -121,9 +121,9 @@ export class Gallery implements AsyncDisposable {
   /** `behind`: the log was compacted past the cursor since the index began, so that it may have missed drops. */
   async #applyLog(following: IndexBuild): Promise<'whole' | 'behind'> {
     const { index } = following
-    for (let end: Seq = await this.catalogue.head(); index.cursor < end; ) {
+    for (let end: Seq = await this.catalogue.log.head(); index.cursor < end; ) {
       this.#closing.signal.throwIfAborted()
-      const { changes, cursor, compactedUpTo } = await this.catalogue.changes(index.cursor, PAGE)
+      const { changes, cursor, compactedUpTo } = await this.catalogue.log.read(index.cursor, PAGE)
       if (index.cursor === 0) following.compactedAtStart = compactedUpTo
       else if (index.cursor < compactedUpTo && compactedUpTo !== following.compactedAtStart)
         return 'behind'
@@ -137,14 +137,14 @@ export class Gallery implements AsyncDisposable {
     const { saved } = this.#index
     if (saved < this.#compacted + COMPACT_AFTER) return
     this.#compacted = saved
-    await this.catalogue.compact(saved)
+    await this.catalogue.log.compact(saved)
   }
 
   async #countMissing(signal: AbortSignal | undefined): Promise<number> {
     let missing = 0
     for (let after: Seq = 0, end = this.#index.cursor; after < end; ) {
       signal?.throwIfAborted()
-      const { changes, cursor } = await this.catalogue.changes(after, PAGE)
+      const { changes, cursor } = await this.catalogue.log.read(after, PAGE)
       for (const modality of MODALITIES) {
         const segments = changes.flatMap((each) =>
           each.op === 'put' && each.modality === modality ? [each.segment] : [],

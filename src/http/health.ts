@@ -21,7 +21,7 @@ type Checks = Readonly<Record<string, () => Promise<unknown>>>
 /** The checks that a server must pass to answer queries, by name. Each throws if it does not hold. */
 function checksOf({ app, receiver }: Pick<HttpDeps, 'app' | 'receiver'>): Checks {
   return {
-    catalogue: () => app.run(({ gallery }) => gallery.catalogue.head()),
+    catalogue: () => app.run(({ gallery }) => gallery.catalogue.log.head()),
     encoder: () =>
       app.run(async ({ encoder }) => {
         if (!encoder.isAvailable) throw new Error('the thread of the encoder is missing')

@@ -4,7 +4,9 @@ import type { Clip } from '../domain/clip.js'
 import { plainPath } from '../domain/path-text.js'
 import { noTimings } from '../embed/embed.js'
 import type { Encoder } from '../encoder/encoder.js'
-import type { Catalogue, HashedFile, MovedFile } from '../gallery/catalogue/catalogue.js'
+import type { Catalogue } from '../gallery/catalogue/catalogue.js'
+import type { HashedFile, MovedFile } from '../gallery/catalogue/changes.js'
+import { copyClip, moveClip, putClip, touchClip } from '../gallery/catalogue/write-clips.js'
 import type { Gallery } from '../gallery/gallery.js'
 import type { ItemEnd, Lease, Outcome } from '../jobs/jobs.js'
 import { isMissing, isSameStat } from '../storage/file-stat.js'
@@ -65,7 +67,7 @@ export async function ingestFile(
     hash: options.hash ?? (await item.reading(opened.contentHash(deps.signal))),
   }
   if (known?.hash === file.hash) {
-    await catalogue.touch(known.id, file, item.end('unchanged'))
+    await touchClip(catalogue, known.id, file, item.end('unchanged'))
     return { outcome: 'unchanged', clip: known }
   }
   using _lock = await deps.hashMutex?.acquire(file.hash)
@@ -97,9 +99,9 @@ class ItemClock {
   }
 }
 
-async function unchanged(clip: Clip, { queue }: Catalogue, item: ItemClock): Promise<Ingested> {
+async function unchanged(clip: Clip, catalogue: Catalogue, item: ItemClock): Promise<Ingested> {
   const end = item.end('unchanged')
-  if (end) await queue.endItem(end)
+  if (end) await catalogue.commit([{ type: 'endItem', end }])
   return { outcome: 'unchanged', clip }
 }
 
@@ -112,7 +114,7 @@ async function moveHere(
 ): Promise<Ingested | undefined> {
   for (const clip of clips) {
     const isMoved = (await isMissing(clip.path)) || (await isSameFile(clip.path, file.path))
-    const moved = isMoved && (await catalogue.move(clip, file, item.end('moved')))
+    const moved = isMoved && (await moveClip(catalogue, clip, file, item.end('moved')))
     if (moved) return { outcome: 'moved', clip: moved }
   }
   return undefined
@@ -129,7 +131,7 @@ async function reuseDuplicate(
   const moved = isTaken ? undefined : await moveHere(twins, file, catalogue, item)
   if (moved) return moved
   for (const twin of twins) {
-    const clip = await catalogue.copy(twin, file, item.end('copied', twin.seconds))
+    const clip = await copyClip(catalogue, twin, file, item.end('copied', twin.seconds))
     if (clip) return { outcome: 'copied', clip }
   }
   return undefined
@@ -148,7 +150,8 @@ async function encodeAndPut(
 ): Promise<Ingested> {
   const { segments, seconds, notes } = await encodeFile(opened, deps, item.timings)
   const outcome = notes.includes('DAMAGED') ? 'partial' : 'indexed'
-  const clip = await deps.gallery.catalogue.put(
+  const clip = await putClip(
+    deps.gallery.catalogue,
     { ...file, seconds, notes },
     segments,
     item.end(outcome, seconds),

@@ -1,7 +1,7 @@
-import type { Clip } from '../domain/clip.js'
+import { setMissing } from '../gallery/catalogue/write-clips.js'
 import type { Gallery } from '../gallery/gallery.js'
 import { isMissing } from '../storage/file-stat.js'
-import { missingClipsUnder } from './scan/missing.js'
+import { missingFilesUnder } from './scan/missing.js'
 import type { UploadStore } from './uploads.js'
 
 const PAGE = 500
@@ -13,27 +13,29 @@ export interface PruneDeps {
 }
 
 /**
- * Takes clips out of the library whose files are gone: those that were marked as missing, and all that are gone under the
- * folders given, which may be offline. A file that is there again keeps its clip.
+ * Removes clips whose files are missing from the library: those marked as missing, and all those under
+ * the folders, which may be offline. A clip whose file is there again is kept. Returns how many were
+ * removed.
  */
 export async function prune(folders: readonly string[], deps: PruneDeps): Promise<number> {
-  const { gallery, signal } = deps
-  const { files } = gallery.catalogue
+  const { gallery, uploads, signal } = deps
+  const { catalogue } = gallery
   let pruned = 0
-  const remove = async ({ id }: Clip) => {
-    signal?.throwIfAborted()
-    if (await deps.uploads.remove(id, gallery)) pruned++
-  }
   for (let after: string | undefined; ; ) {
-    const page = await files.missingClips({ after, limit: PAGE })
-    for (const clip of page) {
-      if (await isMissing(clip.path)) await remove(clip)
-      else await files.setMissing([clip.id], 'present')
-    }
+    signal?.throwIfAborted()
+    const page = await catalogue.files.missingClips({ after, limit: PAGE })
+    const missing = await Promise.all(page.map(({ path }) => isMissing(path)))
+    const idsOf = (wanted: boolean) =>
+      page.filter((_, i) => missing[i] === wanted).map(({ id }) => id)
+    await setMissing(catalogue, idsOf(false), false)
+    pruned += await uploads.remove(idsOf(true), gallery)
     after = page.at(-1)?.path
     if (page.length < PAGE) break
   }
-  for await (const { clip } of missingClipsUnder(folders, files, signal)) await remove(clip)
+  for await (const page of missingFilesUnder(folders, catalogue.files, signal)) {
+    const ids = page.map(({ clip }) => clip.id)
+    pruned += await uploads.remove(ids, gallery)
+  }
   await gallery.follow(signal)
   return pruned
 }

@@ -6,6 +6,7 @@ import type { Clip } from '../domain/clip.js'
 import type { ClipId } from '../domain/ids.js'
 import { isNotFound, toAppError } from '../errors.js'
 import type { Catalogue } from '../gallery/catalogue/catalogue.js'
+import { removeClips, setMissing } from '../gallery/catalogue/write-clips.js'
 import type { Gallery } from '../gallery/gallery.js'
 import { flush } from '../storage/atomic-file.js'
 import type { OpenedFile } from '../storage/opened-file.js'
@@ -69,21 +70,43 @@ export class UploadStore {
     }
   }
 
-  /** Removes a clip, its thumbnail and, if it was uploaded, its file. False if there is no such clip. */
-  async remove(id: ClipId, { catalogue }: Gallery): Promise<boolean> {
-    const clip = await catalogue.clip(id)
-    if (!clip) return false
-    using _lock = await this.#mutex.acquire(clip.hash)
-    const deleteFile = () => (this.#isStored(clip) ? rm(clip.path, { force: true }) : undefined)
-    const isRemoved = await catalogue.remove(id).catch(async (error) => {
-      if (toAppError(error).code !== 'DISK_FULL' || !this.#isStored(clip)) throw error
-      await deleteFile() // makes the room that the removal needs
-      return await catalogue.remove(id)
-    })
-    if (!isRemoved) return false
-    await deleteFile()
-    await removeThumbnail(this.folders.thumbnailDir, clip.hash, catalogue)
-    return true
+  /**
+   * Removes clips, their thumbnails and, if they were uploaded, their files. Returns how many of the
+   * clips existed.
+   */
+  async remove(ids: readonly ClipId[], { catalogue }: Gallery): Promise<number> {
+    const clips = [...(await catalogue.clipsById(ids)).values()]
+    if (clips.length === 0) return 0
+    const hashes = [...new Set(clips.map(({ hash }) => hash))].sort() // in one order: no deadlock
+    const locks: Disposable[] = []
+    try {
+      for (const hash of hashes) locks.push(await this.#mutex.acquire(hash))
+      const removed = await this.#removeClips(clips, catalogue)
+      await this.#deleteFiles(clips)
+      for (const hash of hashes) {
+        await removeThumbnail(this.folders.thumbnailDir, hash, catalogue)
+      }
+      return removed.length
+    } finally {
+      for (const lock of locks) lock[Symbol.dispose]()
+    }
+  }
+
+  async #removeClips(clips: readonly Clip[], catalogue: Catalogue): Promise<readonly ClipId[]> {
+    const ids = clips.map(({ id }) => id)
+    try {
+      return await removeClips(catalogue, ids)
+    } catch (error) {
+      const isStored = clips.some((clip) => this.#isStored(clip))
+      if (toAppError(error).code !== 'DISK_FULL' || !isStored) throw error
+      await this.#deleteFiles(clips) // makes the room that the removal needs
+      return await removeClips(catalogue, ids)
+    }
+  }
+
+  async #deleteFiles(clips: readonly Clip[]): Promise<void> {
+    const stored = clips.filter((clip) => this.#isStored(clip))
+    await Promise.all(stored.map(({ path }) => rm(path, { force: true })))
   }
 
   /**
@@ -112,13 +135,13 @@ export class UploadStore {
     return clips.find((clip) => this.#isStored(clip))
   }
 
-  async #restore(clip: Clip, upload: UploadedFile, { files }: Catalogue): Promise<void> {
+  async #restore(clip: Clip, upload: UploadedFile, catalogue: Catalogue): Promise<void> {
     const found = await stat(clip.path).catch(() => null)
     if (found?.isFile() && found.size === upload.file.bytes) return
     await rm(clip.path, { force: true })
     await store(upload, clip.path)
     await utimes(clip.path, clip.mtimeMs / 1000, clip.mtimeMs / 1000)
-    await files.setMissing([clip.id], 'present')
+    await setMissing(catalogue, [clip.id], false)
   }
 
   #pathOf(hash: string, filename: string): string {

@@ -154,6 +154,14 @@ export interface ItemEnd {
   readonly stageMs: Readonly<Record<Stage, number>> // ms
 }
 
+/** Why an item failed. */
+export interface ItemFailure {
+  readonly lease: Lease
+  readonly code: string
+  readonly detail: string
+  readonly outcome: 'failed'
+}
+
 /** A file that a scan found. */
 export interface FoundFile extends FileStat {
   readonly path: string
@@ -186,8 +194,6 @@ export interface JobQueue {
   endScan(id: JobId, owner: string, skipped?: SkippedExtensions): Promise<void>
   /** Gives out items of running jobs, those of the job with the fewest under way first. */
   claimItems(claimant: LeaseHolder, limit: number): Promise<readonly Lease[]>
-  /** Ends an item that changed nothing in the catalogue. LeaseLost. */
-  endItem(end: ItemEnd): Promise<void>
   /** Puts an item off that failed for a reason that may pass. LeaseLost. */
   postponeItem(lease: Lease, reason: Reason, ms: number): Promise<void>
   /** Extends every lease of an owner. */

@@ -6,6 +6,12 @@ import type { Encoder } from '../encoder/encoder.js'
 import { AppError, type ErrorCode, toAppError } from '../errors.js'
 import type { Catalogue } from '../gallery/catalogue/catalogue.js'
 import type { GalleryMigration } from '../gallery/catalogue/gallery-migration.js'
+import {
+  importClip,
+  importCopy,
+  recordFailure,
+  removeClip,
+} from '../gallery/catalogue/write-clips.js'
 import type { Gallery } from '../gallery/gallery.js'
 import { encodeFile } from '../ingest/encode-file.js'
 import { stopsJob } from '../jobs/retry-policy.js'
@@ -70,7 +76,7 @@ export async function reindex(given: ReindexDeps, options: ReindexOptions): Prom
   do {
     await deps.migration.mirror()
     for (const id of await deps.migration.removedClips()) {
-      await catalogue.remove(id)
+      await removeClip(catalogue, id)
       carried.delete(id)
     }
     await reindexPending(deps, options, carried)
@@ -110,7 +116,7 @@ async function reindexClip(clip: Clip, deps: ClipDeps): Promise<ClipOutcome> {
     using _lock = await deps.hashMutex.acquire(hash)
     if (await isCopied({ ...clip, ...facts, hash }, catalogue)) return 'copied'
     const { segments, seconds, notes } = await encodeFile(file, deps)
-    await catalogue.adopt({ ...clip, ...facts, hash, seconds, notes }, segments)
+    await importClip(catalogue, { ...clip, ...facts, hash, seconds, notes }, segments)
     return notes.includes('DAMAGED') ? 'partial' : 'encoded'
   } catch (error) {
     deps.signal.throwIfAborted()
@@ -125,7 +131,7 @@ async function reindexClip(clip: Clip, deps: ClipDeps): Promise<ClipOutcome> {
 async function isCopied(clip: Clip, catalogue: Catalogue): Promise<boolean> {
   for (const twin of await catalogue.clipsWithHash(clip.hash)) {
     const isInTheWay = twin.id === clip.id || twin.path === clip.path
-    if (!isInTheWay && (await catalogue.adoptCopy(clip, twin))) return true
+    if (!isInTheWay && (await importCopy(catalogue, clip, twin))) return true
   }
   return false
 }
@@ -137,8 +143,8 @@ async function adoptPending(
   catalogue: Catalogue,
 ): Promise<void> {
   const facts = await statFile(clip.path).catch(() => ({ bytes: 0, mtimeMs: 0 }))
-  await catalogue.adopt({ ...clip, hash: '', bytes: 0, mtimeMs: 0 }, [])
-  await catalogue.fail({ path: clip.path, ...reason, ...facts })
+  await importClip(catalogue, { ...clip, hash: '', bytes: 0, mtimeMs: 0 }, [])
+  await recordFailure(catalogue, { path: clip.path, ...reason, ...facts })
 }
 
 async function checkWhole({ gallery, signal }: ReindexDeps): Promise<void> {

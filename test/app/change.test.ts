@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { openReindex, previousBundle, pruneGalleries } from '../../src/app/open-reindex.js'
 import { type App, openApp } from '../../src/app.js'
 import { type Config, PACKAGE_DIR } from '../../src/config.js'
+import { recordFailure, removeClip } from '../../src/gallery/catalogue/write-clips.js'
 import { readGalleries, writeGalleries } from '../../src/gallery/registry/galleries-file.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { JobRunner } from '../../src/ingest/runner/job-runner.js'
@@ -87,8 +88,16 @@ it('moves every clip to another bundle under its id, and says which wait for the
 it('takes over failures, but for those of which the old bundle was the fault', async (test) => {
   const { app, config, other, file } = await library(test, ['photo_dog.webp'])
   const facts = { detail: '', bytes: 1, mtimeMs: 1 }
-  await app.gallery.catalogue.fail({ path: file('damaged'), code: 'MEDIA_DAMAGED', ...facts })
-  await app.gallery.catalogue.fail({ path: file('unseen'), code: 'MODALITY_NOT_SERVED', ...facts })
+  await recordFailure(app.gallery.catalogue, {
+    path: file('damaged'),
+    code: 'MEDIA_DAMAGED',
+    ...facts,
+  })
+  await recordFailure(app.gallery.catalogue, {
+    path: file('unseen'),
+    code: 'MODALITY_NOT_SERVED',
+    ...facts,
+  })
 
   await changeTo(other, config)
   await app.refresh()
@@ -250,7 +259,7 @@ it('goes back with what came since, encodes only that, and then reclaims the spa
   await app.refresh()
   await copyFile(fixture('photo_cow.webp'), file('cow.webp'))
   const { clip: cow } = await ingestFile(file('cow.webp'), app)
-  await app.gallery.catalogue.remove(bell)
+  await removeClip(app.gallery.catalogue, bell)
   await rename(file('photo_dog.webp'), file('moved.webp'))
   await ingestFile(file('moved.webp'), app)
 

@@ -2,7 +2,18 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { EncodedSegment } from '../../src/domain/clip.js'
 import type { Modality } from '../../src/domain/modality.js'
-import type { Catalogue, CatalogueHeader, NewClip } from '../../src/gallery/catalogue/catalogue.js'
+import type { Catalogue, CatalogueHeader } from '../../src/gallery/catalogue/catalogue.js'
+import type { NewClip } from '../../src/gallery/catalogue/changes.js'
+import {
+  copyClip,
+  importClip,
+  importCopy,
+  moveClip,
+  putClip,
+  recordFailure,
+  removeClip,
+  touchClip,
+} from '../../src/gallery/catalogue/write-clips.js'
 import { unit } from './vectors.js'
 
 const STAMP: CatalogueHeader = { fingerprint: 'a'.repeat(64), dimension: 4 }
@@ -39,7 +50,7 @@ export function catalogueContract(
       await using catalogue = await openNew()
       const given = newClip('/library/rain.mp4', { notes: ['COVER_ONLY', 'DAMAGED'] })
 
-      const clip = await catalogue.put(given, [segment(0), segment(10)])
+      const clip = await putClip(catalogue, given, [segment(0), segment(10)])
 
       assert.match(clip.id, /^[\w-]{8,40}$/)
       assert.ok(Date.now() - Date.parse(clip.indexedAt) < 60_000)
@@ -57,11 +68,13 @@ export function catalogueContract(
 
     it('calls a clip by the name that was given, or by the last part of its path', async () => {
       await using catalogue = await openNew()
-      const upload = await catalogue.put(newClip('/store/ab12', { name: 'rain.mp4' }), [segment(0)])
-      const plain = await catalogue.put(newClip('/a/b.wav', { name: 'b.wav' }), [segment(0)])
-      const copy = await catalogue.copy(plain, { ...newClip('/store/cd34'), name: 'copy.wav' })
+      const upload = await putClip(catalogue, newClip('/store/ab12', { name: 'rain.mp4' }), [
+        segment(0),
+      ])
+      const plain = await putClip(catalogue, newClip('/a/b.wav', { name: 'b.wav' }), [segment(0)])
+      const copy = await copyClip(catalogue, plain, { ...newClip('/store/cd34'), name: 'copy.wav' })
 
-      const moved = await catalogue.move(plain, { path: '/c/d.wav', bytes: 1, mtimeMs: 1 })
+      const moved = await moveClip(catalogue, plain, { path: '/c/d.wav', bytes: 1, mtimeMs: 1 })
 
       const names = [upload, plain, copy, moved].map((clip) => clip?.name)
       assert.deepEqual(names, ['rain.mp4', 'b.wav', 'copy.wav', 'd.wav'])
@@ -70,16 +83,16 @@ export function catalogueContract(
 
     it('knows nothing of clips that it does not have', async () => {
       await using catalogue = await openNew()
-      const { id } = await catalogue.put(newClip('/a'), [segment(0)])
+      const { id } = await putClip(catalogue, newClip('/a'), [segment(0)])
       const stranger = `${id.slice(0, -1)}${id.endsWith('0') ? '1' : '0'}`
 
       for (const unknown of [stranger, 'nonsense', '', '../../etc']) {
         assert.equal(await catalogue.clip(unknown), undefined)
-        assert.equal(await catalogue.remove(unknown), false)
+        assert.equal(await removeClip(catalogue, unknown), false)
         assert.deepEqual(await catalogue.tags(unknown), [])
         assert.deepEqual(await catalogue.segmentIds(unknown), [])
         assert.deepEqual(await catalogue.embeddings(unknown, 'audio'), [])
-        await assert.rejects(catalogue.touch(unknown, { bytes: 1, mtimeMs: 1 }), {
+        await assert.rejects(touchClip(catalogue, unknown, { bytes: 1, mtimeMs: 1 }), {
           code: 'CLIP_NOT_FOUND',
         })
       }
@@ -93,7 +106,7 @@ export function catalogueContract(
         segment(10, { labels: [RAIN, DOG] }),
         segment(0, { embeddings: { visual: unit([1, 2, 3, 4]) } }),
       ]
-      const clip = await catalogue.put(newClip('/a'), halves)
+      const clip = await putClip(catalogue, newClip('/a'), halves)
 
       const [first = 0, second = 0] = await catalogue.segmentIds(clip.id)
 
@@ -117,10 +130,10 @@ export function catalogueContract(
 
     it('says which halves of a clip are indexed', async () => {
       await using catalogue = await openNew()
-      const sound = await catalogue.put(newClip('/a'), [
+      const sound = await putClip(catalogue, newClip('/a'), [
         segment(0, { embeddings: { audio: unit([1, 0, 0, 0]) } }),
       ])
-      const picture = await catalogue.put(newClip('/b'), [
+      const picture = await putClip(catalogue, newClip('/b'), [
         segment(0, { embeddings: { visual: unit([1, 0, 0, 0]) } }),
       ])
 
@@ -130,13 +143,13 @@ export function catalogueContract(
 
     it('replaces what stood at the path, keeps its id, and never uses a segment id again', async () => {
       await using catalogue = await openNew()
-      const before = await catalogue.put(newClip('/a'), [
+      const before = await putClip(catalogue, newClip('/a'), [
         segment(0, { labels: [DOG] }),
         segment(10),
       ])
       const oldIds = await catalogue.segmentIds(before.id)
 
-      const after = await catalogue.put(newClip('/a', { hash: 'e'.repeat(64) }), [
+      const after = await putClip(catalogue, newClip('/a', { hash: 'e'.repeat(64) }), [
         segment(0, { labels: [RAIN] }),
       ])
       const newIds = await catalogue.segmentIds(before.id)
@@ -156,11 +169,11 @@ export function catalogueContract(
 
     it('removes a clip with all that belongs to it', async () => {
       await using catalogue = await openNew()
-      const { id } = await catalogue.put(newClip('/a'), [segment(0, { labels: [DOG] })])
+      const { id } = await putClip(catalogue, newClip('/a'), [segment(0, { labels: [DOG] })])
       const [old = 0] = await catalogue.segmentIds(id)
 
-      assert.equal(await catalogue.remove(id), true)
-      const again = await catalogue.put(newClip('/a'), [segment(0)])
+      assert.equal(await removeClip(catalogue, id), true)
+      const again = await putClip(catalogue, newClip('/a'), [segment(0)])
 
       assert.notEqual(again.id, id)
       assert.equal(await catalogue.clip(id), undefined)
@@ -170,47 +183,54 @@ export function catalogueContract(
 
     it('touches a clip', async () => {
       await using catalogue = await openNew()
-      const clip = await catalogue.put(newClip('/a'), [segment(0)])
+      const clip = await putClip(catalogue, newClip('/a'), [segment(0)])
 
-      await catalogue.touch(clip.id, { bytes: 99, mtimeMs: 5.5 })
+      await touchClip(catalogue, clip.id, { bytes: 99, mtimeMs: 5.5 })
 
       assert.deepEqual(await catalogue.clip(clip.id), { ...clip, bytes: 99, mtimeMs: 5.5 })
     })
 
     it('moves a clip to another path, once, with all that belongs to it', async () => {
       await using catalogue = await openNew()
-      const clip = await catalogue.put(newClip('/a'), [segment(0)])
-      await catalogue.fail({ path: '/b', code: 'MEDIA_EMPTY', detail: '-', bytes: 0, mtimeMs: 0 })
+      const clip = await putClip(catalogue, newClip('/a'), [segment(0)])
+      await recordFailure(catalogue, {
+        path: '/b',
+        code: 'MEDIA_EMPTY',
+        detail: '-',
+        bytes: 0,
+        mtimeMs: 0,
+      })
       const [segmentId] = await catalogue.segmentIds(clip.id)
-      const head = await catalogue.head()
+      const head = await catalogue.log.head()
 
-      const moved = await catalogue.move(clip, { path: '/b', bytes: 7, mtimeMs: 8 })
+      const moved = await moveClip(catalogue, clip, { path: '/b', bytes: 7, mtimeMs: 8 })
 
       assert.deepEqual(moved, { ...clip, path: '/b', name: 'b', bytes: 7, mtimeMs: 8 })
       assert.deepEqual(await catalogue.clipAt('/b'), moved)
       assert.equal(await catalogue.clipAt('/a'), undefined)
       assert.deepEqual(await catalogue.segmentIds(clip.id), [segmentId])
       assert.equal(await catalogue.failureAt('/b'), undefined)
-      assert.equal(await catalogue.head(), head, 'no embedding came or went')
-      assert.equal(await catalogue.move(clip, { path: '/c', bytes: 7, mtimeMs: 8 }), undefined)
+      assert.equal(await catalogue.log.head(), head, 'no embedding came or went')
+      assert.equal(await moveClip(catalogue, clip, { path: '/c', bytes: 7, mtimeMs: 8 }), undefined)
     })
 
     it('finds clips by their content', async () => {
       await using catalogue = await openNew()
-      const first = await catalogue.put(newClip('/a'), [segment(0)])
-      const second = await catalogue.put({ ...newClip('/b'), hash: first.hash }, [segment(0)])
-      await catalogue.put({ ...newClip('/c'), hash: 'other' }, [segment(0)])
+      const first = await putClip(catalogue, newClip('/a'), [segment(0)])
+      const second = await putClip(catalogue, { ...newClip('/b'), hash: first.hash }, [segment(0)])
+      await putClip(catalogue, { ...newClip('/c'), hash: 'other' }, [segment(0)])
 
       assert.deepEqual(await catalogue.clipsWithHash(first.hash), [first, second])
     })
 
     it('pages through clips in the order in which they came, even past one that was removed', async () => {
       await using catalogue = await openNew()
-      for (const path of ['/d', '/a', '/c', '/b']) await catalogue.put(newClip(path), [segment(0)])
-      await catalogue.put(newClip('/d'), [segment(0)])
+      for (const path of ['/d', '/a', '/c', '/b'])
+        await putClip(catalogue, newClip(path), [segment(0)])
+      await putClip(catalogue, newClip('/d'), [segment(0)])
 
       const first = await catalogue.clips({ limit: 2 })
-      await catalogue.remove(first[1]?.id ?? '')
+      await removeClip(catalogue, first[1]?.id ?? '')
       const second = await catalogue.clips({ after: first[1]?.id, limit: 2 })
 
       assert.deepEqual(
@@ -226,14 +246,14 @@ export function catalogueContract(
     it('keeps a failure until the file is indexed', async () => {
       await using catalogue = await openNew()
       const failure = { path: '/bad', code: 'MEDIA_DAMAGED', detail: 'cut', bytes: 7, mtimeMs: 1.5 }
-      await catalogue.fail({ ...failure, code: 'MEDIA_EMPTY' })
-      await catalogue.fail(failure)
+      await recordFailure(catalogue, { ...failure, code: 'MEDIA_EMPTY' })
+      await recordFailure(catalogue, failure)
 
       const { failedAt = '', ...found } = (await catalogue.failureAt('/bad')) ?? {}
       assert.deepEqual(found, failure)
       assert.deepEqual(await catalogue.failures({ limit: 10 }), [{ ...failure, failedAt }])
       assert.equal((await catalogue.counts()).failures, 1)
-      await catalogue.put(newClip('/bad'), [segment(0)])
+      await putClip(catalogue, newClip('/bad'), [segment(0)])
 
       assert.equal(await catalogue.failureAt('/bad'), undefined)
       assert.deepEqual(await catalogue.failures({ limit: 10 }), [])
@@ -241,23 +261,23 @@ export function catalogueContract(
 
     it('logs every embedding that comes or goes, and leaves out puts that a drop undid', async () => {
       await using catalogue = await openNew()
-      assert.equal(await catalogue.head(), 0)
-      const { id } = await catalogue.put(newClip('/a'), [segment(0)])
+      assert.equal(await catalogue.log.head(), 0)
+      const { id } = await putClip(catalogue, newClip('/a'), [segment(0)])
       const [gone = 0] = await catalogue.segmentIds(id)
       assert.deepEqual(
-        (await catalogue.changes(0, 10)).changes.map(({ seq: _, ...change }) => change),
+        (await catalogue.log.read(0, 10)).changes.map(({ seq: _, ...change }) => change),
         [
           { op: 'put', segment: gone, modality: 'audio', vector: unit([1, 0, 0, 0]) },
           { op: 'put', segment: gone, modality: 'visual', vector: unit([0, 0, 1, 0]) },
         ],
       )
 
-      await catalogue.put(newClip('/a'), [
+      await putClip(catalogue, newClip('/a'), [
         segment(10, { embeddings: { audio: unit([0, 1, 0, 0]) } }),
       ])
       const [kept = 0] = await catalogue.segmentIds(id)
-      const page = await catalogue.changes(0, 2)
-      const rest = await catalogue.changes(page.cursor, 10)
+      const page = await catalogue.log.read(0, 2)
+      const rest = await catalogue.log.read(page.cursor, 10)
 
       assert.deepEqual(page.changes, [])
       assert.ok(page.cursor > 0)
@@ -268,8 +288,8 @@ export function catalogueContract(
           ['put', kept],
         ],
       )
-      assert.equal(rest.cursor, await catalogue.head())
-      assert.deepEqual(await catalogue.changes(rest.cursor, 10), {
+      assert.equal(rest.cursor, await catalogue.log.head())
+      assert.deepEqual(await catalogue.log.read(rest.cursor, 10), {
         changes: [],
         cursor: rest.cursor,
         compactedUpTo: 0,
@@ -278,20 +298,20 @@ export function catalogueContract(
 
     it('forgets what was undone up to a row, and says so', async () => {
       await using catalogue = await openNew()
-      await catalogue.put(newClip('/a'), [segment(0)])
-      await catalogue.put(newClip('/a'), [segment(10)])
-      const upTo = await catalogue.head()
-      const mark = await catalogue.historyTokenAt(upTo)
-      await catalogue.put(newClip('/a'), [segment(20)])
-      const head = await catalogue.head()
+      await putClip(catalogue, newClip('/a'), [segment(0)])
+      await putClip(catalogue, newClip('/a'), [segment(10)])
+      const upTo = await catalogue.log.head()
+      const mark = await catalogue.log.historyTokenAt(upTo)
+      await putClip(catalogue, newClip('/a'), [segment(20)])
+      const head = await catalogue.log.head()
 
-      await catalogue.compact(upTo)
-      await catalogue.compact(1)
-      const { changes, cursor, compactedUpTo } = await catalogue.changes(0, 100)
+      await catalogue.log.compact(upTo)
+      await catalogue.log.compact(1)
+      const { changes, cursor, compactedUpTo } = await catalogue.log.read(0, 100)
 
-      assert.deepEqual([compactedUpTo, cursor, await catalogue.head()], [upTo, head, head])
+      assert.deepEqual([compactedUpTo, cursor, await catalogue.log.head()], [upTo, head, head])
       assert.equal(
-        await catalogue.historyTokenAt(upTo),
+        await catalogue.log.historyTokenAt(upTo),
         mark,
         'who stands there knows its history again',
       )
@@ -303,30 +323,30 @@ export function catalogueContract(
 
     it('marks every row of the log as no other catalogue does', async () => {
       const [one, two] = [await openNew(), await openNew()]
-      for (const catalogue of [one, two]) await catalogue.put(newClip('/a'), [segment(0)])
+      for (const catalogue of [one, two]) await putClip(catalogue, newClip('/a'), [segment(0)])
 
       const marks = [
-        await one.historyTokenAt(1),
-        await one.historyTokenAt(2),
-        await two.historyTokenAt(1),
-        await two.historyTokenAt(2),
+        await one.log.historyTokenAt(1),
+        await one.log.historyTokenAt(2),
+        await two.log.historyTokenAt(1),
+        await two.log.historyTokenAt(2),
       ]
 
       assert.equal(new Set(marks).size, 4)
-      assert.equal(await one.historyTokenAt(3), undefined)
+      assert.equal(await one.log.historyTokenAt(3), undefined)
       for (const catalogue of [one, two]) await catalogue[Symbol.asyncDispose]()
     })
 
     it('adopts a clip under the id that it had elsewhere, in place of what is in its way', async () => {
       await using elsewhere = await openNew()
-      await elsewhere.put(newClip('/first'), [segment(0)])
-      const clip = await elsewhere.put(newClip('/a'), [segment(0), segment(10)])
+      await putClip(elsewhere, newClip('/first'), [segment(0)])
+      const clip = await putClip(elsewhere, newClip('/a'), [segment(0), segment(10)])
       await using catalogue = await openNew()
-      await catalogue.put(newClip('/a'), [segment(0)])
+      await putClip(catalogue, newClip('/a'), [segment(0)])
 
-      await catalogue.adopt(clip, [segment(0, { labels: [DOG] })])
-      await catalogue.adopt(clip, [segment(0, { labels: [RAIN] })])
-      const next = await catalogue.put(newClip('/b'), [segment(0)])
+      await importClip(catalogue, clip, [segment(0, { labels: [DOG] })])
+      await importClip(catalogue, clip, [segment(0, { labels: [RAIN] })])
+      const next = await putClip(catalogue, newClip('/b'), [segment(0)])
 
       const found = await catalogue.clip(clip.id)
       assert.deepEqual(found, { ...clip, indexedAt: found?.indexedAt })
@@ -341,15 +361,15 @@ export function catalogueContract(
 
     it('adopts a clip with what was made of another of the same content', async () => {
       await using elsewhere = await openNew()
-      await elsewhere.put(newClip('/first'), [segment(0)])
-      const clip = await elsewhere.put(newClip('/a'), [segment(50)])
+      await putClip(elsewhere, newClip('/first'), [segment(0)])
+      const clip = await putClip(elsewhere, newClip('/a'), [segment(50)])
       await using catalogue = await openNew()
-      const model = await catalogue.put(newClip('/model'), [
+      const model = await putClip(catalogue, newClip('/model'), [
         segment(0, { labels: [DOG] }),
         segment(10),
       ])
 
-      assert.equal(await catalogue.adoptCopy(clip, model), true)
+      assert.equal(await importCopy(catalogue, clip, model), true)
 
       const found = await catalogue.clip(clip.id)
       assert.deepEqual(found, { ...clip, indexedAt: found?.indexedAt })
@@ -358,14 +378,14 @@ export function catalogueContract(
         await catalogue.embeddings(clip.id, 'visual'),
         await catalogue.embeddings(model.id, 'visual'),
       )
-      await catalogue.put(newClip('/model', { hash: 'e'.repeat(64) }), [segment(0)])
-      assert.equal(await catalogue.adoptCopy(clip, model), false, 'it has another content by now')
+      await putClip(catalogue, newClip('/model', { hash: 'e'.repeat(64) }), [segment(0)])
+      assert.equal(await importCopy(catalogue, clip, model), false, 'it has another content by now')
     })
 
     it('refuses embeddings that would poison an index, and keeps nothing of their clip', async () => {
       await using catalogue = await openNew()
       const refused = (values: number[]) =>
-        catalogue.put(newClip('/a'), [
+        putClip(catalogue, newClip('/a'), [
           segment(0),
           segment(10, { embeddings: { audio: Float32Array.from(values) as never } }),
         ])
@@ -379,7 +399,7 @@ export function catalogueContract(
         embeddings: { audio: 0, visual: 0 },
         failures: 0,
       })
-      assert.equal(await catalogue.head(), 0)
+      assert.equal(await catalogue.log.head(), 0)
     })
 
     it('refuses to open for another bundle, and says what to do', async () => {
@@ -403,15 +423,15 @@ export function catalogueContract(
         await using two = await open(STAMP)
         await Promise.all(
           Array.from({ length: clips }, (_, i) =>
-            (i % 2 ? one : two).put(newClip(`/${i}`), [segment(i)]),
+            putClip(i % 2 ? one : two, newClip(`/${i}`), [segment(i)]),
           ),
         )
-        assert.equal(await one.head(), await two.head())
+        assert.equal(await one.log.head(), await two.log.head())
         assert.deepEqual(await one.clips({ limit: 100 }), await two.clips({ limit: 100 }))
       }
       await using reopened = await open(STAMP)
 
-      const log = (await reopened.changes(0, 1000)).changes
+      const log = (await reopened.log.read(0, 1000)).changes
       const modalities = (modality: Modality) =>
         log.filter((each) => each.op === 'put' && each.modality === modality)
       assert.equal((await reopened.counts()).clips, clips)

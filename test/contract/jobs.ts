@@ -3,6 +3,13 @@ import { describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { Catalogue, CatalogueHeader } from '../../src/gallery/catalogue/catalogue.js'
 import {
+  copyClip,
+  putClip,
+  recordFailure,
+  setMissing,
+  touchClip,
+} from '../../src/gallery/catalogue/write-clips.js'
+import {
   type FoundFile,
   type ItemEnd,
   type Job,
@@ -124,15 +131,15 @@ export function jobsContract(
 
       const poisoned = { ...segment(10), embeddings: { audio: new Float32Array(4) as never } }
       await assert.rejects(
-        catalogue.put(newClip('/library/a'), [segment(0), poisoned], ended(lease)),
+        putClip(catalogue, newClip('/library/a'), [segment(0), poisoned], ended(lease)),
       )
       assert.equal((await catalogue.jobs.job(id)).counts.running, 1)
 
-      await catalogue.put(newClip('/library/a'), [segment(0)], ended(lease))
+      await putClip(catalogue, newClip('/library/a'), [segment(0)], ended(lease))
       assert.equal((await catalogue.jobs.job(id)).counts.indexed, 1)
 
       await assert.rejects(
-        catalogue.put(newClip('/library/other'), [segment(0)], ended(lease)),
+        putClip(catalogue, newClip('/library/other'), [segment(0)], ended(lease)),
         leaseLost,
       )
       assert.equal(await catalogue.clipAt('/library/other'), undefined)
@@ -150,8 +157,8 @@ export function jobsContract(
       const [again] = await claimed(catalogue, 1, TWO)
 
       assert.equal(again?.item, late.item)
-      await assert.rejects(catalogue.queue.endItem(ended(late)), leaseLost)
-      await catalogue.queue.endItem(ended(again))
+      await assert.rejects(catalogue.commit([{ type: 'endItem', end: ended(late) }]), leaseLost)
+      await catalogue.commit([{ type: 'endItem', end: ended(again) }])
       assert.equal((await catalogue.jobs.job(id)).counts.indexed, 1)
       assert.deepEqual([...(await catalogue.queue.leasesOf(TWO.worker)).items], [kept.item])
     })
@@ -175,7 +182,7 @@ export function jobsContract(
       await catalogue.queue.releaseLeases(ONE.worker, 'dead')
       const [next] = await claimed(catalogue, 1)
       assert.deepEqual([killer?.path, next?.path], ['/library/killer', '/library/fine'])
-      await catalogue.queue.endItem(ended(next as Lease))
+      await catalogue.commit([{ type: 'endItem', end: ended(next as Lease) }])
 
       for (let deaths = 1; deaths < 10; deaths++) {
         assert.deepEqual((await claimed(catalogue, 1))[0]?.path, '/library/killer')
@@ -237,7 +244,7 @@ export function jobsContract(
         quarantined: ['/library/q'],
       })
       const [lease] = await claimed(catalogue, 1)
-      await queue.endItem(ended(lease as Lease))
+      await catalogue.commit([{ type: 'endItem', end: ended(lease as Lease) }])
       await queue.releaseLeases(ONE.worker, 'dead')
 
       assert.equal((await queue.claimScan(TWO))?.id, id)
@@ -279,7 +286,10 @@ export function jobsContract(
       assert.deepEqual([paused.state, paused.counts.queued], ['paused', 2])
       assert.deepEqual(paused.stop, { code: 'DISK_FULL', detail: 'no room' })
       assert.deepEqual(await claimed(catalogue, 1), [])
-      await assert.rejects(queue.endItem(ended(lease as Lease)), leaseLost)
+      await assert.rejects(
+        catalogue.commit([{ type: 'endItem', end: ended(lease as Lease) }]),
+        leaseLost,
+      )
       await assert.rejects(jobs.pause(id), { code: 'JOB_STATE' })
 
       const resumed = await jobs.resume(id)
@@ -293,7 +303,7 @@ export function jobsContract(
       const { jobs } = catalogue
       const { id } = await running(catalogue, 'a', 'b', 'c')
       const [done, open] = await claimed(catalogue, 2)
-      await catalogue.queue.endItem(ended(done as Lease))
+      await catalogue.commit([{ type: 'endItem', end: ended(done as Lease) }])
 
       const canceled = await jobs.cancel(id)
 
@@ -303,7 +313,7 @@ export function jobsContract(
       )
       assert.ok(canceled.endedAt)
       await assert.rejects(
-        catalogue.put(newClip('/library/b'), [segment(0)], ended(open as Lease)),
+        putClip(catalogue, newClip('/library/b'), [segment(0)], ended(open as Lease)),
         leaseLost,
       )
       for (const action of ['pause', 'resume', 'cancel', 'retry'] as const) {
@@ -321,7 +331,11 @@ export function jobsContract(
         [b, 'MEDIA_STALLED'],
       ] as const) {
         assert.ok(lease)
-        await catalogue.fail({ path: lease.path, code, detail: code, bytes: 1, mtimeMs: 2 }, lease)
+        await recordFailure(
+          catalogue,
+          { path: lease.path, code, detail: code, bytes: 1, mtimeMs: 2 },
+          lease,
+        )
       }
       await queue.finishJob(id)
       assert.deepEqual((await jobs.job(id)).state, 'failed')
@@ -333,7 +347,7 @@ export function jobsContract(
       await queue.claimScan(ONE)
       const [again] = await claimed(catalogue, 9)
       assert.equal(again?.path, '/library/b')
-      await catalogue.put(newClip('/library/b'), [segment(0)], ended(again))
+      await putClip(catalogue, newClip('/library/b'), [segment(0)], ended(again))
       await queue.finishJob(id)
 
       assert.equal((await jobs.job(id)).state, 'partial')
@@ -353,7 +367,7 @@ export function jobsContract(
         assert.equal((await jobs.job(id)).state, 'running', 'an item is left')
 
         const [lease] = await claimed(catalogue, 1)
-        await queue.endItem(ended(lease as Lease, outcome))
+        await catalogue.commit([{ type: 'endItem', end: ended(lease as Lease, outcome) }])
         assert.deepEqual(await queue.jobsToFinish({}), [id])
         await queue.finishJob(id)
 
@@ -364,11 +378,12 @@ export function jobsContract(
 
     it('show their items in pages, and in the order in which they ended', async () => {
       await using catalogue = await openNew()
-      const { jobs, queue } = catalogue
+      const { jobs } = catalogue
       const { id } = await running(catalogue, 'a', 'b', 'c')
       const before = (await jobs.progress(id)).revision
       const [a, b, c] = await claimed(catalogue, 3)
-      for (const lease of [c, a]) await queue.endItem(ended(lease as Lease))
+      for (const lease of [c, a])
+        await catalogue.commit([{ type: 'endItem', end: ended(lease as Lease) }])
 
       const page = await jobs.items(id, { limit: 2 })
       const rest = await jobs.items(id, { after: page[1]?.id, limit: 2 })
@@ -394,10 +409,11 @@ export function jobsContract(
 
     it('say how fast they go and what they wait for', async () => {
       await using catalogue = await openNew()
-      const { jobs, queue } = catalogue
+      const { jobs } = catalogue
       const { id } = await running(catalogue, 'a', 'b', 'c')
       assert.equal((await jobs.figures(id)).bottleneck, null)
-      for (const lease of await claimed(catalogue, 2)) await queue.endItem(ended(lease))
+      for (const lease of await claimed(catalogue, 2))
+        await catalogue.commit([{ type: 'endItem', end: ended(lease) }])
 
       const { clipsPerSecond, realtime, bottleneck, etaSeconds } = await jobs.figures(id)
 
@@ -433,14 +449,14 @@ export function jobsContract(
     it('lend what was made of one to another of the same content', async () => {
       await using catalogue = await openNew()
       const labels = [{ mid: '/m/0bt9lr', name: 'Dog', probability: 0.25 }]
-      const model = await catalogue.put(newClip('/a', { notes: ['COVER_ONLY'] }), [
+      const model = await putClip(catalogue, newClip('/a', { notes: ['COVER_ONLY'] }), [
         segment(0, { labels }),
         segment(10),
       ])
-      const head = await catalogue.head()
+      const head = await catalogue.log.head()
       const file = { path: '/b', hash: model.hash, bytes: 9, mtimeMs: 8 }
 
-      const copy = await catalogue.copy(model, file)
+      const copy = await copyClip(catalogue, model, file)
 
       assert.ok(copy && copy.id !== model.id)
       const { id: _, indexedAt: __, ...rest } = copy
@@ -451,10 +467,10 @@ export function jobsContract(
         await catalogue.embeddings(copy.id, 'audio'),
         await catalogue.embeddings(model.id, 'audio'),
       )
-      assert.equal((await catalogue.changes(head, 10)).changes.length, 4)
-      await catalogue.put(newClip('/a', { hash: 'e'.repeat(64) }), [segment(0)])
+      assert.equal((await catalogue.log.read(head, 10)).changes.length, 4)
+      await putClip(catalogue, newClip('/a', { hash: 'e'.repeat(64) }), [segment(0)])
       assert.equal(
-        await catalogue.copy(model, { ...file, path: '/c' }),
+        await copyClip(catalogue, model, { ...file, path: '/c' }),
         undefined,
         'it has another content by now',
       )
@@ -462,8 +478,14 @@ export function jobsContract(
 
     it('are known by path, with clip or failure', async () => {
       await using catalogue = await openNew()
-      const { id } = await catalogue.put(newClip('/a'), [segment(0)])
-      await catalogue.fail({ path: '/bad', code: 'MEDIA_EMPTY', detail: '', bytes: 0, mtimeMs: 3 })
+      const { id } = await putClip(catalogue, newClip('/a'), [segment(0)])
+      await recordFailure(catalogue, {
+        path: '/bad',
+        code: 'MEDIA_EMPTY',
+        detail: '',
+        bytes: 0,
+        mtimeMs: 3,
+      })
 
       const known = await catalogue.files.known(['/a', '/bad', '/new', '/o\'dd\n"name'])
 
@@ -479,7 +501,7 @@ export function jobsContract(
     it('are found under a folder, and not beside it', async () => {
       await using catalogue = await openNew()
       for (const path of ['/a/x', '/a/b/y', '/a-b', '/a b/z', '/a', '/b/a/x']) {
-        await catalogue.put(newClip(path), [segment(0)])
+        await putClip(catalogue, newClip(path), [segment(0)])
       }
       const paths = async (folder: string, after?: string) =>
         (await catalogue.files.clipsUnder(folder, { after, limit: 2 })).map(({ path }) => path)
@@ -492,7 +514,7 @@ export function jobsContract(
 
     it('are known again by size, time and quick hash', async () => {
       await using catalogue = await openNew()
-      const clip = await catalogue.put(newClip('/a', { quickHash: 'quick' }), [segment(0)])
+      const clip = await putClip(catalogue, newClip('/a', { quickHash: 'quick' }), [segment(0)])
       const { bytes, mtimeMs } = clip
 
       assert.deepEqual(
@@ -507,16 +529,16 @@ export function jobsContract(
 
     it('are missing since the first time, until they are there again', async () => {
       await using catalogue = await openNew()
-      const clip = await catalogue.put(newClip('/a'), [segment(0)])
-      await catalogue.files.setMissing([clip.id], 'missing')
+      const clip = await putClip(catalogue, newClip('/a'), [segment(0)])
+      await setMissing(catalogue, [clip.id], true)
       const [first] = await catalogue.files.missingClips({ limit: 9 })
       await setTimeout(5)
-      await catalogue.files.setMissing([clip.id], 'missing')
+      await setMissing(catalogue, [clip.id], true)
 
       assert.deepEqual(await catalogue.files.missingClips({ limit: 9 }), [first])
       assert.ok(first && Date.now() - Date.parse(first.missingSince) < 60_000)
       assert.equal((await catalogue.files.known(['/a'])).get('/a')?.clip?.isMissing, true)
-      await catalogue.touch(clip.id, clip)
+      await touchClip(catalogue, clip.id, clip)
       assert.deepEqual(await catalogue.files.missingClips({ limit: 9 }), [])
     })
   })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import Database from 'better-sqlite3'
 import { toAppError } from '../../src/errors.js'
+import { putClip } from '../../src/gallery/catalogue/write-clips.js'
 import { newClip, segment } from '../contract/catalogue.js'
 import { randomUnit, seeded } from '../contract/vectors.js'
 import { openKilled, STAMP } from './kill-writer.js'
@@ -20,7 +21,7 @@ async function fill(dir: string): Promise<void> {
     const segments = Array.from({ length: 50 }, (_, j) =>
       segment(j * 10, { embeddings: { audio: vector(), visual: vector() } }),
     )
-    return catalogue.put(newClip(`/${i}`), segments)
+    return putClip(catalogue, newClip(`/${i}`), segments)
   }
   let clips = 0
   const full = await (async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { SegmentId } from '../../src/domain/ids.js'
 import type { Catalogue } from '../../src/gallery/catalogue/catalogue.js'
+import { putClip, removeClip } from '../../src/gallery/catalogue/write-clips.js'
 import { Gallery } from '../../src/gallery/gallery.js'
 import { HnswIndex } from '../../src/gallery/hnsw/hnsw-index.js'
 import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
@@ -16,8 +17,8 @@ import { newDir, openCatalogue } from './places.js'
 const DIMENSION = 16
 const STAMP = { fingerprint: 'f'.repeat(64), dimension: DIMENSION }
 
-const openHnsw = (dir: string, log: Catalogue) => (from: 'snapshot' | 'empty') =>
-  HnswIndex.open({ dir: join(dir, 'index'), ...STAMP, log, from })
+const openHnsw = (dir: string, catalogue: Catalogue) => (from: 'snapshot' | 'empty') =>
+  HnswIndex.open({ dir: join(dir, 'index'), ...STAMP, log: catalogue.log, from })
 
 const random = seeded(5)
 const vector = () => randomUnit(DIMENSION, random)
@@ -37,7 +38,7 @@ describe('the gallery', () => {
     const given = newSegments(3)
 
     for (const [i, segment] of given.entries()) {
-      const { id } = await catalogue.put(newClip(`/${i}`), [segment])
+      const { id } = await putClip(catalogue, newClip(`/${i}`), [segment])
       const query = { vector: segment.embeddings.visual, modality: 'visual', limit: 1 } as const
       assert.deepEqual(segments(await gallery.nearest(query)), await catalogue.segmentIds(id))
     }
@@ -48,11 +49,11 @@ describe('the gallery', () => {
     await using catalogue = await openCatalogue(dir, STAMP)
     await using writer = await openCatalogue(dir, STAMP)
     await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
-    const kept = await writer.put(newClip('/kept'), newSegments(4))
-    const removed = await writer.put(newClip('/removed'), newSegments(5))
+    const kept = await putClip(writer, newClip('/kept'), newSegments(4))
+    const removed = await putClip(writer, newClip('/removed'), newSegments(5))
     await gallery.follow()
-    await writer.put(newClip('/kept'), newSegments(2))
-    await writer.remove(removed.id)
+    await putClip(writer, newClip('/kept'), newSegments(2))
+    await removeClip(writer, removed.id)
 
     const found = await gallery.nearest({ vector: vector(), modality: 'audio', limit: 50 })
 
@@ -71,7 +72,7 @@ describe('the gallery', () => {
     for (let round = 0; round < 3; round++) {
       await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
       for (let i = 0; i < 20; i++)
-        await catalogue.put(newClip(`/${round}-${i % 15}`), newSegments(3))
+        await putClip(catalogue, newClip(`/${round}-${i % 15}`), newSegments(3))
 
       const followed = segments(await gallery.nearest(query))
       await gallery.rebuild()
@@ -97,7 +98,7 @@ describe('the gallery', () => {
       catalogue,
       openIndex: async () => new Counting(DIMENSION),
     })
-    await catalogue.put(newClip('/a'), newSegments(700))
+    await putClip(catalogue, newClip('/a'), newSegments(700))
 
     await Promise.all(Array.from({ length: 20 }, () => gallery.follow()))
 
@@ -110,13 +111,13 @@ describe('the gallery', () => {
     mkdirSync(restored)
     {
       await using catalogue = await openCatalogue(dir, STAMP)
-      await catalogue.put(newClip('/a'), newSegments(3))
+      await putClip(catalogue, newClip('/a'), newSegments(3))
     }
     copyFileSync(join(dir, 'catalogue.db'), join(restored, 'catalogue.db'))
     {
       await using catalogue = await openCatalogue(dir, STAMP)
       await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
-      await catalogue.put(newClip('/b'), newSegments(5))
+      await putClip(catalogue, newClip('/b'), newSegments(5))
       await gallery.follow()
     }
     await using catalogue = await openCatalogue(restored, STAMP)
@@ -142,17 +143,17 @@ describe('the gallery', () => {
     mkdirSync(restored)
     {
       await using catalogue = await openCatalogue(dir, STAMP)
-      await catalogue.put(newClip('/a'), newSegments(3))
+      await putClip(catalogue, newClip('/a'), newSegments(3))
     }
     copyFileSync(join(dir, 'catalogue.db'), join(restored, 'catalogue.db'))
     {
       await using catalogue = await openCatalogue(dir, STAMP)
       await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
-      await catalogue.put(newClip('/b'), newSegments(5))
+      await putClip(catalogue, newClip('/b'), newSegments(5))
       await gallery.follow()
     }
     await using catalogue = await openCatalogue(restored, STAMP)
-    const { id } = await catalogue.put(newClip('/c'), newSegments(9))
+    const { id } = await putClip(catalogue, newClip('/c'), newSegments(9))
     await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
 
     const vectors = await catalogue.embeddings(id, 'audio')
@@ -169,19 +170,19 @@ describe('the gallery', () => {
     await using catalogue = await openCatalogue(dir, STAMP)
     await using other = await openCatalogue(dir, STAMP)
     await using behind = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
-    const { id } = await catalogue.put(newClip('/a'), newSegments(20))
+    const { id } = await putClip(catalogue, newClip('/a'), newSegments(20))
     await behind.follow()
 
-    await other.remove(id)
-    await other.put(newClip('/b'), newSegments(4))
-    await other.compact(await other.head())
+    await removeClip(other, id)
+    await putClip(other, newClip('/b'), newSegments(4))
+    await other.log.compact(await other.log.head())
     const answer = await behind.nearest({ vector: vector(), modality: 'audio', limit: 50 })
-    await other.put(newClip('/c'), newSegments(1))
+    await putClip(other, newClip('/c'), newSegments(1))
 
     assert.equal(answer.length, 4)
     assert.deepEqual(await behind.check(), whole(5))
     assert.equal(
-      (await catalogue.changes(0, 100)).changes.filter(({ op }) => op === 'drop').length,
+      (await catalogue.log.read(0, 100)).changes.filter(({ op }) => op === 'drop').length,
       0,
     )
   })
@@ -198,11 +199,11 @@ describe('the gallery', () => {
       catalogue,
       openIndex: async () => new Durable(DIMENSION),
     })
-    for (let i = 0; i < 6; i++) await catalogue.put(newClip('/a'), newSegments(600))
+    for (let i = 0; i < 6; i++) await putClip(catalogue, newClip('/a'), newSegments(600))
 
     await gallery.follow()
-    const head = await catalogue.head()
-    const { changes, compactedUpTo } = await catalogue.changes(0, 100_000)
+    const head = await catalogue.log.head()
+    const { changes, compactedUpTo } = await catalogue.log.read(0, 100_000)
 
     assert.equal(head, 6 * 600 * 2 + 5 * 600)
     assert.equal(compactedUpTo, head)
@@ -213,7 +214,7 @@ describe('the gallery', () => {
   it('measures how much its index finds of what there is to be found', async () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
-    await catalogue.put(newClip('/a'), newSegments(600))
+    await putClip(catalogue, newClip('/a'), newSegments(600))
     await using whole = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
     class Forgetful extends MemoryIndex {
       override async nearest(query: NearestQuery) {
@@ -234,7 +235,7 @@ describe('the gallery', () => {
   it('measures nothing where there is nothing to ask with', async () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
-    await catalogue.put(newClip('/a'), [
+    await putClip(catalogue, newClip('/a'), [
       { ...newSegments(1)[0], start: 0, end: 10, embeddings: { audio: vector() }, labels: [] },
     ])
     await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
@@ -245,7 +246,7 @@ describe('the gallery', () => {
   it('sees an index that holds what it should not, and heals by a rebuild', async () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
-    await catalogue.put(newClip('/a'), newSegments(2))
+    await putClip(catalogue, newClip('/a'), newSegments(2))
     const openIndex = async (from: 'snapshot' | 'empty') => {
       const index = new MemoryIndex(DIMENSION)
       if (from === 'snapshot') await index.apply([put(1, 77, vector())], 1)
@@ -263,7 +264,7 @@ describe('the gallery', () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
     await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
-    await catalogue.put(newClip('/a'), newSegments(600))
+    await putClip(catalogue, newClip('/a'), newSegments(600))
     const gone = new AbortController()
 
     const waiting = gallery.follow(gone.signal)
@@ -279,7 +280,7 @@ describe('the gallery', () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
     const gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
-    await catalogue.put(newClip('/a'), newSegments(2000))
+    await putClip(catalogue, newClip('/a'), newSegments(2000))
     const following = assert.rejects(gallery.follow(), { code: 'SHUTTING_DOWN' })
     await new Promise(setImmediate)
 

@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Catalogue } from '../../src/gallery/catalogue/catalogue.js'
+import { putClip, removeClip } from '../../src/gallery/catalogue/write-clips.js'
 import { Gallery } from '../../src/gallery/gallery.js'
 import { HnswIndex } from '../../src/gallery/hnsw/hnsw-index.js'
 import { newClip, segment } from '../contract/catalogue.js'
@@ -14,7 +15,13 @@ export const STAMP = { fingerprint: 'f'.repeat(64), dimension: 16 }
 /** A gallery that takes snapshots all the time, so that kills fall into them. */
 export function openKilled(dir: string, catalogue: Catalogue): Promise<Gallery> {
   const openIndex = (from: 'snapshot' | 'empty') =>
-    HnswIndex.open({ dir: join(dir, 'index'), ...STAMP, log: catalogue, from, snapshotAfter: 20 })
+    HnswIndex.open({
+      dir: join(dir, 'index'),
+      ...STAMP,
+      log: catalogue.log,
+      from,
+      snapshotAfter: 20,
+    })
   return Gallery.open({ catalogue, openIndex })
 }
 
@@ -37,7 +44,7 @@ async function write(dir: string, round: number): Promise<never> {
 
 async function removed(catalogue: Catalogue, path: string): Promise<''> {
   const clip = await catalogue.clipAt(path)
-  if (clip) await catalogue.remove(clip.id)
+  if (clip) await removeClip(catalogue, clip.id)
   return ''
 }
 
@@ -54,7 +61,8 @@ async function put(
   const segments = Array.from({ length: 1 + Math.floor(random() * 5) }, (_, i) =>
     segment(i * 10, { embeddings: embeddings() }),
   )
-  const { hash } = await catalogue.put(
+  const { hash } = await putClip(
+    catalogue,
     newClip(path, { hash: createHash('sha256').update(content).digest('hex') }),
     segments,
   )

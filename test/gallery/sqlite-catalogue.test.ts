@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { describe, it } from 'node:test'
 import Database from 'better-sqlite3'
 import { newClipKey } from '../../src/gallery/catalogue/clip-id.js'
+import { putClip } from '../../src/gallery/catalogue/write-clips.js'
 import { migrate } from '../../src/gallery/sqlite/migrate.js'
 import { SqliteCatalogue } from '../../src/gallery/sqlite/sqlite-catalogue.js'
 import { jobRequest } from '../../src/ingest/scan/job-request.js'
@@ -27,7 +28,7 @@ describe('the sqlite file', () => {
       SqliteCatalogue.open({ file: join(dir, 'catalogue.db'), migrationsDir, header: STAMP })
     {
       await using before = await open()
-      await before.put(newClip('/a'), [segment(0)])
+      await putClip(before, newClip('/a'), [segment(0)])
     }
     writeFileSync(
       join(migrationsDir, '998-more.sql'),
@@ -100,7 +101,7 @@ describe('the sqlite file', () => {
     assert.deepEqual([clips, failures, (await after.jobs.job(job)).state], [1, 0, 'queued'])
     await assert.rejects(after.jobs.create(jobRequest(['/b'])), { code: 'GALLERY_RETIRED' })
     await assert.rejects(after.jobs.cancel(job), { code: 'GALLERY_RETIRED' })
-    await assert.rejects(after.put(newClip('/b'), [segment(0)]), { code: 'GALLERY_RETIRED' })
+    await assert.rejects(putClip(after, newClip('/b'), [segment(0)]), { code: 'GALLERY_RETIRED' })
   })
 
   it('of a newer Earshot is refused', async () => {

@@ -58,7 +58,7 @@ it('keeps the clips of a folder that was moved, and encodes nothing again', asyn
   await ingest(app, [dir])
   const { catalogue } = app.gallery
   const before = await catalogue.clips({ limit: 10 })
-  const head = await catalogue.head()
+  const head = await catalogue.log.head()
   const moved = join(await temporaryDir(test), 'moved')
   await rename(dir, moved)
   const encodes = [
@@ -75,7 +75,7 @@ it('keeps the clips of a folder that was moved, and encodes nothing again', asyn
     before.map(({ id }) => id),
   )
   assert.ok(now.every(({ path }) => path.startsWith(moved)))
-  assert.equal(await catalogue.head(), head)
+  assert.equal(await catalogue.log.head(), head)
   assert.ok(encodes.every(({ mock }) => mock.callCount() === 0))
 })
 

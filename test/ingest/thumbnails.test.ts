@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
+import { putClip } from '../../src/gallery/catalogue/write-clips.js'
 import { Gallery } from '../../src/gallery/gallery.js'
 import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
 import { sweepThumbnails, thumbnailPath } from '../../src/ingest/thumbnails.js'
@@ -17,7 +18,8 @@ async function place(test: TestContext) {
   const catalogue = await openCatalogue(dir, { fingerprint: 'f', dimension: 4 })
   test.after(() => catalogue[Symbol.asyncDispose]())
   const gallery = await Gallery.open({ catalogue, openIndex: async () => new MemoryIndex(4) })
-  const put = (path: string, hash: string) => catalogue.put(newClip(path, { hash }), [segment(0)])
+  const put = (path: string, hash: string) =>
+    putClip(catalogue, newClip(path, { hash }), [segment(0)])
   const make = (hash: string) => writeFile(thumbnailPath(dirs.thumbnailDir, hash), 'picture')
   return { ...dirs, catalogue, gallery, put, make, left: () => readdir(dirs.thumbnailDir) }
 }
@@ -28,9 +30,9 @@ it('goes with the last clip of its content', async (test) => {
   const [one, twin] = [await put('/a', 'aa'), await put('/b', 'aa')]
   await make('aa')
 
-  await uploads.remove(one.id, gallery)
+  await uploads.remove([one.id], gallery)
   const between = await left()
-  await uploads.remove(twin.id, gallery)
+  await uploads.remove([twin.id], gallery)
 
   assert.deepEqual([between, await left()], [['aa.jpg'], []])
 })

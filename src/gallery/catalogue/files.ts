@@ -18,7 +18,7 @@ export interface PathPage {
 }
 
 /** The catalogue's view of the files on disk. */
-export interface Files {
+export interface FileReader {
   /** Of the paths given, those that are known. */
   known(paths: readonly string[]): Promise<ReadonlyMap<string, KnownFile>>
   /** Clips whose file is at the path or in the folder, however deep, in order of path. */
@@ -27,8 +27,6 @@ export interface Files {
   countUnder(path: string): Promise<number>
   /** Clips whose file had this size, time and quick hash. */
   findByQuickHash(file: FileStat & { readonly quickHash: string }): Promise<readonly Clip[]>
-  /** Says that the files of clips are gone, or there again. A clip that is missing already stays so since when it was. */
-  setMissing(ids: readonly ClipId[], as: 'missing' | 'present'): Promise<void>
   /** Clips whose files are missing, in order of path. */
   missingClips(page: PathPage): Promise<readonly MissingClip[]>
 }

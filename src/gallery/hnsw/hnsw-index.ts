@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { cooperativeYield } from '../../concurrency/cooperative-yield.js'
 import type { SegmentId, Seq } from '../../domain/ids.js'
 import { MODALITIES, type Modality } from '../../domain/modality.js'
-import type { CatalogueReader, Change } from '../catalogue/catalogue.js'
+import type { Change, ChangeLog } from '../catalogue/change-log.js'
 import type { NearestQuery, Neighbour, VectorIndex } from '../vector/vector-index.js'
 import { Graph } from './graph.js'
 import { newLineage, type SnapshotHeader, wholeSnapshots, writeSnapshot } from './snapshot.js'
@@ -14,7 +14,7 @@ export interface HnswOptions {
   readonly dimension: number
   readonly fingerprint: string
   readonly equals?: readonly string[] // fingerprints of the same embeddings
-  readonly log: Pick<CatalogueReader, 'historyTokenAt'> // by which a snapshot of another history is known
+  readonly log: Pick<ChangeLog, 'historyTokenAt'> // by which a snapshot of another history is known
   readonly from?: 'snapshot' | 'empty'
   readonly snapshotAfter?: number
 }

@@ -1,7 +1,7 @@
 import type { SegmentId, Seq } from '../../domain/ids.js'
 import type { Modality } from '../../domain/modality.js'
 import { checkEmbedding, cosine, type UnitVector } from '../../domain/vector.js'
-import type { Change } from '../catalogue/catalogue.js'
+import type { Change } from '../catalogue/change-log.js'
 import { TopK } from '../vector/top-k.js'
 import type { NearestQuery, Neighbour, VectorIndex } from '../vector/vector-index.js'
 

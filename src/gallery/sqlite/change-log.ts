@@ -1,26 +1,26 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
 import type { Seq } from '../../domain/ids.js'
-import type { ChangePage } from '../catalogue/catalogue.js'
+import type { ChangeLog, ChangePage } from '../catalogue/change-log.js'
 import { mapSqliteErrors } from './map-sqlite-errors.js'
 import { type ChangeRow, toChange } from './rows.js'
 
 const ROWS_AT_A_TIME = 5_000 // of the log, looked at in one transaction while it is compacted
 
 /** The change log of a catalogue: rows in order, of which compaction takes out those that later rows undid. */
-export class ChangeLog {
+export class SqliteChangeLog implements ChangeLog {
   readonly #sql: ReturnType<typeof prepare>
 
   constructor(private readonly db: Database) {
     this.#sql = prepare(db)
   }
 
-  head(): Seq {
+  async head(): Promise<Seq> {
     return this.#sql.head.get()?.head ?? 0
   }
 
   /** One read transaction: the rows and the point of compaction are of the same moment. */
-  changes(after: Seq, limit: number): ChangePage {
+  async read(after: Seq, limit: number): Promise<ChangePage> {
     return this.db.transaction((): ChangePage => {
       const rows = this.#sql.changes.all(after, limit)
       return {
@@ -31,7 +31,7 @@ export class ChangeLog {
     })()
   }
 
-  historyTokenAt(seq: Seq): string | undefined {
+  async historyTokenAt(seq: Seq): Promise<string | undefined> {
     return this.#sql.mark.get(seq)?.mark
   }
 

@@ -3,8 +3,10 @@ import type { Clip, Note, Span } from '../../domain/clip.js'
 import type { SegmentId, Seq } from '../../domain/ids.js'
 import type { Modality } from '../../domain/modality.js'
 import type { UnitVector } from '../../domain/vector.js'
-import type { Change, Failure, SegmentOfClip } from '../catalogue/catalogue.js'
+import type { SegmentOfClip } from '../catalogue/catalogue.js'
+import type { Change } from '../catalogue/change-log.js'
 import { clipId } from '../catalogue/clip-id.js'
+import type { Failure } from '../catalogue/failure.js'
 
 /** The columns of each query, as SQLite answers them, and what they are in our words. */
 export interface ClipRow {

@@ -1,54 +1,37 @@
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import type { Clip, EncodedSegment, Label } from '../../domain/clip.js'
-import type { FileStat } from '../../domain/file-stat.js'
-import type { ClipId, SegmentId, Seq } from '../../domain/ids.js'
-import { MODALITIES, type Modality } from '../../domain/modality.js'
+import type { ClipId, SegmentId } from '../../domain/ids.js'
+import type { Modality } from '../../domain/modality.js'
 import { checkEmbedding, type UnitVector } from '../../domain/vector.js'
 import { AppError } from '../../errors.js'
-import type { ItemEnd, Lease } from '../../jobs/jobs.js'
 import { DiskReserve } from '../../storage/disk-reserve.js'
-import type {
-  Catalogue,
-  ChangePage,
-  Counts,
-  Failure,
-  HashedFile,
-  MovedFile,
-  NewClip,
-  SegmentOfClip,
-  TaggedSpan,
-} from '../catalogue/catalogue.js'
-import { newClipKey, parseClipId } from '../catalogue/clip-id.js'
-import { ChangeLog } from './change-log.js'
+import type { Catalogue, Counts, SegmentOfClip, TaggedSpan } from '../catalogue/catalogue.js'
+import type { CatalogueChange, CommitResult } from '../catalogue/changes.js'
+import { parseClipId } from '../catalogue/clip-id.js'
+import type { Failure } from '../catalogue/failure.js'
+import { SqliteChangeLog } from './change-log.js'
+import { ClipWriter, Conflict } from './clip-writer.js'
 import { prepareJobs } from './job-statements.js'
-import { mapSqliteErrors } from './map-sqlite-errors.js'
 import { openDatabase, type SqliteOptions } from './open-database.js'
-import {
-  type ClipRow,
-  type SpanRow,
-  toBlob,
-  toClip,
-  toFailure,
-  toSegment,
-  toSpan,
-  toVector,
-} from './rows.js'
+import { toClip, toFailure, toSegment, toSpan, toVector } from './rows.js'
 import { SqliteFiles } from './sqlite-files.js'
 import { SqliteJobs } from './sqlite-jobs.js'
 import { SqliteQueue } from './sqlite-queue.js'
 import { prepare, type Statements } from './statements.js'
+import { writeTransaction } from './transaction.js'
 
 /** The catalogue in one SQLite file. Several processes may open it; one writes at a time. */
 export class SqliteCatalogue implements Catalogue {
   readonly files: SqliteFiles
   readonly jobs: SqliteJobs
   readonly queue: SqliteQueue
+  readonly log: SqliteChangeLog
   readonly #db: Database
   readonly #dimension: number
   readonly #sql: Statements
-  readonly #log: ChangeLog
   readonly #reserve: DiskReserve
+  readonly #writer: ClipWriter
 
   static async open(options: SqliteOptions): Promise<SqliteCatalogue> {
     return new SqliteCatalogue(openDatabase(options), options.header.dimension)
@@ -63,98 +46,27 @@ export class SqliteCatalogue implements Catalogue {
     this.#reserve = new DiskReserve(join(dirname(db.name), 'reserve'))
     this.jobs = new SqliteJobs(db, jobs, this.#reserve)
     this.queue = new SqliteQueue(db, { ...jobs, insertFailure: this.#sql.insertFailure })
-    this.#log = new ChangeLog(db)
+    this.log = new SqliteChangeLog(db)
+    this.#writer = new ClipWriter(db, this.queue)
   }
 
-  async put(clip: NewClip, segments: readonly EncodedSegment[], end?: ItemEnd): Promise<Clip> {
-    this.#check(segments)
-    this.#reserve.fill()
-    return this.#write(() => {
-      const row = this.#putClip({ ...clip, ...hasModality(segments) })
-      for (const segment of segments) this.#putSegment(row.number, segment)
-      if (end) this.queue.settleItem(end)
-      return toClip(row)
-    })
+  async commit(changes: readonly CatalogueChange[]): Promise<CommitResult> {
+    for (const change of changes) if (change.type === 'putClip') this.#check(change.segments)
+    try {
+      return { isCommitted: true, clips: this.#commit(changes) }
+    } catch (error) {
+      if (error instanceof Conflict) return { isCommitted: false, conflict: error.change }
+      throw error
+    }
   }
 
-  async copy(like: Clip, file: HashedFile, end?: ItemEnd): Promise<Clip | undefined> {
-    return this.#write(() => {
-      const source = this.#clipRow(like.id)
-      if (source?.hash !== file.hash) return undefined
-      const row = this.#putClip({ ...file, ...sharedColumns(source) })
-      this.#copySegments(source, row.number)
-      if (end) this.queue.settleItem(end)
-      return toClip(row)
-    })
-  }
-
-  async adopt(clip: Clip, segments: readonly EncodedSegment[]): Promise<void> {
-    this.#check(segments)
-    this.#write(() => {
-      const number = this.#adoptClip({ ...clip, ...hasModality(segments) })
-      for (const segment of segments) this.#putSegment(number, segment)
-    })
-  }
-
-  async adoptCopy(clip: Clip, like: Clip): Promise<boolean> {
-    return this.#write(() => {
-      const source = this.#clipRow(like.id)
-      if (source?.hash !== clip.hash) return false
-      this.#copySegments(source, this.#adoptClip({ ...clip, ...sharedColumns(source) }))
-      return true
-    })
-  }
-
-  async touch(id: ClipId, { bytes, mtimeMs }: FileStat, end?: ItemEnd): Promise<void> {
-    const parts = parseClipId(id)
-    this.#write(() => {
-      const touched = parts && this.#sql.touchClip.run({ ...parts, bytes, mtimeMs }).changes > 0
-      if (!touched) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${id}`)
-      if (end) this.queue.settleItem(end)
-    })
-  }
-
-  async move(
-    { id, path: from }: Clip,
-    { path, name, bytes, mtimeMs }: MovedFile,
-    end?: ItemEnd,
-  ): Promise<Clip | undefined> {
-    const parts = parseClipId(id)
-    if (!parts) return undefined
-    return this.#write(() => {
-      const row = this.#sql.moveClip.get({
-        ...parts,
-        from,
-        path,
-        name: nameColumn({ path, name }),
-        bytes,
-        mtimeMs,
-      })
-      if (!row) return undefined
-      this.#sql.deleteFailure.run(path)
-      if (end) this.queue.settleItem(end)
-      return toClip(row)
-    })
-  }
-
-  async remove(id: ClipId): Promise<boolean> {
-    const remove = () =>
-      this.#write(() => {
-        const row = this.#clipRow(id)
-        return row !== undefined && this.#removeClip(row.number)
-      })
-    return this.#reserve.use(remove) // a full disk must not keep a clip from being removed
-  }
-
-  async fail({ mtimeMs, ...failure }: Omit<Failure, 'failedAt'>, lease?: Lease): Promise<void> {
-    this.#write(() => {
-      this.#sql.insertFailure.run({
-        ...failure,
-        mtime_ms: mtimeMs,
-        failed_at: new Date().toISOString(),
-      })
-      if (lease) this.queue.settleFailed(lease, failure)
-    })
+  #commit(changes: readonly CatalogueChange[]): readonly Clip[] {
+    const write = () => changes.flatMap((change) => this.#writer.write(change) ?? [])
+    const commit = () => writeTransaction(this.#db, write)
+    // A full disk must not keep clips from being removed.
+    if (changes.every(({ type }) => type === 'removeClip')) return this.#reserve.use(commit)
+    if (changes.some(({ type }) => type === 'putClip')) this.#reserve.fill()
+    return commit()
   }
 
   async clip(id: ClipId): Promise<Clip | undefined> {
@@ -242,29 +154,8 @@ export class SqliteCatalogue implements Catalogue {
     })()
   }
 
-  async head(): Promise<Seq> {
-    return this.#log.head()
-  }
-
-  async changes(after: Seq, limit: number): Promise<ChangePage> {
-    return this.#log.changes(after, limit)
-  }
-
-  async historyTokenAt(seq: Seq): Promise<string | undefined> {
-    return this.#log.historyTokenAt(seq)
-  }
-
-  compact(upTo: Seq): Promise<void> {
-    return this.#log.compact(upTo)
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#db.close()
-  }
-
-  // IMMEDIATE, for a transaction that reads first and then finds another process writing fails at once, without waiting.
-  #write<T>(work: () => T): T {
-    return mapSqliteErrors(() => this.#db.transaction(work).immediate())
   }
 
   #clipRow(id: ClipId) {
@@ -272,103 +163,9 @@ export class SqliteCatalogue implements Catalogue {
     return parts && this.#sql.clip.get(parts.number, parts.key)
   }
 
-  /** The row of a clip that has no segments yet, in place of what stood at its path. */
-  #putClip(clip: NewClip & HasModality): ClipRow {
-    const row = this.#sql.insertClip.get({
-      key: newClipKey(),
-      ...columns(clip),
-      quick_hash: clip.quickHash ?? null,
-    })
-    if (!row) throw new AppError('INTERNAL', `SQLite did not return the clip put at ${clip.path}`)
-    this.#dropSegments(row.number)
-    this.#sql.deleteFailure.run(clip.path)
-    return row
-  }
-
-  /** The number of a clip that has no segments yet, under its id, in place of what is in its way. */
-  #adoptClip(clip: Clip): number {
-    const parts = parseClipId(clip.id)
-    if (!parts) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${clip.id}`)
-    for (const { number } of this.#sql.clipsInTheWay.all({ ...parts, path: clip.path }))
-      this.#removeClip(number)
-    this.#sql.adoptClip.run({ ...parts, ...columns(clip) })
-    this.#sql.deleteFailure.run(clip.path)
-    return parts.number
-  }
-
-  #copySegments(source: ClipRow, clip: number): void {
-    for (const span of this.#sql.segmentsOfClip.all(source.number, source.key))
-      this.#copySegment(clip, span)
-  }
-
-  #copySegment(clip: number, { id: from, start_s, end_s }: SpanRow): void {
-    const to = this.#sql.insertSegment.get(clip, start_s, end_s)?.id
-    if (to === undefined) throw new AppError('INTERNAL', 'SQLite did not return the segment put')
-    for (const { modality } of this.#sql.copyEmbeddings.all({ from, to }))
-      this.#sql.logPut.run(to, modality)
-    this.#sql.copyTags.run({ from, to })
-  }
-
   #check(segments: readonly EncodedSegment[]): void {
     for (const { embeddings } of segments) {
       for (const vector of Object.values(embeddings)) checkEmbedding(vector, this.#dimension)
     }
   }
-
-  #removeClip(clip: number): boolean {
-    this.#dropSegments(clip)
-    return this.#sql.deleteClip.run(clip).changes > 0
-  }
-
-  #dropSegments(clip: number): void {
-    this.#sql.logDropsOfClip.run(clip)
-    this.#sql.deleteSegmentsOfClip.run(clip)
-  }
-
-  #putSegment(clip: number, { start, end, embeddings, labels }: EncodedSegment): void {
-    const segment = this.#sql.insertSegment.get(clip, start, end)
-    if (!segment) throw new AppError('INTERNAL', 'SQLite did not return the segment put')
-    for (const modality of MODALITIES) {
-      const vector = embeddings[modality]
-      if (!vector) continue
-      this.#sql.insertEmbedding.run(segment.id, modality, toBlob(vector))
-      this.#sql.logPut.run(segment.id, modality)
-    }
-    for (const { mid, name, probability } of labels) {
-      this.#sql.insertLabel.run(mid, name)
-      this.#sql.insertTag.run(segment.id, probability, mid)
-    }
-  }
 }
-
-type HasModality = Pick<Clip, 'hasAudio' | 'hasVisual'>
-
-const hasModality = (segments: readonly EncodedSegment[]): HasModality => ({
-  hasAudio: segments.some(({ embeddings }) => embeddings.audio),
-  hasVisual: segments.some(({ embeddings }) => embeddings.visual),
-})
-
-/** What a clip of the same content has of another. */
-function sharedColumns(
-  source: ClipRow,
-): Pick<Clip, 'seconds' | 'notes' | 'hasAudio' | 'hasVisual'> {
-  const { seconds, notes, hasAudio, hasVisual } = toClip(source)
-  return { seconds, notes, hasAudio, hasVisual }
-}
-
-const columns = (clip: NewClip & HasModality): Omit<ClipRow, 'number' | 'key'> => ({
-  path: clip.path,
-  name: nameColumn(clip),
-  hash: clip.hash,
-  bytes: clip.bytes,
-  mtime_ms: clip.mtimeMs,
-  seconds: clip.seconds,
-  has_audio: clip.hasAudio ? 1 : 0,
-  has_visual: clip.hasVisual ? 1 : 0,
-  notes: JSON.stringify(clip.notes),
-  indexed_at: new Date().toISOString(),
-})
-
-/** A name is kept only where the path does not end in it, since a file may be moved. */
-const nameColumn = ({ path, name }: Pick<NewClip, 'path' | 'name'>): string | null =>
-  name === undefined || name === basename(path) ? null : name

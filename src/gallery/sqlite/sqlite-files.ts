@@ -1,10 +1,8 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { Clip } from '../../domain/clip.js'
 import type { FileStat } from '../../domain/file-stat.js'
-import type { ClipId } from '../../domain/ids.js'
-import { clipId, parseClipId } from '../catalogue/clip-id.js'
-import type { Files, KnownFile, MissingClip, PathPage } from '../catalogue/files.js'
-import { mapSqliteErrors } from './map-sqlite-errors.js'
+import { clipId } from '../catalogue/clip-id.js'
+import type { FileReader, KnownFile, MissingClip, PathPage } from '../catalogue/files.js'
 import { type ClipRow, toClip } from './rows.js'
 import { CLIP } from './statements.js'
 
@@ -20,12 +18,11 @@ interface KnownRow {
   failed_mtime_ms: number
 }
 
-export class SqliteFiles implements Files {
+export class SqliteFiles implements FileReader {
   readonly #known: Statement<[string], KnownRow>
   readonly #under: Statement<[UnderParameters & { after: string; limit: number }], ClipRow>
   readonly #count: Statement<[UnderParameters], { count: number }>
   readonly #like: Statement<[{ quickHash: string; bytes: number; mtimeMs: number }], ClipRow>
-  readonly #mark: Statement<[{ since: string | null; numbers: string }]>
   readonly #missing: Statement<[string, number], ClipRow & { missing_since: string }>
 
   constructor(db: Database) {
@@ -42,10 +39,6 @@ export class SqliteFiles implements Files {
     this.#count = db.prepare(`SELECT count(*) AS count FROM clips WHERE ${UNDER}`)
     this.#like = db.prepare(
       `SELECT ${CLIP} FROM clips WHERE quick_hash = @quickHash AND bytes = @bytes AND mtime_ms = @mtimeMs ORDER BY number`,
-    )
-    this.#mark = db.prepare(
-      `UPDATE clips SET missing_since = iif(@since IS NULL, NULL, coalesce(missing_since, @since))
-       WHERE number IN (SELECT value FROM json_each(@numbers))`,
     )
     this.#missing = db.prepare(
       `SELECT ${CLIP}, missing_since FROM clips WHERE missing_since IS NOT NULL AND path > ? ORDER BY path LIMIT ?`,
@@ -70,13 +63,6 @@ export class SqliteFiles implements Files {
     mtimeMs,
   }: FileStat & { readonly quickHash: string }): Promise<Clip[]> {
     return this.#like.all({ quickHash, bytes, mtimeMs }).map(toClip)
-  }
-
-  async setMissing(ids: readonly ClipId[], as: 'missing' | 'present'): Promise<void> {
-    const numbers = JSON.stringify(ids.flatMap((id) => parseClipId(id)?.number ?? []))
-    mapSqliteErrors(() =>
-      this.#mark.run({ since: as === 'missing' ? new Date().toISOString() : null, numbers }),
-    )
   }
 
   async missingClips({ after = '', limit }: PathPage): Promise<MissingClip[]> {

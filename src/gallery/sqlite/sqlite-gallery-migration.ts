@@ -6,6 +6,7 @@ import type { GalleryMigration } from '../catalogue/gallery-migration.js'
 import { mapSqliteErrors } from './map-sqlite-errors.js'
 import { BUSY_MS } from './open-database.js'
 import { type ClipRow, toClip } from './rows.js'
+import { writeTransaction } from './transaction.js'
 
 export interface MigrationFiles {
   readonly from: string // catalogue that serves
@@ -38,7 +39,7 @@ export class SqliteGalleryMigration implements GalleryMigration {
   }
 
   async mirror(): Promise<void> {
-    mapSqliteErrors(() => this.#db.transaction(() => this.#db.exec(MIRROR)).immediate())
+    writeTransaction(this.#db, () => this.#db.exec(MIRROR))
   }
 
   async removedClips(): Promise<ClipId[]> {
@@ -59,7 +60,7 @@ export class SqliteGalleryMigration implements GalleryMigration {
       this.#db.exec(MIRROR + HAND_OVER)
       return true
     }
-    return mapSqliteErrors(() => this.#db.transaction(retire).immediate())
+    return writeTransaction(this.#db, retire)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -17,7 +17,7 @@ import {
 import type { DiskReserve } from '../../storage/disk-reserve.js'
 import { fromRequest, type JobRow, toItem, toJob, toProgress } from './job-rows.js'
 import type { JobStatements } from './job-statements.js'
-import { mapSqliteErrors } from './map-sqlite-errors.js'
+import { writeTransaction } from './transaction.js'
 
 const JOBS_KEPT = 500 // those that ended last
 const CLIPS_IN_FIGURES = 100
@@ -35,7 +35,7 @@ export class SqliteJobs implements Jobs {
 
   async create(request: JobRequest, key?: string): Promise<{ job: Job; isNew: boolean }> {
     this.#reserve.fill()
-    return this.#write(() => {
+    return writeTransaction(this.#db, () => {
       const text = fromRequest(request)
       const known = key === undefined ? undefined : this.#sql.jobOfKey.get(key)
       if (known && known.request !== text) {
@@ -157,7 +157,7 @@ export class SqliteJobs implements Jobs {
   }
 
   #act(action: JobAction, id: JobId, work: (job: JobProgress) => void): Job {
-    return this.#write(() => {
+    return writeTransaction(this.#db, () => {
       const job = this.#progress(id)
       checkAction(action, job)
       work(job)
@@ -190,9 +190,5 @@ export class SqliteJobs implements Jobs {
 
   #toJob(row: JobRow): Job {
     return toJob(row, this.#sql.counts.all(row.number))
-  }
-
-  #write<T>(work: () => T): T {
-    return mapSqliteErrors(() => this.#db.transaction(work).immediate())
   }
 }

@@ -1,9 +1,9 @@
-import { relative, sep } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { endState, jobNotFound } from '../../jobs/job-state.js'
 import {
   type HeldLeases,
   type ItemEnd,
+  type ItemFailure,
   type Job,
   type JobId,
   type JobQueue,
@@ -15,11 +15,12 @@ import {
   type ScanBatch,
   type SkippedExtensions,
 } from '../../jobs/jobs.js'
-import type { Failure } from '../catalogue/catalogue.js'
+import { isInside } from '../../storage/path-within.js'
 import { toJob, toLease, toProgress, toRequest } from './job-rows.js'
 import type { InterruptedRow, JobStatements } from './job-statements.js'
 import { mapSqliteErrors } from './map-sqlite-errors.js'
 import type { Statements } from './statements.js'
+import { unsyncedTransaction, writeTransaction } from './transaction.js'
 
 const WARNINGS_KEPT = 200
 const INTERRUPTIONS = 10 // of an item, before it is taken for what kills its process
@@ -38,7 +39,7 @@ export class SqliteQueue implements JobQueue {
     leaseMs,
     job = null,
   }: Omit<LeaseHolder, 'job'> & { job?: JobId | null | undefined }): Promise<Job | undefined> {
-    return this.#write(() => {
+    return writeTransaction(this.#db, () => {
       const now = Date.now()
       const scanned = this.#sql.scanning
         .all(now)
@@ -64,7 +65,7 @@ export class SqliteQueue implements JobQueue {
     owner: string,
     { files, unchanged, quarantined }: ScanBatch,
   ): Promise<void> {
-    this.#write(() => {
+    writeTransaction(this.#db, () => {
       const skipped = {
         unchanged: JSON.stringify(unchanged),
         quarantined: JSON.stringify(quarantined),
@@ -89,7 +90,7 @@ export class SqliteQueue implements JobQueue {
     { worker, leaseMs, job = null }: Omit<LeaseHolder, 'job'> & { job?: JobId | null | undefined },
     limit: number,
   ): Promise<Lease[]> {
-    return this.#writeUnsynced(() => {
+    return unsyncedTransaction(this.#db, () => {
       const now = Date.now()
       const leases: Lease[] = []
       while (leases.length < limit) {
@@ -104,36 +105,22 @@ export class SqliteQueue implements JobQueue {
     })
   }
 
-  async endItem(end: ItemEnd): Promise<void> {
-    this.#write(() => this.settleItem(end))
-  }
-
-  /** Ends an item within the transaction of the caller. */
-  settleItem({ lease, outcome, seconds, stageMs }: ItemEnd): void {
-    this.#settle(lease, { state: outcome, code: null, detail: null, seconds, stageMs })
-  }
-
-  /** Ends an item that failed, within the transaction of the caller. */
-  settleFailed(lease: Lease, { code, detail }: Pick<Failure, 'code' | 'detail'>): void {
-    this.#settle(lease, {
-      state: 'failed',
-      code,
-      detail,
-      seconds: 0,
-      stageMs: { read: 0, decode: 0, encode: 0 },
-    })
-  }
-
-  #settle(lease: Lease, { stageMs, ...how }: SettledHow): void {
+  /** Ends an item within the transaction of the caller. Throws LeaseLost. */
+  endItem(end: ItemEnd | ItemFailure): undefined {
+    const isFailed = end.outcome === 'failed'
+    const { read, decode, encode } = isFailed ? NO_WAITS : end.stageMs
     const { changes } = this.#sql.settleItem.run({
-      ...how,
-      item: lease.item,
-      claim: lease.claim,
-      settled: this.#revise(lease.job),
+      item: end.lease.item,
+      claim: end.lease.claim,
+      state: end.outcome,
+      code: isFailed ? end.code : null,
+      detail: isFailed ? end.detail : null,
+      settled: this.#revise(end.lease.job),
       ended_ms: Date.now(),
-      read_ms: stageMs.read,
-      decode_ms: stageMs.decode,
-      encode_ms: stageMs.encode,
+      seconds: isFailed ? 0 : end.seconds,
+      read_ms: read,
+      decode_ms: decode,
+      encode_ms: encode,
     })
     if (changes === 0) throw new LeaseLost()
   }
@@ -145,7 +132,7 @@ export class SqliteQueue implements JobQueue {
   }
 
   async extendLeases({ worker, leaseMs }: LeaseHolder): Promise<void> {
-    this.#write(() => {
+    writeTransaction(this.#db, () => {
       this.#sql.extendItems.run(Date.now() + leaseMs, worker)
       this.#sql.extendScans.run(Date.now() + leaseMs, worker)
     })
@@ -159,7 +146,7 @@ export class SqliteQueue implements JobQueue {
   }
 
   async releaseLeases(owner: string, how: 'closing' | 'dead'): Promise<void> {
-    this.#write(() => {
+    writeTransaction(this.#db, () => {
       if (how === 'closing') this.#sql.releaseItems.run(owner)
       else for (const item of this.#sql.heldBy.all(owner)) this.#interrupt(item)
       this.#sql.releaseScans.run(owner)
@@ -167,7 +154,7 @@ export class SqliteQueue implements JobQueue {
   }
 
   async expireLeases(): Promise<void> {
-    this.#write(() => {
+    writeTransaction(this.#db, () => {
       for (const item of this.#sql.overdue.all(Date.now())) this.#interrupt(item)
     })
   }
@@ -181,7 +168,7 @@ export class SqliteQueue implements JobQueue {
   }
 
   async finishJob(id: JobId): Promise<void> {
-    this.#write(() => {
+    writeTransaction(this.#db, () => {
       if (this.#sql.exhausted.all({ job: id }).length === 0) return // tried again, or paused, in the meantime
       const ended = new Date().toISOString()
       this.#sql.setState.run({
@@ -227,34 +214,11 @@ export class SqliteQueue implements JobQueue {
     if (!row) throw jobNotFound(id)
     return endState(toProgress(row, this.#sql.counts.all(id)))
   }
-
-  #write<T>(work: () => T): T {
-    return mapSqliteErrors(() => this.#db.transaction(work).immediate())
-  }
-
-  /** Without waiting for the disk, for what may be undone by a power cut: the next commit takes it along. */
-  #writeUnsynced<T>(work: () => T): T {
-    this.#db.pragma('synchronous = NORMAL')
-    try {
-      return this.#write(work)
-    } finally {
-      this.#db.pragma('synchronous = FULL')
-    }
-  }
 }
 
-type SettledHow = Pick<ItemEnd, 'seconds' | 'stageMs'> & {
-  readonly state: ItemEnd['outcome'] | 'failed'
-  readonly code: string | null
-  readonly detail: string | null
-}
+const NO_WAITS = { read: 0, decode: 0, encode: 0 }
 
 /** Whether a source of one is, or lies in, a source of the other. */
 function overlap(some: readonly string[], others: readonly string[]): boolean {
-  return some.some((one) => others.some((other) => holds(one, other) || holds(other, one)))
-}
-
-const holds = (folder: string, path: string): boolean => {
-  const inside = relative(folder, path)
-  return inside !== '..' && !inside.startsWith(`..${sep}`)
+  return some.some((one) => others.some((other) => isInside(one, other) || isInside(other, one)))
 }

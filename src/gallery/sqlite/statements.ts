@@ -45,11 +45,12 @@ export function prepare(db: Database) {
          indexed_at = excluded.indexed_at, quick_hash = excluded.quick_hash, missing_since = NULL
        RETURNING ${CLIP}`,
     ),
-    adoptClip: db.prepare<[ClipRow]>(
-      `INSERT INTO clips (${CLIP})
+    importClip: db.prepare<[ClipRow & { quick_hash: string | null }], ClipRow>(
+      `INSERT INTO clips (${CLIP}, quick_hash)
        VALUES (
-         @number, @key, @path, @name, @hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes,
-         @indexed_at)`,
+         @number, @key, @path, @name, @hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual,
+         @notes, @indexed_at, @quick_hash)
+       RETURNING ${CLIP}`,
     ),
     clipsInTheWay: db.prepare<[{ number: number; path: string }], { number: number }>(
       'SELECT number FROM clips WHERE number = @number OR path = @path',
@@ -62,6 +63,10 @@ export function prepare(db: Database) {
       `UPDATE clips SET path = @path, name = @name, bytes = @bytes, mtime_ms = @mtimeMs, missing_since = NULL
        WHERE number = @number AND key = @key AND path = @from
        RETURNING ${CLIP}`,
+    ),
+    setMissing: db.prepare<[{ since: string | null; numbers: string }]>(
+      `UPDATE clips SET missing_since = iif(@since IS NULL, NULL, coalesce(missing_since, @since))
+       WHERE number IN (SELECT value FROM json_each(@numbers))`,
     ),
     deleteClip: db.prepare<[number]>('DELETE FROM clips WHERE number = ?'),
 

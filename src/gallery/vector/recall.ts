@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Seq } from '../../domain/ids.js'
 import { type Modality, otherModality } from '../../domain/modality.js'
 import { dot, type UnitVector } from '../../domain/vector.js'
-import type { CatalogueReader } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
 import { TopK } from './top-k.js'
 import type { VectorIndex } from './vector-index.js'
 
@@ -21,7 +21,7 @@ interface SampledQuery {
 
 /** Asks as users do, with sounds for pictures and with pictures for sounds, spread evenly over the library. */
 export async function measureRecall(
-  catalogue: CatalogueReader,
+  catalogue: Catalogue,
   index: VectorIndex,
   signal?: AbortSignal,
 ): Promise<Recall> {
@@ -40,7 +40,7 @@ export async function measureRecall(
 }
 
 async function sample(
-  catalogue: CatalogueReader,
+  catalogue: Catalogue,
   signal?: AbortSignal,
 ): Promise<readonly SampledQuery[]> {
   const counts = (await catalogue.counts()).embeddings
@@ -65,10 +65,10 @@ async function share(
   return best.neighbours.filter(({ segment }) => found.has(segment)).length / best.neighbours.length
 }
 
-async function* embeddings(catalogue: CatalogueReader, signal?: AbortSignal) {
-  for (let after: Seq = 0, end = await catalogue.head(); after < end; ) {
+async function* embeddings(catalogue: Catalogue, signal?: AbortSignal) {
+  for (let after: Seq = 0, end = await catalogue.log.head(); after < end; ) {
     signal?.throwIfAborted()
-    const { changes, cursor } = await catalogue.changes(after, PAGE)
+    const { changes, cursor } = await catalogue.log.read(after, PAGE)
     for (const change of changes) if (change.op === 'put') yield change
     after = cursor
     await setImmediate()

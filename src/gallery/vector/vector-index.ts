@@ -1,7 +1,7 @@
 import type { SegmentId, Seq } from '../../domain/ids.js'
 import type { Modality } from '../../domain/modality.js'
 import type { UnitVector } from '../../domain/vector.js'
-import type { Change } from '../catalogue/catalogue.js'
+import type { Change } from '../catalogue/change-log.js'
 
 export interface NearestQuery {
   readonly vector: UnitVector

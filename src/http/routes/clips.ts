@@ -100,7 +100,8 @@ export const clipsRoutes: FastifyPluginAsync<HttpDeps> = async (
     response: { 204: z.null(), ...problems(...BODY, ...WRITING, 'CLIP_NOT_FOUND') },
   }
   http.delete('/v1/clips/:id', { schema: remove }, async ({ params: { id } }, reply) => {
-    if (!(await app.run(({ gallery }) => uploads.remove(id, gallery)))) throw clipNotFound(id)
+    const removed = await app.run(({ gallery }) => uploads.remove([id], gallery))
+    if (removed === 0) throw clipNotFound(id)
     return reply.code(204).send(null)
   })
 }

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { KeyedMutex } from '../../concurrency/keyed-mutex.js'
 import { Notifier } from '../../concurrency/notifier.js'
 import { toAppError } from '../../errors.js'
+import { recordFailure } from '../../gallery/catalogue/write-clips.js'
 import { hasEnded } from '../../jobs/job-state.js'
 import {
   type Job,
@@ -210,7 +211,7 @@ export class JobRunner {
       return undefined
     }
     const { path, bytes, mtimeMs } = lease
-    await catalogue.fail({ path, bytes, mtimeMs, ...reason }, lease)
+    await recordFailure(catalogue, { path, bytes, mtimeMs, ...reason }, lease)
     return reason
   }
 
@@ -224,8 +225,9 @@ export class JobRunner {
 
   async #finish(id: JobId, signal: AbortSignal): Promise<void> {
     const { gallery } = this.#deps
-    const { jobs, files } = gallery.catalogue
-    const { offline } = await markMissing((await jobs.job(id)).sources, files, signal)
+    const { catalogue } = gallery
+    const { jobs } = catalogue
+    const { offline } = await markMissing((await jobs.job(id)).sources, catalogue, signal)
     for (const [folder, clips] of offline) {
       await this.#queue.addWarning(
         id,

@@ -3,7 +3,7 @@ import type { ClipId } from '../../domain/ids.js'
 import { pathBytes } from '../../domain/path-text.js'
 import { isNotFound } from '../../errors.js'
 import type { Catalogue } from '../../gallery/catalogue/catalogue.js'
-import type { Files, KnownFile } from '../../gallery/catalogue/files.js'
+import type { FileReader, KnownFile } from '../../gallery/catalogue/files.js'
 import type { JobMode, JobRequest } from '../../jobs/jobs.js'
 import { isWorthRetrying } from '../../jobs/retry-policy.js'
 import { isSameStat } from '../../storage/file-stat.js'
@@ -11,7 +11,7 @@ import { type ScannedFile, scan } from './scan.js'
 
 const BATCH = 500 // files looked up, and added to a job, at once
 
-/** Files of a scan, told apart by what is to be done with them. */
+/** FileReader of a scan, told apart by what is to be done with them. */
 export interface ClassifiedFiles {
   readonly todo: readonly ScannedFile[]
   readonly unchanged: readonly ScannedFile[]
@@ -39,7 +39,7 @@ export async function* classifyFiles(
 }
 
 /** A source that is gone, and of which clips are known, is no file that cannot be found: see mark-missing.ts. */
-async function isSourceOffline(source: string, files: Files): Promise<boolean> {
+async function isSourceOffline(source: string, files: FileReader): Promise<boolean> {
   const isThere = await stat(pathBytes(source)).then(
     () => true,
     (error) => !isNotFound(error),

@@ -1,49 +1,62 @@
 import { dirname } from 'node:path'
 import type { Clip } from '../../domain/clip.js'
-import type { Files } from '../../gallery/catalogue/files.js'
+import type { ClipId } from '../../domain/ids.js'
+import type { Catalogue } from '../../gallery/catalogue/catalogue.js'
+import type { FileReader } from '../../gallery/catalogue/files.js'
+import { setMissing } from '../../gallery/catalogue/write-clips.js'
 import { isFolderOffline, isMissing } from '../../storage/file-stat.js'
 import { isInside } from '../../storage/path-within.js'
 
 const PAGE = 500
 
-/** What became of clips whose files are gone: those of a folder that is gone or empty, a mount perhaps, stay as they are. */
 export interface MissingReport {
   readonly missing: number
-  readonly offline: ReadonlyMap<string, number> // clips by the folder that they are in
+  readonly offline: ReadonlyMap<string, number> // clips by offline folder
 }
 
-/** Marks the clips under the sources whose files are gone as missing. */
+/** A clip whose file is missing, and the source that it was indexed from. */
+export interface MissingFile {
+  readonly clip: Clip
+  readonly source: string
+}
+
+/**
+ * Marks clips under the sources as missing if their files are, one page in a transaction. Clips in an
+ * empty or missing folder, which may be an unmounted drive, are not marked but reported as offline.
+ */
 export async function markMissing(
   sources: readonly string[],
-  files: Files,
+  catalogue: Pick<Catalogue, 'files' | 'commit'>,
   signal?: AbortSignal,
 ): Promise<MissingReport> {
   const folders = new OfflineFolders()
   const offline = new Map<string, number>()
   let missing = 0
-  for await (const { clip, source } of missingClipsUnder(sources, files, signal)) {
-    const folder = await folders.offline(dirname(clip.path), source)
-    if (folder !== null) offline.set(folder, (offline.get(folder) ?? 0) + 1)
-    else {
-      await files.setMissing([clip.id], 'missing')
-      missing++
+  for await (const page of missingFilesUnder(sources, catalogue.files, signal)) {
+    const ids: ClipId[] = []
+    for (const { clip, source } of page) {
+      const folder = await folders.offline(dirname(clip.path), source)
+      if (folder === null) ids.push(clip.id)
+      else offline.set(folder, (offline.get(folder) ?? 0) + 1)
     }
+    await setMissing(catalogue, ids, true)
+    missing += ids.length
   }
   return { missing, offline }
 }
 
-/** Clips under the sources whose files are gone. */
-export async function* missingClipsUnder(
+/** Yields the clips under the sources whose files are missing, in pages. */
+export async function* missingFilesUnder(
   sources: readonly string[],
-  files: Files,
+  files: FileReader,
   signal?: AbortSignal,
-): AsyncGenerator<{ clip: Clip; source: string }> {
+): AsyncGenerator<readonly MissingFile[]> {
   for (const source of sources) {
     for (let after: string | undefined; ; ) {
       signal?.throwIfAborted()
       const page = await files.clipsUnder(source, { after, limit: PAGE })
-      const gone = await Promise.all(page.map(({ path }) => isMissing(path)))
-      for (const [i, clip] of page.entries()) if (gone[i]) yield { clip, source }
+      const missing = await Promise.all(page.map(({ path }) => isMissing(path)))
+      yield page.filter((_, i) => missing[i]).map((clip) => ({ clip, source }))
       after = page.at(-1)?.path
       if (page.length < PAGE) break
     }

@@ -1,4 +1,5 @@
 import type { Catalogue } from '../../gallery/catalogue/catalogue.js'
+import { setMissing } from '../../gallery/catalogue/write-clips.js'
 import type { Job } from '../../jobs/jobs.js'
 import { classifyFiles } from './classify.js'
 import type { ScannedFile } from './scan.js'
@@ -16,7 +17,7 @@ export async function scanJob(
   job: Job,
   { catalogue, owner, except, signal }: ScanDeps,
 ): Promise<void> {
-  const { files, queue } = catalogue
+  const { queue } = catalogue
   const warnings: string[] = []
   const tell = async () => {
     for (const detail of warnings.splice(0)) await queue.addWarning(job.id, detail)
@@ -33,7 +34,7 @@ export async function scanJob(
     options,
   )) {
     signal.throwIfAborted()
-    if (present.length > 0) await files.setMissing(present, 'present')
+    await setMissing(catalogue, present, false)
     await queue.addFound(job.id, owner, {
       files: todo,
       unchanged: paths(unchanged),

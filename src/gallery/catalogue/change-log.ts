@@ -1,0 +1,42 @@
+import type { SegmentId, Seq } from '../../domain/ids.js'
+import type { Modality } from '../../domain/modality.js'
+import type { UnitVector } from '../../domain/vector.js'
+
+/**
+ * One row of the change log, with the vector that it added. If a later change removed the vector, the
+ * put is omitted.
+ */
+export type Change =
+  | {
+      readonly seq: Seq
+      readonly op: 'put'
+      readonly segment: SegmentId
+      readonly modality: Modality
+      readonly vector: UnitVector
+    }
+  | { readonly seq: Seq; readonly op: 'drop'; readonly segment: SegmentId }
+
+export interface ChangePage {
+  readonly changes: readonly Change[] // in order of seq
+  readonly cursor: Seq // the last row read, which may be after the last change returned
+  readonly compactedUpTo: Seq // superseded rows up to here are no longer in the log
+}
+
+/**
+ * The log of every embedding that was added or removed, from which an index is built. The order of the
+ * sequence numbers is the order of the commits: a reader that has seen row n never sees a row before n
+ * appear later. An engine whose transactions can commit in another order must enforce this.
+ */
+export interface ChangeLog {
+  /** The last row; 0 if nothing was ever written. */
+  head(): Promise<Seq>
+  /** At most `limit` rows after `after`, of one moment. */
+  read(after: Seq, limit: number): Promise<ChangePage>
+  /** A random token that the row has in this history of the log only; undefined if there is no such row. */
+  historyTokenAt(seq: Seq): Promise<string | undefined>
+  /**
+   * Removes superseded rows up to `upTo`. A follower whose cursor is below `upTo`, and above 0, must
+   * rebuild its index.
+   */
+  compact(upTo: Seq): Promise<void>
+}
