@@ -116,7 +116,15 @@ async function fill(index: VectorIndex, library: readonly UnitVector[]): Promise
   for (let from = 0; from < library.length; from += PAGE) {
     const changes = library.slice(from, from + PAGE).map((vector, i): Change => {
       const seq = from + i + 1
-      return { seq, op: 'put', segment: seq, modality: 'audio', vector }
+      return {
+        seq,
+        op: 'put',
+        segment: seq,
+        clip: String(seq),
+        modality: 'audio',
+        vector,
+        attributes: {},
+      }
     })
     await index.apply(changes, from + changes.length)
   }
@@ -127,7 +135,7 @@ async function ask(index: VectorIndex, queries: readonly UnitVector[]) {
   const answers: ReadonlySet<number>[] = []
   for (const vector of queries) {
     const start = performance.now()
-    const neighbours = await index.nearest({ vector, modality: 'audio', limit: LIMIT })
+    const { neighbours } = await index.nearest({ vector, modality: 'audio', limit: LIMIT })
     times.push(performance.now() - start)
     answers.push(new Set(neighbours.map(({ segment }) => segment)))
   }

@@ -1,3 +1,4 @@
+import type { Metadata } from './attributes.js'
 import type { ClipId } from './ids.js'
 import type { Modality } from './modality.js'
 import type { UnitVector } from './vector.js'
@@ -38,6 +39,12 @@ export interface Clip {
   readonly hasVisual: boolean
   readonly notes: readonly Note[]
   readonly indexedAt: string // ISO 8601
+  readonly metadata: Metadata // of the user
+}
+
+/** A label with the time in which it was recognised, and what it was recognised in. */
+export interface ClipEvent extends Span, Label {
+  readonly source: 'audio' | 'visual' | 'both'
 }
 
 /** A class with the probability that its sound is heard. `mid` is AudioSet's id, as `/m/0bt9lr`. */

@@ -3,7 +3,7 @@ import { MODALITIES, type Modality } from '../domain/modality.js'
 import { AppError } from '../errors.js'
 import type { Catalogue } from './catalogue/catalogue.js'
 import { measureRecall, type Recall } from './vector/recall.js'
-import type { NearestQuery, Neighbour, VectorIndex } from './vector/vector-index.js'
+import type { NearestQuery, Neighbours, VectorIndex } from './vector/vector-index.js'
 
 const PAGE = 512 // changes read at a time
 const COMPACT_AFTER = 10_000 // changes
@@ -21,47 +21,59 @@ export interface IndexCheck {
   readonly missing: number
 }
 
-/** An index on its way along the log. `begun`: how far the log was compacted when it began with its first row. */
-interface IndexBuild {
+/** An index and how far it has followed the log. */
+interface FollowingIndex {
   readonly index: VectorIndex
-  compactedAtStart?: Seq
+  cursor: Seq
+  compactedAtStart?: Seq // how far the log was compacted when its first row was read
 }
+
+/**
+ * `latest`: the answer has all that was committed before the question. `bounded`: it has what the index
+ * has applied by now, and does not wait for more.
+ */
+export type Freshness = 'latest' | 'bounded'
 
 /** All that a query is matched against: the catalogue, and an index that follows its log. */
 export class Gallery implements AsyncDisposable {
   readonly catalogue: Catalogue
   readonly #openIndex: GalleryDeps['openIndex']
   readonly #closing = new AbortController()
-  #following: IndexBuild
+  #following: FollowingIndex
   #compacted: Seq = 0 // how far this gallery has had the log compacted
   #running: Promise<void> | undefined
 
   static async open({ catalogue, openIndex }: GalleryDeps): Promise<Gallery> {
-    return new Gallery({ catalogue, openIndex }, await openIndex('snapshot'))
+    return new Gallery({ catalogue, openIndex }, await following(await openIndex('snapshot')))
   }
 
-  private constructor({ catalogue, openIndex }: GalleryDeps, index: VectorIndex) {
+  private constructor({ catalogue, openIndex }: GalleryDeps, index: FollowingIndex) {
     this.catalogue = catalogue
     this.#openIndex = openIndex
-    this.#following = { index }
+    this.#following = index
   }
 
   get #index(): VectorIndex {
     return this.#following.index
   }
 
-  /** Answers once the index has applied all that the catalogue held when it was called. Callers share one run. */
+  /** Resolves once the index has applied all that was committed before the call. Callers share one run. */
   async follow(signal?: AbortSignal): Promise<void> {
-    const { cursor } = this.#index
     const head = await this.catalogue.log.head()
-    if (cursor > head) return this.rebuild(signal) // the catalogue was restored from an older copy
-    while (this.#index.cursor < head) await this.#run(() => this.#catchUp(), signal)
+    if (this.#following.cursor > head) return this.rebuild(signal) // an older copy was restored
+    while (this.#following.cursor < head) await this.#run(() => this.#catchUp(), signal)
   }
 
-  /** What is nearest among all that was in the catalogue when it was called. */
-  async nearest(query: NearestQuery, signal?: AbortSignal): Promise<readonly Neighbour[]> {
-    await this.follow(signal)
-    return this.#index.nearest(query, signal)
+  /** Answers with the nearest segments of the library. */
+  async nearest(
+    query: NearestQuery,
+    {
+      freshness = 'latest',
+      signal,
+    }: { freshness?: Freshness; signal?: AbortSignal | undefined } = {},
+  ): Promise<Neighbours> {
+    if (freshness === 'latest') await this.follow(signal)
+    return await this.#index.nearest(query, signal)
   }
 
   /** Builds the index anew from the whole log; the old one answers until then. */
@@ -74,7 +86,7 @@ export class Gallery implements AsyncDisposable {
   async check(signal?: AbortSignal): Promise<IndexCheck> {
     await this.follow(signal)
     const { embeddings: expected } = await this.catalogue.counts()
-    const held = this.#index.sizes
+    const { sizes: held } = await this.#index.info()
     const missing = await this.#countMissing(signal)
     // All that is expected is held and the numbers are equal: then nothing else is held.
     const whole =
@@ -110,7 +122,7 @@ export class Gallery implements AsyncDisposable {
   /** Leaves the old index in its place where another process compacts the log at the same time. */
   async #replaceIndex(): Promise<void> {
     const { index: old } = this.#following
-    const fresh: IndexBuild = { index: await this.#openIndex('empty') }
+    const fresh = await following(await this.#openIndex('empty'))
     try {
       if ((await this.#applyLog(fresh)) === 'whole') this.#following = fresh
     } finally {
@@ -119,22 +131,25 @@ export class Gallery implements AsyncDisposable {
   }
 
   /** `behind`: the log was compacted past the cursor since the index began, so that it may have missed drops. */
-  async #applyLog(following: IndexBuild): Promise<'whole' | 'behind'> {
-    const { index } = following
-    for (let end: Seq = await this.catalogue.log.head(); index.cursor < end; ) {
+  async #applyLog(following: FollowingIndex): Promise<'whole' | 'behind'> {
+    for (let end: Seq = await this.catalogue.log.head(); following.cursor < end; ) {
       this.#closing.signal.throwIfAborted()
-      const { changes, cursor, compactedUpTo } = await this.catalogue.log.read(index.cursor, PAGE)
-      if (index.cursor === 0) following.compactedAtStart = compactedUpTo
-      else if (index.cursor < compactedUpTo && compactedUpTo !== following.compactedAtStart)
+      const { changes, cursor, compactedUpTo } = await this.catalogue.log.read(
+        following.cursor,
+        PAGE,
+      )
+      if (following.cursor === 0) following.compactedAtStart = compactedUpTo
+      else if (following.cursor < compactedUpTo && compactedUpTo !== following.compactedAtStart)
         return 'behind'
-      await index.apply(changes, cursor)
+      await following.index.apply(changes, cursor)
+      following.cursor = Math.max(following.cursor, cursor)
     }
     return 'whole'
   }
 
   /** Lets the log forget what was undone, as far as the index is on disk: its next start begins there. */
   async #compactLog(): Promise<void> {
-    const { saved } = this.#index
+    const { saved } = await this.#index.info()
     if (saved < this.#compacted + COMPACT_AFTER) return
     this.#compacted = saved
     await this.catalogue.log.compact(saved)
@@ -142,7 +157,7 @@ export class Gallery implements AsyncDisposable {
 
   async #countMissing(signal: AbortSignal | undefined): Promise<number> {
     let missing = 0
-    for (let after: Seq = 0, end = this.#index.cursor; after < end; ) {
+    for (let after: Seq = 0, end = this.#following.cursor; after < end; ) {
       signal?.throwIfAborted()
       const { changes, cursor } = await this.catalogue.log.read(after, PAGE)
       for (const modality of MODALITIES) {
@@ -155,6 +170,10 @@ export class Gallery implements AsyncDisposable {
     }
     return missing
   }
+}
+
+async function following(index: VectorIndex): Promise<FollowingIndex> {
+  return { index, cursor: (await index.info()).cursor }
 }
 
 /** The caller stops waiting when its signal says so; the work goes on for the others. */

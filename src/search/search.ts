@@ -94,13 +94,12 @@ async function nearestSegments(
   const scores = new Map<SegmentId, number>()
   let exhausted = true
   for (const vector of asked.vectors) {
-    const neighbours = await gallery.nearest(
-      { vector, modality: asked.to, limit: wanted, except },
-      signal,
-    )
-    exhausted &&= neighbours.length < wanted
-    for (const { segment, score } of neighbours)
+    const query = { vector, modality: asked.to, limit: wanted, except }
+    const { neighbours, isExhausted } = await gallery.nearest(query, { signal })
+    exhausted &&= isExhausted
+    for (const { segment, score } of neighbours) {
       scores.set(segment, Math.max(score, scores.get(segment) ?? -1))
+    }
   }
   return { scores, exhausted }
 }

@@ -18,6 +18,7 @@ import { unit } from './vectors.js'
 
 const STAMP: CatalogueHeader = { fingerprint: 'a'.repeat(64), dimension: 4 }
 const DOG = { mid: '/m/0bt9lr', name: 'Dog', probability: 0.25 }
+const FAILURE = { path: '/bad', code: 'MEDIA_DAMAGED', detail: 'cut', bytes: 7, mtimeMs: 1.5 }
 const RAIN = { mid: '/m/06mb1', name: 'Rain', probability: 0.75 }
 
 export const newClip = (path: string, more: Partial<NewClip> = {}): NewClip => ({
@@ -61,6 +62,7 @@ export function catalogueContract(
         indexedAt: clip.indexedAt,
         hasAudio: true,
         hasVisual: true,
+        metadata: {},
       })
       assert.deepEqual(await catalogue.clip(clip.id), clip)
       assert.deepEqual(await catalogue.clipAt('/library/rain.mp4'), clip)
@@ -201,7 +203,7 @@ export function catalogueContract(
         mtimeMs: 0,
       })
       const [segmentId] = await catalogue.segmentIds(clip.id)
-      const head = await catalogue.log.head()
+      const { cursor } = await catalogue.log.read(0, 100)
 
       const moved = await moveClip(catalogue, clip, { path: '/b', bytes: 7, mtimeMs: 8 })
 
@@ -210,8 +212,80 @@ export function catalogueContract(
       assert.equal(await catalogue.clipAt('/a'), undefined)
       assert.deepEqual(await catalogue.segmentIds(clip.id), [segmentId])
       assert.equal(await catalogue.failureAt('/b'), undefined)
-      assert.equal(await catalogue.log.head(), head, 'no embedding came or went')
+      const { changes } = await catalogue.log.read(cursor, 100)
+      assert.deepEqual(
+        changes.map(({ op }) => op),
+        ['attributes'],
+        'no embedding was added or removed',
+      )
       assert.equal(await moveClip(catalogue, clip, { path: '/c', bytes: 7, mtimeMs: 8 }), undefined)
+    })
+
+    it('writes all changes of a commit or none', async () => {
+      await using catalogue = await openNew()
+      const clip = await putClip(catalogue, newClip('/a'), [segment(0)])
+      const before = [await catalogue.counts(), await catalogue.log.head()]
+      const touch = { type: 'touchClip', id: clip.id, file: { bytes: 1, mtimeMs: 1 } } as const
+      const stale = {
+        type: 'moveClip',
+        id: clip.id,
+        ifPath: '/elsewhere',
+        file: { path: '/c', bytes: 1, mtimeMs: 1 },
+      } as const
+
+      const result = await catalogue.commit([
+        touch,
+        { type: 'putClip', clip: newClip('/b'), segments: [segment(0)] },
+        { type: 'recordFailure', failure: { ...FAILURE, path: '/d' } },
+        stale,
+      ])
+
+      assert.deepEqual(result, { isCommitted: false, conflict: stale })
+      assert.deepEqual([await catalogue.counts(), await catalogue.log.head()], before)
+      assert.deepEqual(await catalogue.clip(clip.id), clip)
+      assert.deepEqual(await catalogue.commit([touch]), { isCommitted: true, clips: [] })
+    })
+
+    it('keeps metadata with a clip, and logs that it changed', async () => {
+      await using catalogue = await openNew()
+      const clip = await putClip(catalogue, newClip('/a'), [segment(0)])
+      const metadata = { project: 'Tide', take: 3, isApproved: true }
+      const { cursor } = await catalogue.log.read(0, 100)
+
+      await catalogue.commit([{ type: 'setMetadata', id: clip.id, metadata }])
+      const { changes } = await catalogue.log.read(cursor, 100)
+      const again = await putClip(catalogue, newClip('/a', { hash: 'e'.repeat(64) }), [segment(0)])
+
+      assert.deepEqual((await catalogue.clip(clip.id))?.metadata, metadata)
+      assert.deepEqual(again.metadata, metadata, 'new content has the metadata of its clip')
+      const [change] = changes
+      assert.ok(change?.op === 'attributes' && changes.length === 1)
+      assert.equal(change.clip, clip.id)
+      assert.deepEqual(
+        Object.entries(change.attributes).filter(([name]) => name.startsWith('meta.')),
+        [
+          ['meta.project', 'Tide'],
+          ['meta.take', 3],
+          ['meta.isApproved', true],
+        ],
+      )
+    })
+
+    it('keeps the events of a clip, in order of time, until they are replaced', async () => {
+      await using catalogue = await openNew()
+      const { id } = await putClip(catalogue, newClip('/a'), [segment(0)])
+      const bark = { ...DOG, start: 3.2, end: 4.16, source: 'both' } as const
+      const rain = { ...RAIN, start: 0, end: 10, source: 'audio' } as const
+
+      await catalogue.commit([{ type: 'putEvents', id, events: [bark, rain] }])
+      assert.deepEqual(await catalogue.events(id), [rain, bark])
+      await catalogue.commit([{ type: 'putEvents', id, events: [bark] }])
+      assert.deepEqual(await catalogue.events(id), [bark])
+      await removeClip(catalogue, id)
+
+      assert.deepEqual(await catalogue.events(id), [])
+      const lost = { type: 'putEvents', id, events: [bark] } as const
+      assert.deepEqual(await catalogue.commit([lost]), { isCommitted: false, conflict: lost })
     })
 
     it('finds clips by their content', async () => {
@@ -245,7 +319,7 @@ export function catalogueContract(
 
     it('keeps a failure until the file is indexed', async () => {
       await using catalogue = await openNew()
-      const failure = { path: '/bad', code: 'MEDIA_DAMAGED', detail: 'cut', bytes: 7, mtimeMs: 1.5 }
+      const failure = FAILURE
       await recordFailure(catalogue, { ...failure, code: 'MEDIA_EMPTY' })
       await recordFailure(catalogue, failure)
 
@@ -262,13 +336,25 @@ export function catalogueContract(
     it('logs every embedding that comes or goes, and leaves out puts that a drop undid', async () => {
       await using catalogue = await openNew()
       assert.equal(await catalogue.log.head(), 0)
-      const { id } = await putClip(catalogue, newClip('/a'), [segment(0)])
+      const { id, indexedAt } = await putClip(catalogue, newClip('/a'), [
+        segment(0, { labels: [DOG] }),
+      ])
       const [gone = 0] = await catalogue.segmentIds(id)
+      const attributes = {
+        path: '/a',
+        seconds: 20.5,
+        addedAt: indexedAt,
+        hasAudio: true,
+        hasVisual: true,
+      }
+      const labels = { 'label./m/0bt9lr': 0.25 }
+      const added = { op: 'put', segment: gone, clip: id, attributes: labels }
       assert.deepEqual(
         (await catalogue.log.read(0, 10)).changes.map(({ seq: _, ...change }) => change),
         [
-          { op: 'put', segment: gone, modality: 'audio', vector: unit([1, 0, 0, 0]) },
-          { op: 'put', segment: gone, modality: 'visual', vector: unit([0, 0, 1, 0]) },
+          { op: 'attributes', clip: id, attributes },
+          { ...added, modality: 'audio', vector: unit([1, 0, 0, 0]) },
+          { ...added, modality: 'visual', vector: unit([0, 0, 1, 0]) },
         ],
       )
 
@@ -276,15 +362,19 @@ export function catalogueContract(
         segment(10, { embeddings: { audio: unit([0, 1, 0, 0]) } }),
       ])
       const [kept = 0] = await catalogue.segmentIds(id)
-      const page = await catalogue.log.read(0, 2)
+      const page = await catalogue.log.read(0, 3)
       const rest = await catalogue.log.read(page.cursor, 10)
 
-      assert.deepEqual(page.changes, [])
+      assert.deepEqual(
+        page.changes.map(({ op }) => op),
+        ['attributes'],
+      )
       assert.ok(page.cursor > 0)
       assert.deepEqual(
-        rest.changes.map(({ op, segment }) => [op, segment]),
+        rest.changes.map((change) => [change.op, 'segment' in change ? change.segment : id]),
         [
           ['drop', gone],
+          ['attributes', id],
           ['put', kept],
         ],
       )
@@ -317,7 +407,7 @@ export function catalogueContract(
       )
       assert.deepEqual(
         changes.map(({ op }) => op),
-        ['drop', 'put', 'put'],
+        ['drop', 'attributes', 'put', 'put'],
       )
     })
 
@@ -333,7 +423,7 @@ export function catalogueContract(
       ]
 
       assert.equal(new Set(marks).size, 4)
-      assert.equal(await one.log.historyTokenAt(3), undefined)
+      assert.equal(await one.log.historyTokenAt(4), undefined)
       for (const catalogue of [one, two]) await catalogue[Symbol.asyncDispose]()
     })
 

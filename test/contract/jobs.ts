@@ -467,7 +467,7 @@ export function jobsContract(
         await catalogue.embeddings(copy.id, 'audio'),
         await catalogue.embeddings(model.id, 'audio'),
       )
-      assert.equal((await catalogue.log.read(head, 10)).changes.length, 4)
+      assert.equal((await catalogue.log.read(head, 10)).changes.length, 5)
       await putClip(catalogue, newClip('/a', { hash: 'e'.repeat(64) }), [segment(0)])
       assert.equal(
         await copyClip(catalogue, model, { ...file, path: '/c' }),

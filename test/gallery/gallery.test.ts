@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { SegmentId } from '../../src/domain/ids.js'
+import type { Seq } from '../../src/domain/ids.js'
 import type { Catalogue } from '../../src/gallery/catalogue/catalogue.js'
 import { putClip, removeClip } from '../../src/gallery/catalogue/write-clips.js'
 import { Gallery } from '../../src/gallery/gallery.js'
@@ -10,7 +10,7 @@ import { HnswIndex } from '../../src/gallery/hnsw/hnsw-index.js'
 import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
 import type { NearestQuery, VectorIndex } from '../../src/gallery/vector/vector-index.js'
 import { newClip } from '../contract/catalogue.js'
-import { put, segments } from '../contract/vector-index.js'
+import { nearest, put, segments } from '../contract/vector-index.js'
 import { randomUnit, seeded } from '../contract/vectors.js'
 import { newDir, openCatalogue } from './places.js'
 
@@ -40,7 +40,7 @@ describe('the gallery', () => {
     for (const [i, segment] of given.entries()) {
       const { id } = await putClip(catalogue, newClip(`/${i}`), [segment])
       const query = { vector: segment.embeddings.visual, modality: 'visual', limit: 1 } as const
-      assert.deepEqual(segments(await gallery.nearest(query)), await catalogue.segmentIds(id))
+      assert.deepEqual(segments(await nearest(gallery, query)), await catalogue.segmentIds(id))
     }
   })
 
@@ -55,7 +55,7 @@ describe('the gallery', () => {
     await putClip(writer, newClip('/kept'), newSegments(2))
     await removeClip(writer, removed.id)
 
-    const found = await gallery.nearest({ vector: vector(), modality: 'audio', limit: 50 })
+    const found = await nearest(gallery, { vector: vector(), modality: 'audio', limit: 50 })
 
     assert.deepEqual(new Set(segments(found)), new Set(await catalogue.segmentIds(kept.id)))
     assert.deepEqual(await gallery.check(), whole(2))
@@ -74,11 +74,11 @@ describe('the gallery', () => {
       for (let i = 0; i < 20; i++)
         await putClip(catalogue, newClip(`/${round}-${i % 15}`), newSegments(3))
 
-      const followed = segments(await gallery.nearest(query))
+      const followed = segments(await nearest(gallery, query))
       await gallery.rebuild()
 
-      assert.deepEqual(followed, segments(await exact.nearest(query)))
-      assert.deepEqual(segments(await gallery.nearest(query)), followed)
+      assert.deepEqual(followed, segments(await nearest(exact, query)))
+      assert.deepEqual(segments(await nearest(gallery, query)), followed)
       assert.deepEqual(await gallery.check(), whole((round + 1) * 45))
     }
   })
@@ -86,10 +86,10 @@ describe('the gallery', () => {
   it('applies each change once, however many ask at the same time', async () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
-    const applied: SegmentId[] = []
+    const applied: Seq[] = []
     class Counting extends MemoryIndex {
       override async apply(...[changes, cursor]: Parameters<VectorIndex['apply']>) {
-        applied.push(...changes.map(({ segment }) => segment))
+        applied.push(...changes.map(({ seq }) => seq))
         await new Promise(setImmediate)
         await super.apply(changes, cursor)
       }
@@ -102,7 +102,10 @@ describe('the gallery', () => {
 
     await Promise.all(Array.from({ length: 20 }, () => gallery.follow()))
 
-    assert.equal(applied.length, 1400)
+    assert.deepEqual(
+      applied,
+      Array.from({ length: 1401 }, (_, i) => i + 1),
+    )
   })
 
   it('rebuilds when the catalogue was restored from an older copy', async () => {
@@ -125,9 +128,9 @@ describe('the gallery', () => {
 
     const query = { vector: vector(), modality: 'audio', limit: 50 } as const
     const answers = await Promise.all([
-      gallery.nearest(query),
-      gallery.nearest(query),
-      gallery.nearest(query),
+      nearest(gallery, query),
+      nearest(gallery, query),
+      nearest(gallery, query),
     ])
 
     assert.deepEqual(
@@ -158,7 +161,7 @@ describe('the gallery', () => {
 
     const vectors = await catalogue.embeddings(id, 'audio')
     const found = await Promise.all(
-      vectors.map((vector) => gallery.nearest({ vector, modality: 'audio', limit: 1 })),
+      vectors.map((vector) => nearest(gallery, { vector, modality: 'audio', limit: 1 })),
     )
 
     assert.deepEqual(found.flatMap(segments), await catalogue.segmentIds(id))
@@ -176,7 +179,7 @@ describe('the gallery', () => {
     await removeClip(other, id)
     await putClip(other, newClip('/b'), newSegments(4))
     await other.log.compact(await other.log.head())
-    const answer = await behind.nearest({ vector: vector(), modality: 'audio', limit: 50 })
+    const answer = await nearest(behind, { vector: vector(), modality: 'audio', limit: 50 })
     await putClip(other, newClip('/c'), newSegments(1))
 
     assert.equal(answer.length, 4)
@@ -191,8 +194,9 @@ describe('the gallery', () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
     class Durable extends MemoryIndex {
-      override get saved() {
-        return this.cursor
+      override async info() {
+        const info = await super.info()
+        return { ...info, saved: info.cursor }
       }
     }
     await using gallery = await Gallery.open({
@@ -205,9 +209,9 @@ describe('the gallery', () => {
     const head = await catalogue.log.head()
     const { changes, compactedUpTo } = await catalogue.log.read(0, 100_000)
 
-    assert.equal(head, 6 * 600 * 2 + 5 * 600)
+    assert.equal(head, 6 * (1 + 600 * 2) + 5 * 600)
     assert.equal(compactedUpTo, head)
-    assert.equal(changes.length, 1200)
+    assert.equal(changes.length, 1 + 1200)
     assert.deepEqual(await gallery.check(), whole(600))
   })
 
@@ -218,7 +222,8 @@ describe('the gallery', () => {
     await using whole = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
     class Forgetful extends MemoryIndex {
       override async nearest(query: NearestQuery) {
-        return (await super.nearest(query)).filter((_, i) => i % 2 === 0)
+        const found = await super.nearest(query)
+        return { ...found, neighbours: found.neighbours.filter((_, i) => i % 2 === 0) }
       }
     }
     await using half = await Gallery.open({
@@ -249,7 +254,7 @@ describe('the gallery', () => {
     await putClip(catalogue, newClip('/a'), newSegments(2))
     const openIndex = async (from: 'snapshot' | 'empty') => {
       const index = new MemoryIndex(DIMENSION)
-      if (from === 'snapshot') await index.apply([put(1, 77, vector())], 1)
+      if (from === 'snapshot') await index.apply([put(2, 77, vector())], 2)
       return index
     }
     await using gallery = await Gallery.open({ catalogue, openIndex })

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { Gallery } from '../../src/gallery/gallery.js'
 import { MemoryIndex } from '../../src/gallery/memory/memory-index.js'
-import { segments } from '../contract/vector-index.js'
+import { nearest, segments } from '../contract/vector-index.js'
 import { freshlySeeded, randomUnit } from '../contract/vectors.js'
 import { openKilled, STAMP } from './kill-writer.js'
 import { newDir, openCatalogue } from './places.js'
@@ -46,7 +46,7 @@ it('loses nothing that was acknowledged when it is killed at any instant', async
       modality: 'visual',
       limit: 10,
     } as const
-    assert.deepEqual(segments(await gallery.nearest(query)), segments(await exact.nearest(query)))
+    assert.deepEqual(segments(await nearest(gallery, query)), segments(await nearest(exact, query)))
     assert.equal((await gallery.check()).whole, true)
   }
   assert.ok(acknowledged.size > 20, `${acknowledged.size} clips were acknowledged`)

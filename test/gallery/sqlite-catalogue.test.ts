@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { cpSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { newClipKey } from '../../src/gallery/catalogue/clip-id.js'
 import { putClip } from '../../src/gallery/catalogue/write-clips.js'
@@ -10,6 +11,7 @@ import { SqliteCatalogue } from '../../src/gallery/sqlite/sqlite-catalogue.js'
 import { jobRequest } from '../../src/ingest/scan/job-request.js'
 import type { JobId } from '../../src/jobs/jobs.js'
 import { catalogueContract, newClip, segment } from '../contract/catalogue.js'
+import { HEADER, logOrderContract } from '../contract/log-order.js'
 import { MIGRATIONS_DIR, newDir, openCatalogue } from './places.js'
 
 const STAMP = { fingerprint: 'f'.repeat(64), dimension: 4 }
@@ -17,6 +19,12 @@ const STAMP = { fingerprint: 'f'.repeat(64), dimension: 4 }
 catalogueContract('sqlite', async () => {
   const dir = newDir()
   return (stamp) => openCatalogue(dir, stamp)
+})
+
+const shared = newDir()
+logOrderContract('sqlite', () => openCatalogue(shared, HEADER), {
+  script: fileURLToPath(new URL('log-writer.js', import.meta.url)),
+  args: [shared],
 })
 
 describe('the sqlite file', () => {

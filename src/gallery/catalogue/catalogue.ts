@@ -1,4 +1,4 @@
-import type { Clip, Label, Span } from '../../domain/clip.js'
+import type { Clip, ClipEvent, Label, Span } from '../../domain/clip.js'
 import type { ClipId, SegmentId } from '../../domain/ids.js'
 import type { Modality } from '../../domain/modality.js'
 import type { UnitVector } from '../../domain/vector.js'
@@ -42,6 +42,8 @@ export interface CatalogueReader {
   embeddings(clip: ClipId, modality: Modality): Promise<readonly UnitVector[]>
   /** A clip's segments with their labels, in order of time. */
   tags(clip: ClipId): Promise<readonly TaggedSpan[]>
+  /** A clip's events, in order of their start. */
+  events(clip: ClipId): Promise<readonly ClipEvent[]>
   failures(page: { readonly limit: number }): Promise<readonly Failure[]>
   failureAt(path: string): Promise<Failure | undefined>
   counts(): Promise<Counts>

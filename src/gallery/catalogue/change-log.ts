@@ -1,20 +1,30 @@
-import type { SegmentId, Seq } from '../../domain/ids.js'
+import type { Attributes } from '../../domain/attributes.js'
+import type { ClipId, SegmentId, Seq } from '../../domain/ids.js'
 import type { Modality } from '../../domain/modality.js'
 import type { UnitVector } from '../../domain/vector.js'
 
 /**
- * One row of the change log, with the vector that it added. If a later change removed the vector, the
- * put is omitted.
+ * One row of the change log. `put` adds the vector of a segment, `drop` removes all vectors of one.
+ * `attributes` replaces the attributes of a clip; its row precedes the puts of its segments. A put whose
+ * vector, or attributes whose clip, a later row removed are omitted.
  */
 export type Change =
   | {
       readonly seq: Seq
       readonly op: 'put'
       readonly segment: SegmentId
+      readonly clip: ClipId
       readonly modality: Modality
       readonly vector: UnitVector
+      readonly attributes: Attributes // of the segment: its labels
     }
   | { readonly seq: Seq; readonly op: 'drop'; readonly segment: SegmentId }
+  | {
+      readonly seq: Seq
+      readonly op: 'attributes'
+      readonly clip: ClipId
+      readonly attributes: Attributes
+    }
 
 export interface ChangePage {
   readonly changes: readonly Change[] // in order of seq
@@ -23,7 +33,8 @@ export interface ChangePage {
 }
 
 /**
- * The log of every embedding that was added or removed, from which an index is built. The order of the
+ * The log of all embeddings that were added or removed, and of the attributes of clips. An index is built
+ * from it alone. The order of the
  * sequence numbers is the order of the commits: a reader that has seen row n never sees a row before n
  * appear later. An engine whose transactions can commit in another order must enforce this.
  */

@@ -1,13 +1,18 @@
-import type { Clip, EncodedSegment } from '../../domain/clip.js'
+import type { Metadata } from '../../domain/attributes.js'
+import type { Clip, ClipEvent, EncodedSegment } from '../../domain/clip.js'
 import type { FileStat } from '../../domain/file-stat.js'
 import type { ClipId } from '../../domain/ids.js'
 import type { ItemEnd, ItemFailure } from '../../jobs/jobs.js'
 import type { Failure } from './failure.js'
 
 /** A clip that was encoded and has no id yet. */
-export type NewClip = Omit<Clip, 'id' | 'name' | 'indexedAt' | 'hasAudio' | 'hasVisual'> & {
+export type NewClip = Omit<
+  Clip,
+  'id' | 'name' | 'indexedAt' | 'hasAudio' | 'hasVisual' | 'metadata'
+> & {
   readonly name?: string | undefined // of an upload
   readonly quickHash?: string // recognises the file if it is moved
+  readonly metadata?: Metadata // of a clip of another catalogue
 }
 
 /** A file of known content. */
@@ -44,6 +49,10 @@ export type CatalogueChange =
   /** The file has the same content with another size or time. */
   | { readonly type: 'touchClip'; readonly id: ClipId; readonly file: FileStat }
   | { readonly type: 'removeClip'; readonly id: ClipId }
+  /** Replaces the user's metadata of a clip. */
+  | { readonly type: 'setMetadata'; readonly id: ClipId; readonly metadata: Metadata }
+  /** Replaces the events of a clip. */
+  | { readonly type: 'putEvents'; readonly id: ClipId; readonly events: readonly ClipEvent[] }
   /** A clip that is missing already keeps the time since when it is. */
   | { readonly type: 'setMissing'; readonly ids: readonly ClipId[]; readonly missing: boolean }
   /** Replaces an earlier failure at the path. */

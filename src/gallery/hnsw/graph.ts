@@ -3,7 +3,7 @@ import { cooperativeYield } from '../../concurrency/cooperative-yield.js'
 import type { SegmentId } from '../../domain/ids.js'
 import { checkEmbedding, clampCosine, dot, type UnitVector } from '../../domain/vector.js'
 import { TopK } from '../vector/top-k.js'
-import type { NearestQuery, Neighbour } from '../vector/vector-index.js'
+import type { Neighbour, Neighbours } from '../vector/vector-index.js'
 import { type Node, SegmentNodeMap } from './segment-node-map.js'
 
 // Measured with bench/gallery.ts. More candidates while building gain nothing; more links cost less than a wider search.
@@ -70,19 +70,34 @@ export class Graph {
     if (emptied !== undefined) this.#native.markDelete(emptied)
   }
 
-  nearest({ vector, limit, except = [] }: Omit<NearestQuery, 'modality'>): readonly Neighbour[] {
+  /** `isAllowed`: segments that may be in the answer; absent, all may. */
+  nearest(
+    vector: UnitVector,
+    limit: number,
+    isAllowed?: (segment: SegmentId) => boolean,
+  ): Pick<Neighbours, 'neighbours' | 'isExhausted'> {
     checkEmbedding(vector, this.dimension)
-    const excepted = new Set(except.filter((segment) => this.has(segment)))
-    const wanted = Math.min(limit, this.size - excepted.size)
-    if (wanted <= 0) return []
-    const scores = this.#search(vector, Math.min(wanted, this.#nodes.count), excepted)
-    const found = this.#best(scores, wanted, excepted)
+    const allowed = isAllowed && this.#nodes.allowed(isAllowed)
+    const available = allowed ? allowed.size : this.size
+    const wanted = Math.min(limit, available)
+    if (wanted <= 0) return { neighbours: [], isExhausted: available === 0 }
+    const neighbours = this.#nearest(vector, wanted, allowed)
+    return { neighbours, isExhausted: wanted === available }
+  }
+
+  #nearest(
+    vector: UnitVector,
+    wanted: number,
+    allowed: ReadonlySet<SegmentId> | undefined,
+  ): readonly Neighbour[] {
+    const scores = this.#search(vector, Math.min(wanted, this.#nodes.count), allowed)
+    const found = this.#best(scores, wanted, allowed)
     if (found.length === wanted) return found
     // The search has seen all that it can reach from where it starts: compare the rest one by one.
     for (const node of this.#nodes.all()) {
       if (!scores.has(node)) scores.set(node, dot(this.#native.getPoint(node), vector))
     }
-    return this.#best(scores, wanted, excepted)
+    return this.#best(scores, wanted, allowed)
   }
 
   /** Whether so many of its nodes are dead that it is worth building anew. */
@@ -148,14 +163,18 @@ export class Graph {
     copied.add(node)
   }
 
-  #search(vector: UnitVector, count: number, excepted: ReadonlySet<SegmentId>): Map<Node, number> {
-    const allowed = (node: Node) =>
-      this.#nodes.segmentsAt(node).some((segment) => !excepted.has(segment))
+  #search(
+    vector: UnitVector,
+    count: number,
+    allowed: ReadonlySet<SegmentId> | undefined,
+  ): Map<Node, number> {
+    const isAllowed = (node: Node) =>
+      this.#nodes.segmentsAt(node).some((segment) => allowed?.has(segment))
     this.#native.setEf(Math.max(EF_SEARCH, count))
     const { neighbors, distances } = this.#native.searchKnn(
       Array.from(vector),
       count,
-      excepted.size > 0 ? allowed : undefined,
+      allowed && isAllowed,
     )
     return new Map(neighbors.map((node, i) => [node, 1 - (distances[i] as number)]))
   }
@@ -163,13 +182,13 @@ export class Graph {
   #best(
     scores: ReadonlyMap<Node, number>,
     wanted: number,
-    excepted: ReadonlySet<SegmentId>,
+    allowed: ReadonlySet<SegmentId> | undefined,
   ): readonly Neighbour[] {
     const best = new TopK(wanted)
     for (const [node, cosine] of scores) {
       const score = clampCosine(cosine)
       for (const segment of this.#nodes.segmentsAt(node)) {
-        if (!excepted.has(segment)) best.push({ segment, score })
+        if (!allowed || allowed.has(segment)) best.push({ segment, score })
       }
     }
     return best.neighbours

@@ -3,10 +3,12 @@ import { cooperativeYield } from '../../concurrency/cooperative-yield.js'
 import type { SegmentId, Seq } from '../../domain/ids.js'
 import { MODALITIES, type Modality } from '../../domain/modality.js'
 import type { Change, ChangeLog } from '../catalogue/change-log.js'
-import type { NearestQuery, Neighbour, VectorIndex } from '../vector/vector-index.js'
+import type { IndexInfo, NearestQuery, Neighbours, VectorIndex } from '../vector/vector-index.js'
+import { AttributeMap } from './attribute-map.js'
 import { Graph } from './graph.js'
 import { newLineage, type SnapshotHeader, wholeSnapshots, writeSnapshot } from './snapshot.js'
 
+const ATTRIBUTES = 'attributes.json' // in a snapshot
 const SNAPSHOT_AFTER = 5_000 // changes, or a tenth of what it holds: replaying them takes seconds
 
 export interface HnswOptions {
@@ -23,6 +25,7 @@ type Graphs = Readonly<Record<Modality, Graph>>
 
 interface Start {
   readonly graphs: Graphs
+  readonly attributes: AttributeMap
   readonly cursor: Seq
   readonly lineage: string
 }
@@ -35,6 +38,7 @@ interface Start {
 export class HnswIndex implements VectorIndex {
   readonly #options: HnswOptions
   readonly #graphs: Graphs
+  readonly #attributes: AttributeMap
   readonly #closing = new AbortController()
   #lineage: string
   #cursor: Seq
@@ -50,24 +54,22 @@ export class HnswIndex implements VectorIndex {
     )
   }
 
-  private constructor(options: HnswOptions, { graphs, cursor, lineage }: Start) {
+  private constructor(options: HnswOptions, { graphs, attributes, cursor, lineage }: Start) {
     this.#options = options
     this.#graphs = graphs
+    this.#attributes = attributes
     this.#cursor = cursor
     this.#saved = cursor
     this.#lineage = lineage
     this.#reclaim()
   }
 
-  get cursor(): Seq {
-    return this.#cursor
+  async info(): Promise<IndexInfo> {
+    const [cursor, saved, generation] = [this.#cursor, this.#saved, this.#lineage]
+    return { cursor, saved, sizes: this.#sizes, generation }
   }
 
-  get saved(): Seq {
-    return this.#saved
-  }
-
-  get sizes(): Record<Modality, number> {
+  get #sizes(): Record<Modality, number> {
     return { audio: this.#graphs.audio.size, visual: this.#graphs.visual.size }
   }
 
@@ -80,18 +82,17 @@ export class HnswIndex implements VectorIndex {
       }
       this.#cursor = Math.max(this.#cursor, cursor)
       this.#reclaim()
-      const { audio, visual } = this.sizes
+      const { audio, visual } = this.#sizes
       const { snapshotAfter = Math.max(SNAPSHOT_AFTER, (audio + visual) / 10) } = this.#options
       if (this.#unsaved >= snapshotAfter) await this.#save()
     })
   }
 
-  async nearest(
-    { modality, ...query }: NearestQuery,
-    signal?: AbortSignal,
-  ): Promise<readonly Neighbour[]> {
+  async nearest(query: NearestQuery, signal?: AbortSignal): Promise<Neighbours> {
     signal?.throwIfAborted()
-    return this.#graphs[modality].nearest(query)
+    const { vector, modality, limit } = query
+    const found = this.#graphs[modality].nearest(vector, limit, this.#allowed(query))
+    return { ...found, generation: this.#lineage }
   }
 
   async holding(
@@ -114,11 +115,24 @@ export class HnswIndex implements VectorIndex {
     return turn
   }
 
+  /** Undefined if the query allows all segments. */
+  #allowed({ except = [], filter }: NearestQuery): ((segment: SegmentId) => boolean) | undefined {
+    if (except.length === 0 && filter === undefined) return undefined
+    const excepted = new Set(except)
+    return (segment) =>
+      !excepted.has(segment) && (filter === undefined || this.#attributes.matches(filter, segment))
+  }
+
   #applyOne(change: Change): void {
-    if (change.op === 'put') {
-      this.#graphs[change.modality].put(change.segment, change.vector)
+    if (change.op === 'attributes') {
+      this.#attributes.setClip(change.clip, change.attributes)
+    } else if (change.op === 'put') {
+      const { segment, clip, attributes, vector } = change
+      this.#graphs[change.modality].put(segment, vector)
+      this.#attributes.setSegment(segment, { clip, attributes })
     } else {
       for (const modality of MODALITIES) this.#graphs[modality].drop(change.segment)
+      this.#attributes.deleteSegment(change.segment)
     }
     this.#cursor = change.seq
     this.#unsaved++
@@ -167,6 +181,7 @@ export class HnswIndex implements VectorIndex {
       const of = { lineage: this.#lineage, cursor, historyToken, fingerprint, dimension }
       await writeSnapshot(dir, of, async (folder) => {
         for (const modality of MODALITIES) await this.#graphs[modality].save(join(folder, modality))
+        await this.#attributes.save(join(folder, ATTRIBUTES))
       })
       this.#saved = cursor
     } catch (error) {
@@ -194,11 +209,12 @@ async function loadNewest({
     isOurs,
   })) {
     try {
-      const [audio, visual] = await Promise.all([
+      const [audio, visual, attributes] = await Promise.all([
         Graph.load(join(folder, 'audio'), dimension),
         Graph.load(join(folder, 'visual'), dimension),
+        AttributeMap.load(join(folder, ATTRIBUTES)),
       ])
-      return { graphs: { audio, visual }, cursor, lineage }
+      return { graphs: { audio, visual }, attributes, cursor, lineage }
     } catch {
       // Removed by another process while it was read, or cut when it was written: the one before it will do.
     }
@@ -208,5 +224,5 @@ async function loadNewest({
 
 async function startEmpty({ dir, dimension }: HnswOptions): Promise<Start> {
   const graphs = { audio: Graph.empty(dimension), visual: Graph.empty(dimension) }
-  return { graphs, cursor: 0, lineage: await newLineage(dir) }
+  return { graphs, attributes: new AttributeMap(), cursor: 0, lineage: await newLineage(dir) }
 }

@@ -39,6 +39,11 @@ export class SegmentNodeMap {
     return this.#nodeOf.get(segment)
   }
 
+  /** The segments that a predicate allows. */
+  allowed(isAllowed: (segment: SegmentId) => boolean): ReadonlySet<SegmentId> {
+    return new Set([...this.#nodeOf.keys()].filter(isAllowed))
+  }
+
   segmentsAt(node: Node): readonly SegmentId[] {
     return this.#segmentsAt.get(node) ?? []
   }

@@ -51,8 +51,15 @@ function prepare(db: Database) {
   return {
     head: db.prepare<[], { head: Seq }>('SELECT coalesce(max(seq), 0) AS head FROM changes'),
     changes: db.prepare<[Seq, number], ChangeRow>(
-      `SELECT seq, op, changes.segment, changes.modality, vector FROM changes
-       LEFT JOIN embeddings ON embeddings.segment = changes.segment AND embeddings.modality = changes.modality
+      `SELECT seq, op, changes.segment, changes.modality, vector, number, key, path, seconds,
+              indexed_at, has_audio, has_visual, metadata,
+              iif(op = 'put', (SELECT json_group_object(mid, probability) FROM tags
+                JOIN labels ON labels.number = label WHERE tags.segment = changes.segment), NULL)
+              AS labels
+       FROM changes
+       LEFT JOIN embeddings
+         ON embeddings.segment = changes.segment AND embeddings.modality = changes.modality
+       LEFT JOIN clips ON number = changes.clip
        WHERE seq > ? ORDER BY seq LIMIT ?`,
     ),
     compacted: db.prepare<[], { compacted: Seq }>('SELECT compacted FROM stamp'),
@@ -63,9 +70,16 @@ function prepare(db: Database) {
       'UPDATE stamp SET compacted = @upTo WHERE compacted < @upTo',
     ),
     deleteUndone: db.prepare<[{ from: Seq; to: Seq }]>(
-      `DELETE FROM changes WHERE seq > @from AND seq <= @to AND (op = 'drop' OR NOT EXISTS (
-         SELECT 1 FROM embeddings
-         WHERE embeddings.segment = changes.segment AND embeddings.modality = changes.modality))`,
+      `DELETE FROM changes WHERE seq > @from AND seq <= @to AND (
+         op = 'drop'
+         OR op = 'put' AND NOT EXISTS (
+           SELECT 1 FROM embeddings
+           WHERE embeddings.segment = changes.segment AND embeddings.modality = changes.modality)
+         OR op = 'attributes' AND (
+           NOT EXISTS (SELECT 1 FROM clips WHERE number = changes.clip)
+           OR EXISTS (SELECT 1 FROM changes AS later
+             WHERE later.op = 'attributes' AND later.clip = changes.clip
+               AND later.seq > changes.seq)))`,
     ),
   }
 }

@@ -39,6 +39,10 @@ export class ClipWriter {
         return this.#touch(change)
       case 'removeClip':
         return this.#remove(change)
+      case 'setMetadata':
+        return this.#setMetadata(change)
+      case 'putEvents':
+        return this.#putEvents(change)
       case 'setMissing':
         return this.#setMissing(change)
       case 'recordFailure':
@@ -82,6 +86,7 @@ export class ClipWriter {
         mtimeMs,
       })
     if (!row) throw new Conflict(change)
+    this.#sql.logAttributes.run(row.number)
     return row
   }
 
@@ -96,6 +101,23 @@ export class ClipWriter {
     const row = this.#rowOf(change.id)
     if (!row) throw new Conflict(change)
     this.#delete(row.number)
+  }
+
+  #setMetadata(change: ChangeOf<'setMetadata'>): undefined {
+    const row = this.#rowOf(change.id)
+    if (!row) throw new Conflict(change)
+    this.#sql.setMetadata.run({ ...row, metadata: JSON.stringify(change.metadata) })
+    this.#sql.logAttributes.run(row.number)
+  }
+
+  #putEvents(change: ChangeOf<'putEvents'>): undefined {
+    const row = this.#rowOf(change.id)
+    if (!row) throw new Conflict(change)
+    this.#sql.deleteEventsOfClip.run(row.number)
+    for (const { start, end, ...event } of change.events) {
+      this.#sql.insertLabel.run(event.mid, event.name)
+      this.#sql.insertEvent.run({ ...event, clip: row.number, start_s: start, end_s: end })
+    }
   }
 
   #setMissing({ ids, missing }: ChangeOf<'setMissing'>): undefined {
@@ -119,6 +141,7 @@ export class ClipWriter {
     const row = id === undefined ? this.#insertNew(clip) : this.#insertWithId(clip, id)
     if (!row) throw new AppError('INTERNAL', `SQLite did not return the clip put at ${clip.path}`)
     this.#deleteSegments(row.number)
+    this.#sql.logAttributes.run(row.number)
     return row
   }
 
@@ -139,7 +162,7 @@ export class ClipWriter {
     const to = this.#sql.insertSegment.get(clip, start_s, end_s)?.id
     if (to === undefined) throw new AppError('INTERNAL', 'SQLite did not return the segment put')
     for (const { modality } of this.#sql.copyEmbeddings.all({ from, to })) {
-      this.#sql.logPut.run(to, modality)
+      this.#sql.logPut.run(to, modality, clip)
     }
     this.#sql.copyTags.run({ from, to })
   }
@@ -151,7 +174,7 @@ export class ClipWriter {
       const vector = embeddings[modality]
       if (!vector) continue
       this.#sql.insertEmbedding.run(segment.id, modality, toBlob(vector))
-      this.#sql.logPut.run(segment.id, modality)
+      this.#sql.logPut.run(segment.id, modality, clip)
     }
     for (const { mid, name, probability } of labels) {
       this.#sql.insertLabel.run(mid, name)
@@ -198,6 +221,7 @@ const columns = (clip: NewClip & HasModality) => ({
   has_visual: clip.hasVisual ? 1 : 0,
   notes: JSON.stringify(clip.notes),
   indexed_at: new Date().toISOString(),
+  metadata: JSON.stringify(clip.metadata ?? {}),
 })
 
 /** A name is stored only if the path does not end in it, since a file may be moved. */

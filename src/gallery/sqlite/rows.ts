@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
-import type { Clip, Note, Span } from '../../domain/clip.js'
+import type { Attributes, Metadata } from '../../domain/attributes.js'
+import type { Clip, ClipEvent, Note, Span } from '../../domain/clip.js'
 import type { SegmentId, Seq } from '../../domain/ids.js'
 import type { Modality } from '../../domain/modality.js'
 import type { UnitVector } from '../../domain/vector.js'
@@ -22,6 +23,7 @@ export interface ClipRow {
   has_visual: number
   notes: string
   indexed_at: string
+  metadata: string
 }
 
 export const toClip = (row: ClipRow): Clip => ({
@@ -36,6 +38,7 @@ export const toClip = (row: ClipRow): Clip => ({
   hasVisual: row.has_visual === 1,
   notes: JSON.parse(row.notes) as Note[],
   indexedAt: row.indexed_at,
+  metadata: JSON.parse(row.metadata) as Metadata,
 })
 
 export interface SegmentRow {
@@ -61,6 +64,21 @@ export interface SpanRow {
 
 export const toSpan = (row: SpanRow): Span => ({ start: row.start_s, end: row.end_s })
 
+export interface EventRow {
+  mid: string
+  name: string
+  start_s: number
+  end_s: number
+  probability: number
+  source: ClipEvent['source']
+}
+
+export const toEvent = ({ start_s, end_s, ...row }: EventRow): ClipEvent => ({
+  ...row,
+  start: start_s,
+  end: end_s,
+})
+
 export interface FailureRow {
   path: string
   code: string
@@ -78,17 +96,44 @@ export const toFailure = ({ mtime_ms, failed_at, ...row }: FailureRow): Failure 
 
 export interface ChangeRow {
   seq: Seq
-  op: 'put' | 'drop'
+  op: 'put' | 'drop' | 'attributes'
   segment: SegmentId
   modality: Modality | null
   vector: Buffer | null
+  labels: string | null // JSON: probability by mid
+  number: number | null // of the clip, and its further columns: NULL if it was removed
+  key: string
+  path: string
+  seconds: number
+  indexed_at: string
+  has_audio: number
+  has_visual: number
+  metadata: string
 }
 
-/** Undefined for a put whose vector a later drop took away. */
-export function toChange({ seq, op, segment, modality, vector }: ChangeRow): Change | undefined {
+/** Returns undefined for a row whose vector or clip a later row removed. */
+export function toChange(row: ChangeRow): Change | undefined {
+  const { seq, op, segment, modality, vector, number, key } = row
   if (op === 'drop') return { seq, op, segment }
-  return modality && vector ? { seq, op, segment, modality, vector: toVector(vector) } : undefined
+  if (number === null) return undefined
+  const clip = clipId({ number, key })
+  if (op === 'attributes') return { seq, op, clip, attributes: clipAttributes(row) }
+  if (!modality || !vector) return undefined
+  const attributes = prefixed('label', JSON.parse(row.labels ?? '{}'))
+  return { seq, op, segment, clip, modality, vector: toVector(vector), attributes }
 }
+
+const clipAttributes = (row: ChangeRow): Attributes => ({
+  path: row.path,
+  seconds: row.seconds,
+  addedAt: row.indexed_at,
+  hasAudio: row.has_audio === 1,
+  hasVisual: row.has_visual === 1,
+  ...prefixed('meta', JSON.parse(row.metadata)),
+})
+
+const prefixed = (prefix: string, values: Attributes): Attributes =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}.${name}`, value]))
 
 // Little-endian, as is every machine that the encoder runs on. A blob may start anywhere in its buffer and a
 // Float32Array only at a multiple of four: hence the copy.

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import type { Clip, EncodedSegment, Label } from '../../domain/clip.js'
+import type { Clip, ClipEvent, EncodedSegment, Label } from '../../domain/clip.js'
 import type { ClipId, SegmentId } from '../../domain/ids.js'
 import type { Modality } from '../../domain/modality.js'
 import { checkEmbedding, type UnitVector } from '../../domain/vector.js'
@@ -14,7 +14,7 @@ import { SqliteChangeLog } from './change-log.js'
 import { ClipWriter, Conflict } from './clip-writer.js'
 import { prepareJobs } from './job-statements.js'
 import { openDatabase, type SqliteOptions } from './open-database.js'
-import { toClip, toFailure, toSegment, toSpan, toVector } from './rows.js'
+import { toClip, toEvent, toFailure, toSegment, toSpan, toVector } from './rows.js'
 import { SqliteFiles } from './sqlite-files.js'
 import { SqliteJobs } from './sqlite-jobs.js'
 import { SqliteQueue } from './sqlite-queue.js'
@@ -132,6 +132,11 @@ export class SqliteCatalogue implements Catalogue {
     }
     const spans = this.#sql.segmentsOfClip.all(parts.number, parts.key)
     return spans.map((row) => ({ ...toSpan(row), labels: labels.get(row.id) ?? [] }))
+  }
+
+  async events(clip: ClipId): Promise<ClipEvent[]> {
+    const parts = parseClipId(clip)
+    return parts ? this.#sql.eventsOfClip.all(parts.number, parts.key).map(toEvent) : []
   }
 
   async failures({ limit }: { readonly limit: number }): Promise<Failure[]> {

@@ -83,11 +83,14 @@ const PENDING = `FROM old.clips AS was WHERE NOT EXISTS (
 
 // A path may have gone from one clip to another, and is unique: so those that change are cleared first.
 const MIRROR = `
+  INSERT INTO main.changes (op, clip, mark) SELECT 'attributes', clips.number, randomblob(8)
+    FROM main.clips JOIN old.clips AS was ON was.number = clips.number AND was.key = clips.key
+    WHERE clips.path <> was.path OR clips.metadata <> was.metadata;
   UPDATE main.clips SET path = 'moving ' || clips.number FROM old.clips AS was
     WHERE was.number = clips.number AND was.key = clips.key AND was.path <> clips.path AND clips.hash <> '';
   DELETE FROM main.clips WHERE hash = '' AND path IN (
     SELECT path FROM old.clips AS was WHERE was.number <> clips.number);
-  UPDATE main.clips SET path = was.path, name = was.name, bytes = was.bytes, mtime_ms = was.mtime_ms,
+  UPDATE main.clips SET path = was.path, name = was.name, metadata = was.metadata, bytes = was.bytes, mtime_ms = was.mtime_ms,
       quick_hash = was.quick_hash, missing_since = was.missing_since
     FROM old.clips AS was
     WHERE was.number = clips.number AND was.key = clips.key AND was.hash = clips.hash AND clips.hash <> '';

@@ -2,10 +2,10 @@ import type { Database } from 'better-sqlite3'
 import type { SegmentId } from '../../domain/ids.js'
 import type { Modality } from '../../domain/modality.js'
 import type { ClipIdParts } from '../catalogue/clip-id.js'
-import type { ClipRow, FailureRow, SegmentRow, SpanRow } from './rows.js'
+import type { ClipRow, EventRow, FailureRow, SegmentRow, SpanRow } from './rows.js'
 
 export const CLIP =
-  'number, key, path, name, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at'
+  'number, key, path, name, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at, metadata'
 const FAILURE = 'path, code, detail, bytes, mtime_ms, failed_at'
 
 interface Moved {
@@ -35,12 +35,14 @@ export function prepare(db: Database) {
     ),
     insertClip: db.prepare<[Omit<ClipRow, 'number'> & { quick_hash: string | null }], ClipRow>(
       `INSERT INTO clips (
-         key, path, name, hash, quick_hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at)
+         key, path, name, hash, quick_hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes,
+         indexed_at, metadata)
        VALUES (
-         @key, @path, @name, @hash, @quick_hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual, @notes,
-         @indexed_at)
+         @key, @path, @name, @hash, @quick_hash, @bytes, @mtime_ms, @seconds, @has_audio,
+         @has_visual, @notes, @indexed_at, @metadata)
        ON CONFLICT (path) DO UPDATE SET
-         name = excluded.name, hash = excluded.hash, bytes = excluded.bytes, mtime_ms = excluded.mtime_ms, seconds = excluded.seconds,
+         name = excluded.name, hash = excluded.hash, bytes = excluded.bytes,
+         mtime_ms = excluded.mtime_ms, seconds = excluded.seconds,
          has_audio = excluded.has_audio, has_visual = excluded.has_visual, notes = excluded.notes,
          indexed_at = excluded.indexed_at, quick_hash = excluded.quick_hash, missing_since = NULL
        RETURNING ${CLIP}`,
@@ -49,7 +51,7 @@ export function prepare(db: Database) {
       `INSERT INTO clips (${CLIP}, quick_hash)
        VALUES (
          @number, @key, @path, @name, @hash, @bytes, @mtime_ms, @seconds, @has_audio, @has_visual,
-         @notes, @indexed_at, @quick_hash)
+         @notes, @indexed_at, @metadata, @quick_hash)
        RETURNING ${CLIP}`,
     ),
     clipsInTheWay: db.prepare<[{ number: number; path: string }], { number: number }>(
@@ -130,8 +132,25 @@ export function prepare(db: Database) {
       'SELECT modality, count(*) AS count FROM embeddings GROUP BY modality',
     ),
 
-    logPut: db.prepare<[SegmentId, Modality]>(
-      `INSERT INTO changes (op, segment, modality, mark) VALUES ('put', ?, ?, randomblob(8))`,
+    logPut: db.prepare<[SegmentId, Modality, number]>(
+      `INSERT INTO changes (op, segment, modality, clip, mark)
+       VALUES ('put', ?, ?, ?, randomblob(8))`,
+    ),
+    logAttributes: db.prepare<[number]>(
+      `INSERT INTO changes (op, clip, mark) VALUES ('attributes', ?, randomblob(8))`,
+    ),
+    setMetadata: db.prepare<[ClipIdParts & { metadata: string }]>(
+      'UPDATE clips SET metadata = @metadata WHERE number = @number AND key = @key',
+    ),
+    deleteEventsOfClip: db.prepare<[number]>('DELETE FROM events WHERE clip = ?'),
+    insertEvent: db.prepare<[EventRow & { clip: number }]>(
+      `INSERT INTO events (clip, label, start_s, end_s, probability, source)
+       SELECT @clip, number, @start_s, @end_s, @probability, @source FROM labels WHERE mid = @mid`,
+    ),
+    eventsOfClip: db.prepare<[number, string], EventRow>(
+      `SELECT mid, labels.name, start_s, end_s, probability, source FROM events
+       JOIN labels ON labels.number = label JOIN clips ON clips.number = clip
+       WHERE clips.number = ? AND key = ? ORDER BY start_s, end_s, label`,
     ),
     logDropsOfClip: db.prepare<[number]>(
       `INSERT INTO changes (op, segment, mark)

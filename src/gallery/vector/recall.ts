@@ -60,7 +60,9 @@ async function share(
   signal?: AbortSignal,
 ): Promise<number> {
   const found = new Set(
-    (await index.nearest({ vector, modality: to, limit: K }, signal)).map(({ segment }) => segment),
+    (await index.nearest({ vector, modality: to, limit: K }, signal)).neighbours.map(
+      ({ segment }) => segment,
+    ),
   )
   return best.neighbours.filter(({ segment }) => found.has(segment)).length / best.neighbours.length
 }
