@@ -1,9 +1,8 @@
-import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import {
   type Access,
   type ActiveGallery,
-  currentGallery,
+  currentOrFirst,
   openActiveGallery,
 } from './app/active-gallery.js'
 import { HotSwap } from './concurrency/hot-swap.js'
@@ -12,6 +11,7 @@ import type { Encoder } from './encoder/encoder.js'
 import { AppError } from './errors.js'
 import type { Gallery } from './gallery/gallery.js'
 import { DecoderPool } from './media/process/decoder-pool.js'
+import { dataLayout } from './storage/data-layout.js'
 import { realPaths } from './storage/path-within.js'
 import { SourceList } from './storage/source-list.js'
 
@@ -46,23 +46,20 @@ export interface App extends AsyncDisposable {
 
 /** DATA_LOCKED where another process writes; one that only reads is let in beside it. */
 export async function openApp(config: Config, access: Access = 'write'): Promise<App> {
-  const { dir, bundle } = currentGallery(config)
-  const serving = await openActiveGallery(
-    config,
-    { dir, bundle: config.isBundleGiven ? config.bundle : bundle },
-    access,
-  )
-  const turnover = new HotSwap(serving)
+  const { id, bundle } = await currentOrFirst(config)
+  const wanted = { id, bundle: config.isBundleGiven ? config.bundle : bundle }
+  const serving = await openActiveGallery(config, wanted, access)
+  const active = new HotSwap(serving)
   const decoders = new DecoderPool()
   const sources = await openSources(config, serving.gallery)
   const { dataDir, roots, watch } = config
-  const configured = await realPaths([join(dataDir, 'media'), ...roots, ...watch])
+  const configured = await realPaths([dataLayout(dataDir).media, ...roots, ...watch])
   let refreshing: Promise<void> | undefined
 
   const change = async () => {
-    const place = currentGallery(config)
-    if (place.dir !== turnover.current.dir)
-      turnover.replace(await openActiveGallery(config, place, access, LOCK_WAIT_MS))
+    const serves = await currentOrFirst(config)
+    if (serves.id === active.current.id) return
+    active.replace(await openActiveGallery(config, serves, access, LOCK_WAIT_MS))
   }
   const refresh = () => {
     refreshing ??= change().finally(() => {
@@ -71,16 +68,16 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
     return refreshing
   }
   const run: App['run'] = async (work) => {
-    const before = turnover.current
+    const before = active.current
     const onParts = ({ encoder, gallery }: ActiveGallery, replaced: AbortSignal) =>
       work({ encoder, gallery, decoders }, replaced)
     try {
-      return await turnover.run(onParts)
+      return await active.run(onParts)
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'GALLERY_RETIRED') throw error
       await refresh()
-      if (turnover.current === before) throw error
-      return await turnover.run(onParts)
+      if (active.current === before) throw error
+      return await active.run(onParts)
     }
   }
   return {
@@ -91,16 +88,16 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
       return [...configured, ...sources.paths]
     },
     get encoder() {
-      return turnover.current.encoder
+      return active.current.encoder
     },
     get gallery() {
-      return turnover.current.gallery
+      return active.current.gallery
     },
     run,
     refresh,
     async [Symbol.asyncDispose]() {
       await refreshing?.catch(() => {})
-      await turnover[Symbol.asyncDispose]()
+      await active[Symbol.asyncDispose]()
     },
   }
 }

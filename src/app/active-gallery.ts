@@ -5,46 +5,40 @@ import { Encoder } from '../encoder/encoder.js'
 import type { CatalogueHeader } from '../gallery/catalogue/catalogue.js'
 import { Gallery } from '../gallery/gallery.js'
 import { HnswIndex } from '../gallery/hnsw/hnsw-index.js'
-import {
-  type Place,
-  ROOT_DIR,
-  readGalleries,
-  writeGalleries,
-} from '../gallery/registry/galleries-file.js'
-import { readHeader } from '../gallery/sqlite/header.js'
+import type { GalleryRef } from '../gallery/registry/gallery-registry.js'
+import { FileGalleryRegistry, type GalleryFiles } from '../gallery/sqlite/file-gallery-registry.js'
 import { lockFolder } from '../gallery/sqlite/lock.js'
 import { SqliteCatalogue } from '../gallery/sqlite/sqlite-catalogue.js'
 
-/** What answers: the gallery of a place, and the encoder of the bundle that it was made with. */
+/** A gallery and the encoder of the bundle that it was made with, both open. */
 export interface ActiveGallery extends AsyncDisposable {
-  readonly dir: string // of the gallery, in the data folder
+  readonly id: string // of the gallery
   readonly encoder: Encoder
   readonly gallery: Gallery
 }
 
-/** One process at a time may write to a gallery; others may read beside it. */
+/** One process at a time may write to a gallery; others may read it at the same time. */
 export type Access = 'write' | 'read'
 
-export const catalogueFile = (dataDir: string, { dir }: Pick<Place, 'dir'>): string =>
-  join(dataDir, dir, 'catalogue.sqlite')
+export const registryOf = ({ dataDir, bundle }: Config): FileGalleryRegistry =>
+  new FileGalleryRegistry(dataDir, bundle)
 
-/** The place that serves. A change of places that a kill has interrupted after the old one retired is brought to its end. */
-export function currentGallery({ dataDir, bundle }: Config): Omit<Place, 'fingerprint'> {
-  const places = readGalleries(dataDir)
-  if (!places) return { dir: ROOT_DIR, bundle }
-  const { current, next } = places
-  if (!next || readHeader(catalogueFile(dataDir, current))?.successor !== next.fingerprint)
-    return current
-  writeGalleries(dataDir, { current: next, next: null, previous: current })
-  return next
+/** The gallery that serves, or the one that will serve if the library has none yet. */
+export async function currentOrFirst(config: Config): Promise<GalleryRef> {
+  const registry = registryOf(config)
+  const first = { bundle: config.bundle, fingerprints: [] }
+  return (await registry.current()) ?? (await registry.create(first))
 }
 
-/** Opens every part of what serves at a place; closing it closes them in reverse. */
+/**
+ * Opens a gallery with its encoder; closing it closes them in reverse. `waitMs`: how long a writer waits
+ * for the lock. Throws DATA_LOCKED, BUNDLE_INVALID, FINGERPRINT_MISMATCH, DATA_UNUSABLE.
+ */
 export async function openActiveGallery(
   config: Config,
-  { dir, bundle: name }: Pick<Place, 'dir' | 'bundle'>,
+  ref: Pick<GalleryRef, 'id' | 'bundle'>,
   access: Access,
-  waitMs = 0, // for the lock of one that writes
+  waitMs = 0,
 ): Promise<ActiveGallery> {
   const opened: AsyncDisposable[] = []
   const keep = <T extends AsyncDisposable>(part: T): T => {
@@ -55,19 +49,20 @@ export async function openActiveGallery(
     for (const part of opened.splice(0)) await part[Symbol.asyncDispose]()
   }
   try {
-    const bundle = await loadBundle(bundleFolder(name))
+    const bundle = await loadBundle(bundleFolder(ref.bundle))
     const encoder = keep(await Encoder.open(bundle, config))
-    if (access === 'write') keep(await lockFolder(join(config.dataDir, dir), { waitMs }))
-    const catalogue = keep(await openCatalogue(catalogueFile(config.dataDir, { dir }), bundle))
-    const gallery = keep(await openGallery(join(config.dataDir, dir, 'index'), bundle, catalogue))
-    return { dir, encoder, gallery, [Symbol.asyncDispose]: close }
+    const files = registryOf(config).filesOf(ref)
+    if (access === 'write') keep(await lockFolder(files.dir, { waitMs }))
+    const catalogue = keep(await openCatalogue(files.catalogue, bundle))
+    const gallery = keep(await openGallery(files, bundle, catalogue))
+    return { id: ref.id, encoder, gallery, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-/** Opens a catalogue of a stamp. */
+/** Opens the catalogue in a file, or makes it. */
 export function openCatalogue(
   file: string,
   { fingerprint, dimension, equals = [] }: CatalogueHeader,
@@ -77,7 +72,7 @@ export function openCatalogue(
 }
 
 function openGallery(
-  dir: string,
+  { index: dir }: GalleryFiles,
   { fingerprint, equals, dimension }: Bundle,
   catalogue: SqliteCatalogue,
 ): Promise<Gallery> {

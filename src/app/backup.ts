@@ -1,31 +1,32 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { bundleFolder, type Config } from '../config.js'
 import { hasFingerprint, loadBundle } from '../encoder/bundle.js'
 import { AppError, isDiskFull, toAppError } from '../errors.js'
-import { readGalleries, writeGalleries } from '../gallery/registry/galleries-file.js'
 import { backUpFile, checkBackup } from '../gallery/sqlite/backup.js'
 import { lockFolder } from '../gallery/sqlite/lock.js'
+import { dataLayout } from '../storage/data-layout.js'
 import { markRestored } from '../storage/restore-mark.js'
 import { SourceList } from '../storage/source-list.js'
-import { catalogueFile, currentGallery } from './active-gallery.js'
+import { currentOrFirst, registryOf } from './active-gallery.js'
 import { pruneGalleries } from './open-reindex.js'
 
-/** Writes the whole catalogue as it is at one moment into a file of its own, while others go on using it. */
+/** Writes the catalogue, as it is at one moment, into a file of its own. It may be in use meanwhile. */
 export async function backUp(config: Config, target: string): Promise<void> {
-  if (existsSync(target))
-    throw new AppError('USAGE', `${target} exists already: say another name for the backup.`)
-  const file = catalogueFile(config.dataDir, currentGallery(config))
-  if (!existsSync(file))
-    throw new AppError('USAGE', `There is no library in ${config.dataDir} yet.`)
-  backUpFile(file, target)
+  if (existsSync(target)) {
+    throw new AppError('USAGE', `${target} exists already: give another name for the backup.`)
+  }
+  const registry = registryOf(config)
+  const current = await registry.current()
+  if (!current) throw new AppError('USAGE', `There is no library in ${config.dataDir} yet.`)
+  backUpFile(registry.filesOf(current).catalogue, target)
 }
 
 /**
- * Makes a backup the library of the data folder: whole or not at all. The index is rebuilt from it. BACKUP_INVALID,
- * FINGERPRINT_MISMATCH, DATA_NOT_EMPTY, DATA_LOCKED.
+ * Makes a backup the library of the data folder, or changes nothing. The index is rebuilt from it.
+ * Throws BACKUP_INVALID, FINGERPRINT_MISMATCH, DATA_NOT_EMPTY, DATA_LOCKED.
  */
 export async function restore(
   config: Config,
@@ -35,20 +36,20 @@ export async function restore(
   const { dataDir, bundle } = config
   const { fingerprint } = checkBackup(backup)
   await checkBundle(config, fingerprint)
-  const serving = currentGallery(config)
-  if (!force && (readGalleries(dataDir) || existsSync(catalogueFile(dataDir, serving)))) {
-    throw new AppError(
-      'DATA_NOT_EMPTY',
-      `${dataDir} holds a library: restore into another folder, or with --force.`,
-    )
+  const registry = registryOf(config)
+  if (!force && (await registry.current())) {
+    const detail = `${dataDir} holds a library: restore into another folder, or with --force.`
+    throw new AppError('DATA_NOT_EMPTY', detail)
   }
+  const layout = dataLayout(dataDir)
   {
-    await using _lock = await lockFolder(join(dataDir, serving.dir))
-    const dir = join('galleries', `${fingerprint.slice(0, 16)}-${randomBytes(3).toString('hex')}`)
-    await copyWhole(backup, catalogueFile(dataDir, { dir }))
+    await using _lock = await lockFolder(registry.filesOf(await currentOrFirst(config)).dir)
+    const name = `${fingerprint.slice(0, 16)}-${randomBytes(3).toString('hex')}`
+    const restored = { id: join(basename(layout.galleries), name), bundle, fingerprint }
+    await copyWhole(backup, registry.filesOf(restored).catalogue)
     if (!SourceList.open(dataDir)) SourceList.of(dataDir, []).save()
-    await markRestored(join(dataDir, 'media'))
-    writeGalleries(dataDir, { current: { dir, bundle, fingerprint }, next: null, previous: null })
+    await markRestored(layout.media)
+    await registry.replace(restored)
   }
   await pruneGalleries(config)
 }

@@ -1,41 +1,46 @@
-import { existsSync } from 'node:fs'
 import { bundleFolder, type Config } from '../config.js'
 import { loadBundle } from '../encoder/bundle.js'
 import { Encoder } from '../encoder/encoder.js'
 import { AppError } from '../errors.js'
 import type { Catalogue } from '../gallery/catalogue/catalogue.js'
-import { catalogueFile, currentGallery, openCatalogue } from './active-gallery.js'
+import type { GalleryRef } from '../gallery/registry/gallery-registry.js'
+import { currentOrFirst, openCatalogue, registryOf } from './active-gallery.js'
 
 /** Whether there is a library in the data folder. */
-export function hasLibrary(config: Config): boolean {
-  return existsSync(catalogueFile(config.dataDir, currentGallery(config)))
+export async function hasLibrary(config: Config): Promise<boolean> {
+  return (await registryOf(config).current()) !== undefined
 }
 
-/** Throws LIBRARY_MISSING, for what only reads: a folder that was mistyped must not become a library. */
-export function requireLibrary(config: Config): void {
-  if (hasLibrary(config)) return
-  const detail = `There is no library in ${config.dataDir}: check --data and EARSHOT_DATA, or index something first.`
+/**
+ * Returns the gallery that serves. Throws LIBRARY_MISSING if there is none: a command that only reads
+ * must not make a library in a folder whose name was mistyped.
+ */
+export async function requireLibrary(config: Config): Promise<GalleryRef> {
+  const current = await registryOf(config).current()
+  if (current) return current
+  const detail =
+    `There is no library in ${config.dataDir}: ` +
+    'check --data and EARSHOT_DATA, or index something first.'
   throw new AppError('LIBRARY_MISSING', detail)
 }
 
-/** The catalogue that serves, alone and without a lock. Throws LIBRARY_MISSING. */
+/** Opens the catalogue that serves, without a lock. Throws LIBRARY_MISSING. */
 export async function openLibrary(config: Config): Promise<Catalogue> {
-  requireLibrary(config)
-  return await openCatalogueOf(config, catalogueFile(config.dataDir, currentGallery(config)))
+  const current = await requireLibrary(config)
+  return await openWithBundle(registryOf(config).filesOf(current).catalogue, current)
 }
 
-/** The catalogue that serves, or an empty one in memory if there is none. */
+/** Opens the catalogue that serves, or an empty one in memory if there is none. */
 export async function openLibraryOrEmpty(config: Config): Promise<Catalogue> {
-  return hasLibrary(config) ? await openLibrary(config) : await openCatalogueOf(config, ':memory:')
+  if (await hasLibrary(config)) return await openLibrary(config)
+  return await openWithBundle(':memory:', await currentOrFirst(config))
 }
 
-/** The encoder of the library's bundle, or of the configured one if there is no library. */
+/** Opens the encoder of the library's bundle, or of the configured one if there is no library. */
 export async function openEncoder(config: Config): Promise<Encoder> {
-  const { bundle } = config.isBundleGiven ? config : currentGallery(config)
+  const { bundle } = config.isBundleGiven ? config : await currentOrFirst(config)
   return await Encoder.open(await loadBundle(bundleFolder(bundle)), config)
 }
 
-async function openCatalogueOf(config: Config, file: string): Promise<Catalogue> {
-  const { bundle } = currentGallery(config)
-  return await openCatalogue(file, await loadBundle(bundleFolder(bundle)))
-}
+const openWithBundle = async (file: string, { bundle }: GalleryRef): Promise<Catalogue> =>
+  await openCatalogue(file, await loadBundle(bundleFolder(bundle)))

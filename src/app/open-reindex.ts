@@ -1,157 +1,86 @@
-import { existsSync } from 'node:fs'
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { bundleFolder, bundleName, type Config } from '../config.js'
-import { type Bundle, hasFingerprint, loadBundle } from '../encoder/bundle.js'
+import { hasFingerprint, loadBundle } from '../encoder/bundle.js'
 import { AppError } from '../errors.js'
 import type { GalleryMigration } from '../gallery/catalogue/gallery-migration.js'
-import {
-  type Place,
-  ROOT_DIR,
-  readGalleries,
-  writeGalleries,
-} from '../gallery/registry/galleries-file.js'
+import type { GalleryRef } from '../gallery/registry/gallery-registry.js'
 import { readHeader } from '../gallery/sqlite/header.js'
-import { lockFolder } from '../gallery/sqlite/lock.js'
 import { SqliteGalleryMigration } from '../gallery/sqlite/sqlite-gallery-migration.js'
 import { DecoderPool } from '../media/process/decoder-pool.js'
 import {
   type ActiveGallery,
-  catalogueFile,
-  currentGallery,
   openActiveGallery,
   openCatalogue,
+  registryOf,
 } from './active-gallery.js'
 
-const FOLDER = 'galleries'
-
-/** A gallery of another bundle on its way to take the place of the one that serves, which goes on serving until then. */
+/** A gallery of another bundle that is being filled while the current one serves. */
 export interface Reindexing extends Pick<ActiveGallery, 'encoder' | 'gallery'>, AsyncDisposable {
   readonly decoders: DecoderPool
   readonly migration: GalleryMigration
-  /** Puts it in the other's place: false where something is left to do. A server follows within seconds. */
+  /** Makes it serve. Returns false if clips are pending. A server follows within seconds. */
   cutOver(): Promise<boolean>
 }
 
-/** Opens the gallery of a bundle beside the one that serves: where it was begun or has served before, with what it has. */
+/**
+ * Opens the gallery of a bundle next to the one that serves, with what an earlier run put into it.
+ * Throws USAGE if the library is of this bundle already, LIBRARY_MISSING, DATA_LOCKED, BUNDLE_INVALID.
+ */
 export async function openReindex(config: Config, bundle: string): Promise<Reindexing> {
+  const registry = registryOf(config)
   const from = await sourceGallery(config)
-  const { place: to, made } = await targetGallery(config, bundleName(bundle))
+  const made = await loadBundle(bundleFolder(bundleName(bundle)))
   if (hasFingerprint(made, from.fingerprint)) {
-    throw new AppError(
-      'USAGE',
-      `The library is of bundle ${to.bundle} already: there is nothing to change.`,
-    )
+    const detail = `The library is of bundle ${bundle} already: there is nothing to change.`
+    throw new AppError('USAGE', detail)
   }
-  const serving = await openActiveGallery(config, to, 'write')
+  const fingerprints = [made.fingerprint, ...made.equals]
+  const to = await registry.create({ bundle: bundleName(bundle), fingerprints })
+  const active = await openActiveGallery(config, to, 'write')
   try {
-    const files = {
-      from: catalogueFile(config.dataDir, from),
-      to: catalogueFile(config.dataDir, to),
-    }
-    const succession = await SqliteGalleryMigration.open(files)
+    const files = { from: registry.filesOf(from).catalogue, to: registry.filesOf(to).catalogue }
+    const migration = await SqliteGalleryMigration.open(files)
     return {
-      ...serving,
+      ...active,
       decoders: new DecoderPool(),
-      migration: succession,
-      cutOver: () => cutOver(config.dataDir, from, to, succession),
+      migration,
+      cutOver: () => registry.cutOver(from, to, () => migration.cutOver()),
       async [Symbol.asyncDispose]() {
-        await succession[Symbol.asyncDispose]()
-        await serving[Symbol.asyncDispose]()
+        await migration[Symbol.asyncDispose]()
+        await active[Symbol.asyncDispose]()
       },
     }
   } catch (error) {
-    await serving[Symbol.asyncDispose]()
+    await active[Symbol.asyncDispose]()
     throw error
   }
 }
 
-/** The bundle of the gallery that served before; going back to it is one more change. */
-export function previousBundle({ dataDir }: Config): string {
-  const bundle = readGalleries(dataDir)?.previous?.bundle
-  if (bundle === undefined)
-    throw new AppError('USAGE', `There is no earlier gallery in ${dataDir} to go back to.`)
-  return bundle
+/** The bundle of the gallery that served before. Throws USAGE if there is none. */
+export async function previousBundle(config: Config): Promise<string> {
+  const previous = await registryOf(config).previous()
+  if (previous) return previous.bundle
+  const detail = `There is no earlier gallery in ${config.dataDir} to go back to.`
+  throw new AppError('USAGE', detail)
 }
 
-/** Deletes every gallery but the one that serves, and answers their folders. DATA_LOCKED where one is still in use. */
+/** Deletes every gallery that does not serve. Returns their ids. Throws DATA_LOCKED if one is in use. */
 export async function pruneGalleries(config: Config): Promise<readonly string[]> {
-  const { dataDir } = config
-  const serving = currentGallery(config)
-  const folders = await readdir(join(dataDir, FOLDER)).catch(() => [])
-  const others = [ROOT_DIR, ...folders.map((name) => join(FOLDER, name))].filter(
-    (dir) => dir !== serving.dir,
-  )
-  const places = readGalleries(dataDir)
-  const pruned: string[] = []
-  for (const dir of others) {
-    if (readHeader(catalogueFile(dataDir, { dir })) === undefined && dir === ROOT_DIR) continue
-    await using _lock = await lockFolder(join(dataDir, dir))
-    if (places) writeGalleries(dataDir, { current: places.current, next: null, previous: null })
-    await removeGallery(join(dataDir, dir), dir === ROOT_DIR)
-    pruned.push(dir)
+  const registry = registryOf(config)
+  const others = await registry.others()
+  for (const gallery of others) await registry.remove(gallery)
+  return others.map(({ id }) => id)
+}
+
+/** The gallery that serves, brought to the newest schema, which both galleries must have. */
+async function sourceGallery(config: Config): Promise<GalleryRef & { fingerprint: string }> {
+  const registry = registryOf(config)
+  const current = await registry.current()
+  const file = current && registry.filesOf(current).catalogue
+  const header = file && readHeader(file)
+  if (!current || !header) {
+    const detail = `There is no library in ${config.dataDir} yet: index something first.`
+    throw new AppError('USAGE', detail)
   }
-  return pruned
-}
-
-/** The first gallery shares its folder with the rest of the library, its lock among it. */
-async function removeGallery(folder: string, isFirst: boolean): Promise<void> {
-  const files = [
-    'catalogue.sqlite',
-    'catalogue.sqlite-wal',
-    'catalogue.sqlite-shm',
-    'reserve',
-    'index',
-  ]
-  for (const path of isFirst ? files.map((name) => join(folder, name)) : [folder]) {
-    await rm(path, { recursive: true, force: true })
-  }
-}
-
-/** Opening the catalogue brings it to the newest schema, which both must have. */
-async function sourceGallery(config: Config): Promise<Place> {
-  const { dir, bundle } = currentGallery(config)
-  const file = catalogueFile(config.dataDir, { dir })
-  const stamp = readHeader(file)
-  if (!stamp)
-    throw new AppError(
-      'USAGE',
-      `There is no library in ${config.dataDir} yet: index something first.`,
-    )
-  await (await openCatalogue(file, stamp))[Symbol.asyncDispose]()
-  return { dir, bundle, fingerprint: stamp.fingerprint }
-}
-
-async function targetGallery(
-  { dataDir }: Config,
-  bundle: string,
-): Promise<{ place: Place; made: Bundle }> {
-  const made = await loadBundle(bundleFolder(bundle))
-  const { fingerprint } = made
-  const previous = readGalleries(dataDir)?.previous
-  const isPrevious = previous && hasFingerprint(made, previous.fingerprint)
-  return {
-    place: { dir: isPrevious ? previous.dir : unfinishedDir(dataDir, made), bundle, fingerprint },
-    made,
-  }
-}
-
-/** Returns the folder of a change to this bundle that an earlier run began, else the folder of a new one. */
-function unfinishedDir(dataDir: string, { fingerprint, equals }: Bundle): string {
-  const dirs = [fingerprint, ...equals].map((known) => join(FOLDER, known.slice(0, 16)))
-  return dirs.find((dir) => existsSync(catalogueFile(dataDir, { dir }))) ?? (dirs[0] as string)
-}
-
-/** The intention is written first: whoever finds the old gallery retired, and this, brings the change to its end. */
-async function cutOver(
-  dataDir: string,
-  from: Place,
-  to: Place,
-  succession: GalleryMigration,
-): Promise<boolean> {
-  const previous = readGalleries(dataDir)?.previous ?? null
-  writeGalleries(dataDir, { current: from, next: to, previous })
-  if (!(await succession.cutOver())) return false
-  writeGalleries(dataDir, { current: to, next: null, previous: from })
-  return true
+  await (await openCatalogue(file, header))[Symbol.asyncDispose]()
+  return { ...current, fingerprint: header.fingerprint }
 }

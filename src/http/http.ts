@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import multipart from '@fastify/multipart'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
@@ -7,6 +6,7 @@ import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
 import { sweepThumbnails } from '../ingest/thumbnails.js'
 import { UploadStore } from '../ingest/uploads.js'
+import { dataLayout } from '../storage/data-layout.js'
 import { collectMethods } from './allowed-methods.js'
 import { answerClientError } from './client-error.js'
 import { refuseForeign } from './guard.js'
@@ -64,11 +64,12 @@ export async function buildHttp(
   http.addHook('onRequest', async ({ is404, method, url }, reply) => {
     if (is404) throw noRoute(method, url, reply, methodsAt)
   })
-  const thumbnailDir = join(dataDir, 'thumbnails')
+  const layout = dataLayout(dataDir)
+  const thumbnailDir = layout.thumbnails
   const deps: HttpDeps = {
     app,
-    receiver: new UploadReceiver(join(dataDir, 'uploads')),
-    uploads: new UploadStore({ mediaDir: join(dataDir, 'media'), thumbnailDir }),
+    receiver: new UploadReceiver(layout.uploads),
+    uploads: new UploadStore(layout),
     thumbnailDir,
     isDraining,
   }

@@ -9,6 +9,7 @@ import type { Catalogue } from '../gallery/catalogue/catalogue.js'
 import { removeClips, setMissing } from '../gallery/catalogue/write-clips.js'
 import type { Gallery } from '../gallery/gallery.js'
 import { flush } from '../storage/atomic-file.js'
+import type { DataLayout } from '../storage/data-layout.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import { restoredAt } from '../storage/restore-mark.js'
 import { type IngestDeps, type Ingested, ingestFile } from './ingest-file.js'
@@ -21,17 +22,12 @@ export interface UploadedFile {
   readonly filename: string // as the client calls it
 }
 
-export interface UploadFolders {
-  readonly mediaDir: string
-  readonly thumbnailDir: string
-}
-
 /** Name of a stored file: the SHA-256 of its content, with or without a file extension. */
 const STORED_NAME = /^[0-9a-f]{64}(\.[0-9a-z]+)?$/
 const PAGE = 500
 
 /**
- * The files that clients uploaded into the library, stored in `mediaDir` by content hash. All work on
+ * The files that clients uploaded into the library, stored by content hash. All work on
  * one content runs one after the other, so that no upload loses its file to a removal or to another
  * upload of the same content.
  */
@@ -39,7 +35,7 @@ export class UploadStore {
   readonly #flights = new SingleFlight()
   readonly #mutex = new KeyedMutex()
 
-  constructor(private readonly folders: UploadFolders) {}
+  constructor(private readonly folders: Pick<DataLayout, 'media' | 'thumbnails'>) {}
 
   /**
    * Stores an uploaded file and indexes it; a content that is stored already is not indexed again. Equal
@@ -84,7 +80,7 @@ export class UploadStore {
       const removed = await this.#removeClips(clips, catalogue)
       await this.#deleteFiles(clips)
       for (const hash of hashes) {
-        await removeThumbnail(this.folders.thumbnailDir, hash, catalogue)
+        await removeThumbnail(this.folders.thumbnails, hash, catalogue)
       }
       return removed.length
     } finally {
@@ -114,7 +110,7 @@ export class UploadStore {
    * library was last restored from a backup are kept: the backup may be older than they are.
    */
   async sweep({ catalogue }: Gallery): Promise<number> {
-    const restoredMs = await restoredAt(this.folders.mediaDir)
+    const restoredMs = await restoredAt(this.folders.media)
     let deleted = 0
     for await (const paths of this.#storedFiles()) {
       const known = await catalogue.files.known(paths)
@@ -146,16 +142,16 @@ export class UploadStore {
 
   #pathOf(hash: string, filename: string): string {
     const extension = isMediaName(filename) ? extname(filename).toLowerCase() : ''
-    return join(this.folders.mediaDir, hash.slice(0, 2), hash + extension)
+    return join(this.folders.media, hash.slice(0, 2), hash + extension)
   }
 
   #isStored({ path }: Clip): boolean {
-    return path.startsWith(join(this.folders.mediaDir, '/'))
+    return path.startsWith(join(this.folders.media, '/'))
   }
 
   async *#storedFiles(): AsyncGenerator<readonly string[]> {
-    for (const folder of await namesIn(this.folders.mediaDir)) {
-      const dir = join(this.folders.mediaDir, folder)
+    for (const folder of await namesIn(this.folders.media)) {
+      const dir = join(this.folders.media, folder)
       const stored = (await namesIn(dir)).filter((name) => STORED_NAME.test(name))
       for (let from = 0; from < stored.length; from += PAGE) {
         yield stored.slice(from, from + PAGE).map((name) => join(dir, name))

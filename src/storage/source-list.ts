@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { AppError, isNotFound } from '../errors.js'
 import { writeAtomic } from './atomic-file.js'
+import { dataLayout } from './data-layout.js'
 import { isInside } from './path-within.js'
 
 /**
@@ -21,7 +21,7 @@ export class SourceList {
 
   /** Undefined if the library has no list yet. Throws DATA_UNUSABLE. */
   static open(dataDir: string): SourceList | undefined {
-    const file = join(dataDir, 'sources.json')
+    const file = dataLayout(dataDir).sources
     try {
       const { sources } = JSON.parse(readFileSync(file, 'utf8'))
       return new SourceList(file, sources)
@@ -34,7 +34,7 @@ export class SourceList {
 
   /** A list for a library that has none. It is written with its first change. */
   static of(dataDir: string, sources: readonly string[]): SourceList {
-    return new SourceList(join(dataDir, 'sources.json'), sources)
+    return new SourceList(dataLayout(dataDir).sources, sources)
   }
 
   get paths(): readonly string[] {

@@ -7,13 +7,14 @@ import { openReindex, previousBundle, pruneGalleries } from '../../src/app/open-
 import { type App, openApp } from '../../src/app.js'
 import { type Config, PACKAGE_DIR } from '../../src/config.js'
 import { recordFailure, removeClip } from '../../src/gallery/catalogue/write-clips.js'
-import { readGalleries, writeGalleries } from '../../src/gallery/registry/galleries-file.js'
+import { readGalleries, writeGalleries } from '../../src/gallery/sqlite/galleries-file.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { JobRunner } from '../../src/ingest/runner/job-runner.js'
 import { jobRequest } from '../../src/ingest/scan/job-request.js'
 import { hasEnded } from '../../src/jobs/job-state.js'
 import { type ReindexReport, reindex } from '../../src/reindex/reindex.js'
 import { search } from '../../src/search/search.js'
+import { dataLayout } from '../../src/storage/data-layout.js'
 import { opened } from '../opened.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { anotherBundle } from './bundles.js'
@@ -263,7 +264,7 @@ it('goes back with what came since, encodes only that, and then reclaims the spa
   await rename(file('photo_dog.webp'), file('moved.webp'))
   await ingestFile(file('moved.webp'), app)
 
-  const { clips, encoded, kept, waiting } = await changeTo(previousBundle(config), config)
+  const { clips, encoded, kept, waiting } = await changeTo(await previousBundle(config), config)
   await app.refresh()
 
   assert.deepEqual(
@@ -275,20 +276,21 @@ it('goes back with what came since, encodes only that, and then reclaims the spa
   assert.equal((await app.gallery.catalogue.clip(dog))?.path, file('moved.webp'))
   assert.equal((await app.gallery.catalogue.clip(cow.id))?.path, file('cow.webp'))
   assert.equal((await pruneGalleries(config)).length, 1)
-  assert.throws(() => previousBundle(config), { code: 'USAGE' })
+  await assert.rejects(previousBundle(config), { code: 'USAGE' })
   assert.equal((await findPictures(app)).hits.length, 3)
 })
 
 it('brings a change to its end that was killed after the old gallery retired', async (test) => {
   const { app, config, other } = await library(test, ['photo_dog.webp'])
   await changeTo(other, config)
-  const places = readGalleries(config.dataDir)
+  const { galleriesFile } = dataLayout(config.dataDir)
+  const places = readGalleries(galleriesFile)
   assert.ok(places?.previous)
-  writeGalleries(config.dataDir, { current: places.previous, next: places.current, previous: null })
+  writeGalleries(galleriesFile, { current: places.previous, next: places.current, previous: null })
 
   await app.refresh()
 
-  assert.deepEqual(readGalleries(config.dataDir), places)
+  assert.deepEqual(readGalleries(galleriesFile), places)
   assert.equal(app.encoder.bundle.name, 'another')
 })
 
@@ -330,5 +332,5 @@ it('refuses what would change nothing', async (test) => {
   for (const bundle of ['starter', renamed]) {
     await assert.rejects(openReindex(config, bundle), { code: 'USAGE', message: /already/ })
   }
-  assert.throws(() => previousBundle(config), { code: 'USAGE' })
+  await assert.rejects(previousBundle(config), { code: 'USAGE' })
 })

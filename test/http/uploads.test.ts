@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { UploadStore } from '../../src/ingest/uploads.js'
+import { dataLayout } from '../../src/storage/data-layout.js'
 import { markRestored } from '../../src/storage/restore-mark.js'
 import { eventually } from '../eventually.js'
 import { tone } from '../ingest/tone.js'
@@ -263,10 +264,7 @@ it('is refused with 503 while more uploads arrive than may', async (test) => {
 
 function storeOf({ config }: Served['app']): UploadStore {
   const { dataDir } = config
-  return new UploadStore({
-    mediaDir: join(dataDir, 'media'),
-    thumbnailDir: join(dataDir, 'thumbnails'),
-  })
+  return new UploadStore(dataLayout(dataDir))
 }
 
 async function stored(dataDir: string): Promise<readonly string[]> {

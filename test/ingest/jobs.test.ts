@@ -14,6 +14,7 @@ import { classifyFiles } from '../../src/ingest/scan/classify.js'
 import { jobRequest } from '../../src/ingest/scan/job-request.js'
 import { UploadStore } from '../../src/ingest/uploads.js'
 import type { Job, JobId, JobRequest } from '../../src/jobs/jobs.js'
+import { dataLayout } from '../../src/storage/data-layout.js'
 import { make } from '../media/made.js'
 import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
@@ -227,10 +228,7 @@ it('marks a file that is gone as missing, and takes it out only when it is asked
     [second],
   )
 
-  const dirs = {
-    mediaDir: join(app.config.dataDir, 'media'),
-    thumbnailDir: join(app.config.dataDir, 'thumbnails'),
-  }
+  const dirs = dataLayout(app.config.dataDir)
   assert.equal(await prune([], { uploads: new UploadStore(dirs), gallery: app.gallery }), 1)
   assert.equal((await catalogue.counts()).clips, 2)
   assert.equal((await app.gallery.check()).whole, true)
@@ -258,10 +256,7 @@ it('takes a folder that is wholly gone, or empty as a lost mount, for offline', 
   assert.deepEqual(await catalogue.files.missingClips({ limit: 9 }), [])
   assert.equal((await catalogue.counts()).clips, 4)
 
-  const dirs = {
-    mediaDir: join(app.config.dataDir, 'media'),
-    thumbnailDir: join(app.config.dataDir, 'thumbnails'),
-  }
+  const dirs = dataLayout(app.config.dataDir)
   assert.equal(
     await prune([join(dir, 'one')], { uploads: new UploadStore(dirs), gallery: app.gallery }),
     2,

@@ -63,7 +63,7 @@ async function* examine(config: Config): AsyncGenerator<Finding> {
     return `${name} ${fingerprint.slice(0, 12)}, ${licence}, in ${config.bundleDir}`
   })
   try {
-    if (!hasLibrary(config)) {
+    if (!(await hasLibrary(config))) {
       yield* examineEncoder(config)
       yield {
         check: 'library',

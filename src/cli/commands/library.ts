@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { openLibrary, requireLibrary } from '../../app/library.js'
 import { openApp } from '../../app.js'
 import type { Config } from '../../config.js'
@@ -10,6 +10,7 @@ import { prune } from '../../ingest/prune.js'
 import { FILES_PER_THREAD, ingestPaths } from '../../ingest/runner/ingest-paths.js'
 import { type SourceStatus, sourcesOf } from '../../ingest/scan/sources.js'
 import { UploadStore } from '../../ingest/uploads.js'
+import { dataLayout } from '../../storage/data-layout.js'
 import { type Command, EXIT, type ExitCode, type Invocation } from '../command.js'
 import { helpFor } from '../help.js'
 import { listOption } from '../options.js'
@@ -75,15 +76,12 @@ async function pruneLibrary({
   output,
   signal,
 }: Invocation): Promise<ExitCode> {
-  requireLibrary(config)
+  await requireLibrary(config)
   await using app = await openApp(config)
-  const dirs = {
-    mediaDir: join(config.dataDir, 'media'),
-    thumbnailDir: join(config.dataDir, 'thumbnails'),
-  }
+  const uploads = new UploadStore(dataLayout(config.dataDir))
   const pruned = await prune(
     folders.map((folder) => resolve(folder)),
-    { uploads: new UploadStore(dirs), gallery: app.gallery, signal },
+    { uploads, gallery: app.gallery, signal },
   )
   output.result({ pruned }, () => `${pruned} clips taken out whose files are gone\n`)
   return EXIT.ok
@@ -91,7 +89,7 @@ async function pruneLibrary({
 
 /** A file that is named is tried again, whatever became of it before. */
 async function retry({ options, config, output, signal }: Invocation): Promise<ExitCode> {
-  requireLibrary(config)
+  await requireLibrary(config)
   await using app = await openApp(config)
   const paths = await quarantined(app.gallery.catalogue, listOption(options.reason))
   const ingest = async () => {

@@ -35,9 +35,12 @@ export const reindexCommand: Command = {
     )
     if (asked.length !== 1)
       throw new AppError('USAGE', `Say one of the three.\n\n${helpFor(reindexCommand)}`)
-    requireLibrary(config)
+    await requireLibrary(config)
     if (options.prune) return prune(config, output)
-    return change(options.rollback ? previousBundle(config) : String(options.bundle), invocation)
+    return change(
+      options.rollback ? await previousBundle(config) : String(options.bundle),
+      invocation,
+    )
   },
 }
 

@@ -37,7 +37,7 @@ export const search: Command = {
     const from = modality('from', options.from)
     const to = modality('to', options.to)
     const limit = countOption('limit', options.limit, { most: LIMITS.hits, otherwise: 20 })
-    requireLibrary(config)
+    await requireLibrary(config)
     await using app = await openApp(config, 'read')
     await using input = (await isFile(what)) ? await openInput(what) : null
     const asked = input ? ({ kind: 'file', file: input.file } as const) : clipNamed(what)
