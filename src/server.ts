@@ -27,9 +27,8 @@ export async function serve(config: Config): Promise<RunningServer> {
   refuseExposed(config)
   warnOfAnyHost(config)
   const app = await openApp(config)
-  await app.gallery.follow() // else the first query would wait for it
   const drain = new AbortController()
-  const http = await buildHttp(app, () => drain.signal.aborted)
+  const http = await buildOrClose(app, () => drain.signal.aborted)
   const refreshing = setInterval(
     () => app.refresh().catch((error) => http.log.error(error)),
     REFRESH_MS,
@@ -49,6 +48,17 @@ export async function serve(config: Config): Promise<RunningServer> {
   return {
     url: `http://${host}:${port}`,
     stopped: untilStopped({ drain, close: () => http.close() }, config),
+  }
+}
+
+/** Closes the app if it cannot be served. */
+async function buildOrClose(app: App, isDraining: () => boolean): Promise<Http> {
+  try {
+    await app.gallery.follow() // else the first query would wait for it
+    return await buildHttp(app, isDraining)
+  } catch (error) {
+    await app[Symbol.asyncDispose]()
+    throw error
   }
 }
 

@@ -37,3 +37,45 @@ DROP TABLE changes;
 ALTER TABLE new_changes RENAME TO changes;
 CREATE INDEX changes_of_attributes ON changes (clip, seq) WHERE op = 'attributes';
 INSERT INTO changes (op, clip, mark) SELECT 'attributes', number, randomblob(8) FROM clips;
+
+-- The folders and files that jobs have indexed, without those inside others. Jobs are deleted after a
+-- while, sources are not.
+CREATE TABLE sources (path TEXT PRIMARY KEY, added_at TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO sources
+  SELECT value, min(created_at) FROM jobs, json_each(jobs.request, '$.sources') GROUP BY value;
+DELETE FROM sources WHERE EXISTS (
+  SELECT 1 FROM sources AS outer_one
+  WHERE substr(sources.path, 1, length(outer_one.path) + 1) = outer_one.path || '/');
+
+-- Rows of the large tables, counted as they change: the size of a library is shown without a scan.
+CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO counters VALUES
+  ('clips', (SELECT count(*) FROM clips)),
+  ('segments', (SELECT count(*) FROM segments)),
+  ('failures', (SELECT count(*) FROM failures)),
+  ('audio', (SELECT count(*) FROM embeddings WHERE modality = 'audio')),
+  ('visual', (SELECT count(*) FROM embeddings WHERE modality = 'visual'));
+CREATE TRIGGER count_clips_insert AFTER INSERT ON clips BEGIN
+  UPDATE counters SET count = count + 1 WHERE name = 'clips';
+END;
+CREATE TRIGGER count_clips_delete AFTER DELETE ON clips BEGIN
+  UPDATE counters SET count = count - 1 WHERE name = 'clips';
+END;
+CREATE TRIGGER count_segments_insert AFTER INSERT ON segments BEGIN
+  UPDATE counters SET count = count + 1 WHERE name = 'segments';
+END;
+CREATE TRIGGER count_segments_delete AFTER DELETE ON segments BEGIN
+  UPDATE counters SET count = count - 1 WHERE name = 'segments';
+END;
+CREATE TRIGGER count_failures_insert AFTER INSERT ON failures BEGIN
+  UPDATE counters SET count = count + 1 WHERE name = 'failures';
+END;
+CREATE TRIGGER count_failures_delete AFTER DELETE ON failures BEGIN
+  UPDATE counters SET count = count - 1 WHERE name = 'failures';
+END;
+CREATE TRIGGER count_embeddings_insert AFTER INSERT ON embeddings BEGIN
+  UPDATE counters SET count = count + 1 WHERE name = new.modality;
+END;
+CREATE TRIGGER count_embeddings_delete AFTER DELETE ON embeddings BEGIN
+  UPDATE counters SET count = count - 1 WHERE name = old.modality;
+END;

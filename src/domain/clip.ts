@@ -31,7 +31,9 @@ export interface Clip {
   readonly id: ClipId
   readonly path: string
   readonly name: string // of an upload as the client called it, else the last part of the path
-  readonly hash: string // SHA-256 of the content, hex
+  /** `pending`: it has no segments until its file is indexed, as after a change of model. */
+  readonly state: 'indexed' | 'pending'
+  readonly hash: string | null // SHA-256 of the content, hex; null while it is pending
   readonly bytes: number
   readonly mtimeMs: number
   readonly seconds: number // measured by decoding, never the header's claim; 0 for a picture

@@ -129,6 +129,6 @@ async function sweep({ app, receiver, uploads, thumbnailDir }: HttpDeps): Promis
   await receiver.sweep()
   await app.run(async ({ gallery }) => {
     await uploads.sweep(gallery)
-    await sweepThumbnails(thumbnailDir, gallery.catalogue)
+    await sweepThumbnails(thumbnailDir, gallery.catalogue.files)
   })
 }

@@ -30,7 +30,8 @@ export async function* jobEvents(
       for await (const item of endedBetween(id, on, seen, progress.revision))
         yield event('item', item.endedRevision, item)
       seen = progress.revision
-      yield event('job', seen, { ...progress, figures: await on((jobs) => jobs.figures(id)) })
+      const [figures] = await on((jobs) => jobs.figures([progress]))
+      yield event('job', seen, { ...progress, figures })
       quietMs = 0
     }
     if (hasEnded(progress.state)) return

@@ -55,7 +55,12 @@ export const Clip = z
     hasAudio: z.boolean(),
     hasVisual: z.boolean(),
     notes: list(z.enum(Object.keys(NOTES) as [keyof typeof NOTES])),
-    hash: z.string(),
+    state: z.enum(['indexed', 'pending']).meta({
+      description: 'pending: it has no segments until its file is indexed again.',
+    }),
+    hash: z.string().nullable().meta({
+      description: 'SHA-256 of the content, hex; null while the clip is pending.',
+    }),
     bytes: z.number().int(),
     indexedAt: z.string(),
     links: Links,

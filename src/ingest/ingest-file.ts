@@ -48,7 +48,7 @@ export async function ingestFile(
   const isForced = options.lease?.mode === 'all'
   const facts = { bytes: opened.bytes, mtimeMs: opened.mtimeMs }
   const at = await catalogue.clipAt(path)
-  const known = isForced || at?.hash === '' ? undefined : at // '': it waits to be encoded, so its file is not known
+  const known = isForced || at?.state === 'pending' ? undefined : at
   if (known && isSameStat(known, facts)) return unchanged(known, catalogue, item)
 
   const seen = {

@@ -1,25 +1,37 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { CatalogueReader } from '../gallery/catalogue/catalogue.js'
+import type { FileReader } from '../gallery/catalogue/files.js'
 
-/** Of a clip's content, so that clips of one content share it. */
+const PAGE = 500
+
+/** The path of a thumbnail. Clips of the same content share it. */
 export const thumbnailPath = (dir: string, hash: string): string => join(dir, `${hash}.jpg`)
 
-/** Deletes a thumbnail that no clip of the library is of any more. */
-export async function removeThumbnail(
+/** Deletes the thumbnails of contents that no clip has. */
+export async function removeThumbnails(
   dir: string,
-  hash: string,
-  catalogue: CatalogueReader,
+  hashes: readonly string[],
+  files: Pick<FileReader, 'hashesInUse'>,
 ): Promise<void> {
-  if ((await catalogue.clipsWithHash(hash)).length === 0)
-    await rm(thumbnailPath(dir, hash), { force: true })
+  const used = await files.hashesInUse(hashes)
+  const unused = hashes.filter((hash) => !used.has(hash))
+  await Promise.all(unused.map((hash) => rm(thumbnailPath(dir, hash), { force: true })))
 }
 
-/** Deletes all such, and what a kill has left half written. */
-export async function sweepThumbnails(dir: string, catalogue: CatalogueReader): Promise<void> {
-  for (const name of await readdir(dir)) {
-    const [hash = '', ending] = name.split('.')
-    if (name === `${hash}.${ending}`) await removeThumbnail(dir, hash, catalogue)
-    else await rm(join(dir, name), { force: true })
+/** Deletes thumbnails without a clip, and files that a killed process left half written. */
+export async function sweepThumbnails(
+  dir: string,
+  files: Pick<FileReader, 'hashesInUse'>,
+): Promise<void> {
+  const names = await readdir(dir)
+  const partial = names.filter((name) => !IS_THUMBNAIL.test(name))
+  for (const name of partial) await rm(join(dir, name), { force: true })
+  const hashes = names
+    .filter((name) => IS_THUMBNAIL.test(name))
+    .map((name) => name.split('.', 1)[0])
+  for (let from = 0; from < hashes.length; from += PAGE) {
+    await removeThumbnails(dir, hashes.slice(from, from + PAGE) as string[], files)
   }
 }
+
+const IS_THUMBNAIL = /^[^.]*\.jpg$/

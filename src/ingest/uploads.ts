@@ -4,6 +4,7 @@ import { KeyedMutex } from '../concurrency/keyed-mutex.js'
 import { SingleFlight } from '../concurrency/single-flight.js'
 import type { Clip } from '../domain/clip.js'
 import type { ClipId } from '../domain/ids.js'
+import { pathBytes, plainPath } from '../domain/path-text.js'
 import { isNotFound, toAppError } from '../errors.js'
 import type { Catalogue } from '../gallery/catalogue/catalogue.js'
 import { removeClips, setMissing } from '../gallery/catalogue/write-clips.js'
@@ -14,7 +15,7 @@ import type { OpenedFile } from '../storage/opened-file.js'
 import { restoredAt } from '../storage/restore-mark.js'
 import { type IngestDeps, type Ingested, ingestFile } from './ingest-file.js'
 import { isMediaName } from './scan/file-filter.js'
-import { removeThumbnail } from './thumbnails.js'
+import { removeThumbnails } from './thumbnails.js'
 
 export interface UploadedFile {
   readonly path: string // of a temporary file on the same disk as the library
@@ -35,7 +36,11 @@ export class UploadStore {
   readonly #flights = new SingleFlight()
   readonly #mutex = new KeyedMutex()
 
-  constructor(private readonly folders: Pick<DataLayout, 'media' | 'thumbnails'>) {}
+  readonly #media: string // in the text form of the catalogue
+
+  constructor(private readonly folders: Pick<DataLayout, 'media' | 'thumbnails'>) {
+    this.#media = plainPath(folders.media)
+  }
 
   /**
    * Stores an uploaded file and indexes it; a content that is stored already is not indexed again. Equal
@@ -61,7 +66,7 @@ export class UploadStore {
     try {
       return await ingestFile(path, deps, { hash, title: upload.file.name })
     } catch (error) {
-      if (!(await catalogue.clipAt(path))) await rm(path, { force: true })
+      if (!(await catalogue.clipAt(path))) await rm(pathBytes(path), { force: true })
       throw error
     }
   }
@@ -73,15 +78,14 @@ export class UploadStore {
   async remove(ids: readonly ClipId[], { catalogue }: Gallery): Promise<number> {
     const clips = [...(await catalogue.clipsById(ids)).values()]
     if (clips.length === 0) return 0
-    const hashes = [...new Set(clips.map(({ hash }) => hash))].sort() // in one order: no deadlock
+    const hashes = clips.flatMap(({ hash }) => hash ?? [])
+    const keys = [...new Set(clips.map((clip) => this.#contentOf(clip)))].sort() // no deadlock
     const locks: Disposable[] = []
     try {
-      for (const hash of hashes) locks.push(await this.#mutex.acquire(hash))
+      for (const key of keys) locks.push(await this.#mutex.acquire(key))
       const removed = await this.#removeClips(clips, catalogue)
       await this.#deleteFiles(clips)
-      for (const hash of hashes) {
-        await removeThumbnail(this.folders.thumbnails, hash, catalogue)
-      }
+      await removeThumbnails(this.folders.thumbnails, hashes, catalogue.files)
       return removed.length
     } finally {
       for (const lock of locks) lock[Symbol.dispose]()
@@ -102,7 +106,7 @@ export class UploadStore {
 
   async #deleteFiles(clips: readonly Clip[]): Promise<void> {
     const stored = clips.filter((clip) => this.#isStored(clip))
-    await Promise.all(stored.map(({ path }) => rm(path, { force: true })))
+    await Promise.all(stored.map(({ path }) => rm(pathBytes(path), { force: true })))
   }
 
   /**
@@ -117,8 +121,8 @@ export class UploadStore {
       for (const path of paths.filter((path) => !known.get(path)?.clip)) {
         using _lock = await this.#mutex.acquire(hashIn(path))
         if (await catalogue.clipAt(path)) continue
-        if (restoredMs !== null && (await stat(path)).ctimeMs <= restoredMs) continue
-        await rm(path, { force: true })
+        if (restoredMs !== null && (await stat(pathBytes(path))).ctimeMs <= restoredMs) continue
+        await rm(pathBytes(path), { force: true })
         deleted++
       }
     }
@@ -132,26 +136,31 @@ export class UploadStore {
   }
 
   async #restore(clip: Clip, upload: UploadedFile, catalogue: Catalogue): Promise<void> {
-    const found = await stat(clip.path).catch(() => null)
+    const found = await stat(pathBytes(clip.path)).catch(() => null)
     if (found?.isFile() && found.size === upload.file.bytes) return
-    await rm(clip.path, { force: true })
+    await rm(pathBytes(clip.path), { force: true })
     await store(upload, clip.path)
-    await utimes(clip.path, clip.mtimeMs / 1000, clip.mtimeMs / 1000)
+    await utimes(pathBytes(clip.path), clip.mtimeMs / 1000, clip.mtimeMs / 1000)
     await setMissing(catalogue, [clip.id], false)
   }
 
   #pathOf(hash: string, filename: string): string {
     const extension = isMediaName(filename) ? extname(filename).toLowerCase() : ''
-    return join(this.folders.media, hash.slice(0, 2), hash + extension)
+    return join(this.#media, hash.slice(0, 2), hash + extension)
   }
 
   #isStored({ path }: Clip): boolean {
-    return path.startsWith(join(this.folders.media, '/'))
+    return path.startsWith(join(this.#media, '/'))
+  }
+
+  /** The content hash of a clip; of a pending one, the hash in its name if it was uploaded. */
+  #contentOf(clip: Clip): string {
+    return clip.hash ?? (this.#isStored(clip) ? hashIn(clip.path) : clip.id)
   }
 
   async *#storedFiles(): AsyncGenerator<readonly string[]> {
-    for (const folder of await namesIn(this.folders.media)) {
-      const dir = join(this.folders.media, folder)
+    for (const folder of await namesIn(this.#media)) {
+      const dir = join(this.#media, folder)
       const stored = (await namesIn(dir)).filter((name) => STORED_NAME.test(name))
       for (let from = 0; from < stored.length; from += PAGE) {
         yield stored.slice(from, from + PAGE).map((name) => join(dir, name))
@@ -162,24 +171,25 @@ export class UploadStore {
 
 /** Puts an uploaded file in its place, whole and on the disk before it is acknowledged. */
 async function store({ path: from, file }: UploadedFile, to: string): Promise<void> {
-  await mkdir(dirname(to), { recursive: true })
+  const target = pathBytes(to)
+  await mkdir(pathBytes(dirname(to)), { recursive: true })
   await flush(from)
-  const found = await stat(to).catch(() => null)
-  if (found && found.size !== file.bytes) await rm(to, { force: true })
-  await link(from, to).catch(async (error) => {
+  const found = await stat(target).catch(() => null)
+  if (found && found.size !== file.bytes) await rm(target, { force: true })
+  await link(from, target).catch(async (error) => {
     if (error.code === 'EEXIST') return // left by a process that was killed before it was indexed
-    const temporary = `${to}.tmp` // the file system has no hard links, or is another one
+    const temporary = pathBytes(`${to}.tmp`) // the file system has no hard links, or is another one
     await copyFile(from, temporary)
     await flush(temporary)
-    await rename(temporary, to)
+    await rename(temporary, target)
   })
-  await flush(dirname(to))
+  await flush(pathBytes(dirname(to)))
 }
 
 const hashIn = (path: string): string => path.slice(path.lastIndexOf('/') + 1).slice(0, 64)
 
 async function namesIn(folder: string): Promise<readonly string[]> {
-  return await readdir(folder).catch((error) => {
+  return await readdir(pathBytes(folder)).catch((error) => {
     if (isNotFound(error)) return []
     throw error
   })

@@ -120,7 +120,8 @@ export interface Jobs {
     id: JobId,
     page: { readonly after: number; readonly limit: number },
   ): Promise<readonly Item[]>
-  figures(id: JobId): Promise<Figures>
+  /** How fast each of the jobs goes, in their order. */
+  figures(jobs: readonly JobProgress[]): Promise<readonly Figures[]>
   /** What is under way is given up and waits with the rest. */
   pause(id: JobId, stop?: Reason): Promise<Job>
   /** It is scanned again, for what has come in the meantime. */

@@ -5,11 +5,12 @@ import type { ClipId } from '../domain/ids.js'
 import type { Encoder } from '../encoder/encoder.js'
 import { AppError, type ErrorCode, toAppError } from '../errors.js'
 import type { Catalogue } from '../gallery/catalogue/catalogue.js'
+import type { HashedFile } from '../gallery/catalogue/changes.js'
 import type { GalleryMigration } from '../gallery/catalogue/gallery-migration.js'
 import {
   importClip,
   importCopy,
-  recordFailure,
+  importPending,
   removeClip,
 } from '../gallery/catalogue/write-clips.js'
 import type { Gallery } from '../gallery/gallery.js'
@@ -111,8 +112,8 @@ async function reindexClip(clip: Clip, deps: ClipDeps): Promise<ClipOutcome> {
     const { path } = clip
     await using file = await OpenedFile.open(path)
     const facts = { bytes: file.bytes, mtimeMs: file.mtimeMs }
-    const isKnown = clip.hash !== '' && isSameStat(clip, file)
-    const hash = isKnown ? clip.hash : await file.contentHash(deps.signal)
+    const known = isSameStat(clip, file) ? clip.hash : null
+    const hash = known ?? (await file.contentHash(deps.signal))
     using _lock = await deps.hashMutex.acquire(hash)
     if (await isCopied({ ...clip, ...facts, hash }, catalogue)) return 'copied'
     const { segments, seconds, notes } = await encodeFile(file, deps)
@@ -128,7 +129,7 @@ async function reindexClip(clip: Clip, deps: ClipDeps): Promise<ClipOutcome> {
 }
 
 /** Whether another clip of the same content had been encoded already, and has lent what was made of it. */
-async function isCopied(clip: Clip, catalogue: Catalogue): Promise<boolean> {
+async function isCopied(clip: Clip & HashedFile, catalogue: Catalogue): Promise<boolean> {
   for (const twin of await catalogue.clipsWithHash(clip.hash)) {
     const isInTheWay = twin.id === clip.id || twin.path === clip.path
     if (!isInTheWay && (await importCopy(catalogue, clip, twin))) return true
@@ -143,8 +144,7 @@ async function adoptPending(
   catalogue: Catalogue,
 ): Promise<void> {
   const facts = await statFile(clip.path).catch(() => ({ bytes: 0, mtimeMs: 0 }))
-  await importClip(catalogue, { ...clip, hash: '', bytes: 0, mtimeMs: 0 }, [])
-  await recordFailure(catalogue, { path: clip.path, ...reason, ...facts })
+  await importPending(catalogue, clip, { path: clip.path, ...reason, ...facts })
 }
 
 async function checkWhole({ gallery, signal }: ReindexDeps): Promise<void> {

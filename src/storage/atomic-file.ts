@@ -18,7 +18,7 @@ export function writeAtomic(path: string, content: string | Buffer): void {
 }
 
 /** Waits until the content of a file, or the entries of a folder, are on the disk. */
-export async function flush(path: string): Promise<void> {
+export async function flush(path: string | Buffer): Promise<void> {
   await using handle = await open(path, 'r')
   await handle.sync()
 }

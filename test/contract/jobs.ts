@@ -18,7 +18,7 @@ import {
   type LeaseHolder,
   LeaseLost,
 } from '../../src/jobs/jobs.js'
-import { newClip, segment } from './catalogue.js'
+import { HASH, newClip, segment } from './catalogue.js'
 
 const STAMP: CatalogueHeader = { fingerprint: 'a'.repeat(64), dimension: 4 }
 const REQUEST: JobRequest = {
@@ -411,16 +411,48 @@ export function jobsContract(
       await using catalogue = await openNew()
       const { jobs } = catalogue
       const { id } = await running(catalogue, 'a', 'b', 'c')
-      assert.equal((await jobs.figures(id)).bottleneck, null)
+      const [before] = await jobs.figures([await jobs.progress(id)])
+      assert.equal(before?.bottleneck, null)
       for (const lease of await claimed(catalogue, 2))
         await catalogue.commit([{ type: 'endItem', end: ended(lease) }])
 
-      const { clipsPerSecond, realtime, bottleneck, etaSeconds } = await jobs.figures(id)
+      const { job: idle } = await jobs.create(REQUEST)
+      const [none, some] = await jobs.figures([idle, await jobs.progress(id)])
 
+      assert.deepEqual([none?.clipsPerSecond, none?.etaSeconds], [0, null])
+      assert.ok(some)
+      const { clipsPerSecond, realtime, bottleneck, etaSeconds } = some
       assert.ok(clipsPerSecond > 0)
       assert.ok(Math.abs(realtime / clipsPerSecond - 10) < 1e-9)
       assert.equal(bottleneck, 'decode')
       assert.ok(Math.abs((etaSeconds ?? 0) * clipsPerSecond - 1) < 1e-9)
+    })
+
+    it('are listed with their counts, each its own', async () => {
+      await using catalogue = await openNew()
+      const { id } = await running(catalogue, 'a', 'b')
+      const { job: other } = await catalogue.jobs.create({ ...REQUEST, mode: 'all' })
+
+      const page = await catalogue.jobs.jobs({ limit: 10 })
+
+      assert.deepEqual(
+        page.map((job) => [job.id, job.counts.queued]),
+        [
+          [other.id, 0],
+          [id, 2],
+        ],
+      )
+      assert.deepEqual(page[1], await catalogue.jobs.job(id))
+    })
+
+    it('leave their sources behind, without those inside others', async () => {
+      await using catalogue = await openNew()
+      const { jobs, files } = catalogue
+      for (const sources of [['/a/b/c.wav', '/x'], ['/a/b'], ['/a/b/d', '/ab'], ['/x']]) {
+        await jobs.create({ ...REQUEST, sources })
+      }
+
+      assert.deepEqual(await files.sources(), ['/a/b', '/ab', '/x'])
     })
 
     it('keep warnings, of very many the first', async () => {
@@ -454,7 +486,7 @@ export function jobsContract(
         segment(10),
       ])
       const head = await catalogue.log.head()
-      const file = { path: '/b', hash: model.hash, bytes: 9, mtimeMs: 8 }
+      const file = { path: '/b', hash: HASH, bytes: 9, mtimeMs: 8 }
 
       const copy = await copyClip(catalogue, model, file)
 

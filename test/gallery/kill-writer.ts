@@ -66,7 +66,7 @@ async function put(
     newClip(path, { hash: createHash('sha256').update(content).digest('hex') }),
     segments,
   )
-  return hash
+  return hash ?? ''
 }
 
 const [, script = '', dir = '', round = '0'] = process.argv

@@ -43,7 +43,7 @@ it('is swept away where its clip was replaced, or where it is half written', asy
   for (const hash of ['aa', 'bb']) await make(hash)
   await writeFile(`${thumbnailPath(thumbnails, 'aa')}.1234.tmp`, 'pict')
 
-  await sweepThumbnails(thumbnails, catalogue)
+  await sweepThumbnails(thumbnails, catalogue.files)
 
   assert.deepEqual(await left(), ['aa.jpg'])
 })

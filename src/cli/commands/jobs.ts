@@ -62,7 +62,8 @@ async function shownAfter(
 ): Promise<Shown> {
   const job = await act(action, id, jobs, codes)
   const failed = await jobs.items(id, { state: 'failed', limit: FAILURES_SHOWN })
-  return { job, figures: await jobs.figures(id), failed }
+  const [figures] = await jobs.figures([job])
+  return { job, figures: figures as Figures, failed }
 }
 
 function act(action: string, id: JobId, jobs: Jobs, codes: readonly ErrorCode[]): Promise<Job> {

@@ -61,7 +61,7 @@ interface Shown {
 async function show({ config, output }: Invocation): Promise<ExitCode> {
   await using catalogue = await openLibrary(config)
   const shown: Shown = {
-    roots: await sourcesOf(catalogue),
+    roots: await sourcesOf(catalogue.files),
     counts: await catalogue.counts(),
     quarantine: await catalogue.failures({ limit: SHOWN }),
     missing: await catalogue.files.missingClips({ limit: SHOWN }),

@@ -8,7 +8,7 @@ import type { Failure } from './failure.js'
 /** A clip that was encoded and has no id yet. */
 export type NewClip = Omit<
   Clip,
-  'id' | 'name' | 'indexedAt' | 'hasAudio' | 'hasVisual' | 'metadata'
+  'id' | 'name' | 'state' | 'indexedAt' | 'hasAudio' | 'hasVisual' | 'metadata'
 > & {
   readonly name?: string | undefined // of an upload
   readonly quickHash?: string // recognises the file if it is moved
@@ -16,7 +16,10 @@ export type NewClip = Omit<
 }
 
 /** A file of known content. */
-export type HashedFile = Pick<NewClip, 'path' | 'name' | 'hash' | 'bytes' | 'mtimeMs' | 'quickHash'>
+export interface HashedFile
+  extends Pick<NewClip, 'path' | 'name' | 'bytes' | 'mtimeMs' | 'quickHash' | 'metadata'> {
+  readonly hash: string
+}
 
 /** The path and stat of a file to which a clip was moved. */
 export type MovedFile = FileStat & Pick<NewClip, 'path' | 'name'>

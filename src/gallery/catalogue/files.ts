@@ -27,6 +27,10 @@ export interface FileReader {
   countUnder(path: string): Promise<number>
   /** Clips whose file had this size, time and quick hash. */
   findByQuickHash(file: FileStat & { readonly quickHash: string }): Promise<readonly Clip[]>
+  /** Files and folders that jobs have indexed, in order of path, without those inside others. */
+  sources(): Promise<readonly string[]>
+  /** Those of the content hashes that a clip has. */
+  hashesInUse(hashes: readonly string[]): Promise<ReadonlySet<string>>
   /** Clips whose files are missing, in order of path. */
   missingClips(page: PathPage): Promise<readonly MissingClip[]>
 }

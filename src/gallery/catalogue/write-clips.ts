@@ -101,10 +101,30 @@ export async function importClip(
 }
 
 /**
+ * Adds a clip under the id that it has in another catalogue as pending: without segments, and with the
+ * reason why its file cannot be indexed.
+ */
+export async function importPending(
+  catalogue: Writer,
+  clip: Clip,
+  failure: Omit<Failure, 'failedAt'>,
+): Promise<void> {
+  const pending = { ...clip, hash: null, bytes: 0, mtimeMs: 0 }
+  await written(catalogue, [
+    { type: 'putClip', clip: pending, segments: [], id: clip.id },
+    { type: 'recordFailure', failure },
+  ])
+}
+
+/**
  * Adds a clip under the id that it has in another catalogue, with a copy of what `from` has. Returns
  * false if `from` was removed or has another content by now.
  */
-export async function importCopy(catalogue: Writer, clip: Clip, from: Clip): Promise<boolean> {
+export async function importCopy(
+  catalogue: Writer,
+  clip: Clip & HashedFile,
+  from: Clip,
+): Promise<boolean> {
   const copy = { type: 'copyClip', from: from.id, file: clip, id: clip.id } as const
   return (await writtenIfValid(catalogue, [copy, clearFailure(clip)])) !== undefined
 }

@@ -63,7 +63,7 @@ export class ClipWriter {
   #copy(change: ChangeOf<'copyClip'>): ClipRow {
     const { from, file, id } = change
     const source = this.#rowOf(from)
-    if (source?.hash !== file.hash) throw new Conflict(change)
+    if (!source || source.hash !== file.hash) throw new Conflict(change)
     const { seconds, notes, hasAudio, hasVisual } = toClip(source)
     const row = this.#insert({ ...file, seconds, notes, hasAudio, hasVisual }, id)
     for (const span of this.#sql.segmentsOfClip.all(source.number, source.key)) {
@@ -212,7 +212,7 @@ const hasModality = (segments: readonly EncodedSegment[]): HasModality => ({
 const columns = (clip: NewClip & HasModality) => ({
   path: clip.path,
   name: nameColumn(clip),
-  hash: clip.hash,
+  hash: clip.hash ?? '',
   quick_hash: clip.quickHash ?? null,
   bytes: clip.bytes,
   mtime_ms: clip.mtimeMs,

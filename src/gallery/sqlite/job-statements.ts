@@ -13,6 +13,10 @@ const UNHELD = 'owner = NULL, lease_until_ms = NULL'
 const countNew = (paths: string) =>
   `(SELECT count(*) FROM json_each(${paths}) WHERE NOT EXISTS (SELECT 1 FROM items WHERE job = @job AND path = value))`
 
+/** Whether a path is in a folder. */
+const isInside = (path: string, folder: string) =>
+  `substr(${path}, 1, length(${folder}) + 1) = rtrim(${folder}, '/') || '/'`
+
 export interface SettledRow {
   item: ItemId
   claim: number
@@ -51,6 +55,10 @@ export function prepareJobs(db: Database) {
        ORDER BY number DESC LIMIT 1`,
     ),
     progress: db.prepare<[JobId], ProgressRow>(`SELECT ${PROGRESS} FROM jobs WHERE number = ?`),
+    countsOf: db.prepare<[string], CountRow & { job: JobId }>(
+      `SELECT job, state, code, items FROM item_counts
+       WHERE job IN (SELECT value FROM json_each(?)) AND items > 0`,
+    ),
     counts: db.prepare<[JobId], CountRow>(
       'SELECT state, code, items FROM item_counts WHERE job = ? AND items > 0',
     ),
@@ -60,6 +68,14 @@ export function prepareJobs(db: Database) {
     >(
       `INSERT INTO jobs (idempotency_key, request, mode, state, created_at)
        VALUES (@key, @request, @mode, 'queued', @now) RETURNING ${JOB}`,
+    ),
+    addSources: db.prepare<[{ sources: string; now: string }]>(
+      `INSERT INTO sources SELECT value, @now FROM json_each(@sources) AS new
+       WHERE NOT EXISTS (SELECT 1 FROM sources WHERE value = path OR ${isInside('value', 'path')})`,
+    ),
+    deleteInnerSources: db.prepare<[]>(
+      `DELETE FROM sources WHERE EXISTS (
+         SELECT 1 FROM sources AS folder WHERE ${isInside('sources.path', 'folder.path')})`,
     ),
     deleteOldJobs: db.prepare<[number]>(
       `DELETE FROM jobs WHERE (ended_at, number) <= (
@@ -131,11 +147,14 @@ export function prepareJobs(db: Database) {
     ended: db.prepare<[JobId, number, number], ItemRow>(
       `SELECT ${ITEM} FROM items WHERE job = ? AND settled > ? ORDER BY settled LIMIT ?`,
     ),
-    figures: db.prepare<[{ job: JobId; since: number; clips: number }], FigureRow>(
-      `SELECT count(*) AS clips, min(ended_ms) AS since_ms, total(seconds) AS seconds,
-              total(read_ms) AS read, total(decode_ms) AS decode, total(encode_ms) AS encode
-       FROM (SELECT * FROM items WHERE job = @job AND settled IS NOT NULL AND ended_ms >= @since
-             ORDER BY settled DESC LIMIT @clips)`,
+    figures: db.prepare<[{ jobs: string; clips: number }], { figures: string }>(
+      `SELECT (
+         SELECT json_object('clips', count(*), 'since_ms', min(ended_ms), 'seconds', total(seconds),
+           'read', total(read_ms), 'decode', total(decode_ms), 'encode', total(encode_ms))
+         FROM (SELECT * FROM items
+               WHERE job = value ->> 'id' AND settled IS NOT NULL AND ended_ms >= value ->> 'since'
+               ORDER BY settled DESC LIMIT @clips)) AS figures
+       FROM json_each(@jobs) ORDER BY key`,
     ),
     insertItem: db.prepare<[{ job: JobId; path: string; bytes: number; mtimeMs: number }]>(
       `INSERT INTO items (job, path, bytes, mtime_ms) VALUES (@job, @path, @bytes, @mtimeMs) ON CONFLICT DO NOTHING`,

@@ -149,14 +149,14 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   async counts(): Promise<Counts> {
-    return this.#db.transaction((): Counts => {
-      const counts = this.#sql.counts.get()
-      if (!counts) throw new AppError('INTERNAL', 'SQLite did not count')
-      const embeddings = { audio: 0, visual: 0 }
-      for (const { modality, count } of this.#sql.embeddingCounts.all())
-        embeddings[modality] = count
-      return { ...counts, embeddings }
-    })()
+    const counters = new Map(this.#sql.counters.all().map(({ name, count }) => [name, count]))
+    const of = (name: string) => counters.get(name) ?? 0
+    return {
+      clips: of('clips'),
+      segments: of('segments'),
+      embeddings: { audio: of('audio'), visual: of('visual') },
+      failures: of('failures'),
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

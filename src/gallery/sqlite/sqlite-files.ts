@@ -23,6 +23,8 @@ export class SqliteFiles implements FileReader {
   readonly #under: Statement<[UnderParameters & { after: string; limit: number }], ClipRow>
   readonly #count: Statement<[UnderParameters], { count: number }>
   readonly #like: Statement<[{ quickHash: string; bytes: number; mtimeMs: number }], ClipRow>
+  readonly #sources: Statement<[], { path: string }>
+  readonly #hashes: Statement<[string], { hash: string }>
   readonly #missing: Statement<[string, number], ClipRow & { missing_since: string }>
 
   constructor(db: Database) {
@@ -39,6 +41,10 @@ export class SqliteFiles implements FileReader {
     this.#count = db.prepare(`SELECT count(*) AS count FROM clips WHERE ${UNDER}`)
     this.#like = db.prepare(
       `SELECT ${CLIP} FROM clips WHERE quick_hash = @quickHash AND bytes = @bytes AND mtime_ms = @mtimeMs ORDER BY number`,
+    )
+    this.#sources = db.prepare('SELECT path FROM sources ORDER BY path')
+    this.#hashes = db.prepare(
+      'SELECT DISTINCT hash FROM clips WHERE hash IN (SELECT value FROM json_each(?))',
     )
     this.#missing = db.prepare(
       `SELECT ${CLIP}, missing_since FROM clips WHERE missing_since IS NOT NULL AND path > ? ORDER BY path LIMIT ?`,
@@ -63,6 +69,14 @@ export class SqliteFiles implements FileReader {
     mtimeMs,
   }: FileStat & { readonly quickHash: string }): Promise<Clip[]> {
     return this.#like.all({ quickHash, bytes, mtimeMs }).map(toClip)
+  }
+
+  async sources(): Promise<string[]> {
+    return this.#sources.all().map(({ path }) => path)
+  }
+
+  async hashesInUse(hashes: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set(this.#hashes.all(JSON.stringify(hashes)).map(({ hash }) => hash))
   }
 
   async missingClips({ after = '', limit }: PathPage): Promise<MissingClip[]> {

@@ -105,6 +105,7 @@ const HAND_OVER = `
   DELETE FROM main.jobs;
   INSERT INTO main.jobs SELECT * FROM old.jobs;
   INSERT INTO main.items SELECT * FROM old.items;
+  INSERT OR IGNORE INTO main.sources SELECT * FROM old.sources;
   UPDATE main.sqlite_sequence SET seq = max(seq, (SELECT seq FROM old.sqlite_sequence WHERE name = 'clips'))
     WHERE name = 'clips';
   UPDATE old.stamp SET successor = (SELECT fingerprint FROM main.stamp);

@@ -16,7 +16,7 @@ import {
 } from '../../jobs/jobs.js'
 import type { DiskReserve } from '../../storage/disk-reserve.js'
 import { fromRequest, type JobRow, toItem, toJob, toProgress } from './job-rows.js'
-import type { JobStatements } from './job-statements.js'
+import type { FigureRow, JobStatements } from './job-statements.js'
 import { writeTransaction } from './transaction.js'
 
 const JOBS_KEPT = 500 // those that ended last
@@ -53,6 +53,9 @@ export class SqliteJobs implements Jobs {
         now: new Date().toISOString(),
       })
       if (!row) throw new AppError('INTERNAL', 'SQLite did not return the job made')
+      const sources = JSON.stringify(request.sources)
+      this.#sql.addSources.run({ sources, now: row.created_at })
+      this.#sql.deleteInnerSources.run()
       return { job: this.#toJob(row), isNew: true }
     })
   }
@@ -72,7 +75,14 @@ export class SqliteJobs implements Jobs {
     before?: JobId | undefined
     limit: number
   }): Promise<Job[]> {
-    return this.#sql.jobs.all(before, limit).map((row) => this.#toJob(row))
+    const rows = this.#sql.jobs.all(before, limit)
+    const counts = this.#sql.countsOf.all(JSON.stringify(rows.map(({ number }) => number)))
+    return rows.map((row) =>
+      toJob(
+        row,
+        counts.filter(({ job }) => job === row.number),
+      ),
+    )
   }
 
   async unfinished(request: JobRequest): Promise<Job | undefined> {
@@ -99,22 +109,10 @@ export class SqliteJobs implements Jobs {
     return this.#sql.ended.all(id, after, limit).map(toItem)
   }
 
-  async figures(id: JobId): Promise<Figures> {
-    const { startedAt, endedAt, isScanned, counts } = this.#progress(id)
-    const started = Date.parse(startedAt ?? '') || 0
-    const last = this.#sql.figures.get({ job: id, since: started, clips: CLIPS_IN_FIGURES })
-    if (!last || last.clips === 0)
-      return { clipsPerSecond: 0, realtime: 0, bottleneck: null, etaSeconds: null }
-    const since = last.clips < CLIPS_IN_FIGURES ? started : (last.since_ms ?? started)
-    const seconds = Math.max(1, (endedAt ? Date.parse(endedAt) : Date.now()) - since) / 1000
-    const clipsPerSecond = last.clips / seconds
-    const slowest = STAGES.reduce((a, b) => (last[b] > last[a] ? b : a))
-    return {
-      clipsPerSecond,
-      realtime: last.seconds / seconds,
-      bottleneck: last[slowest] > 0 ? slowest : null,
-      etaSeconds: isScanned ? (counts.queued + counts.running) / clipsPerSecond : null,
-    }
+  async figures(jobs: readonly JobProgress[]): Promise<Figures[]> {
+    const asked = jobs.map(({ id, startedAt }) => ({ id, since: Date.parse(startedAt ?? '') || 0 }))
+    const rows = this.#sql.figures.all({ jobs: JSON.stringify(asked), clips: CLIPS_IN_FIGURES })
+    return jobs.map((job, i) => toFigures(job, JSON.parse(rows[i]?.figures ?? '{}')))
   }
 
   async pause(id: JobId, stop?: Reason): Promise<Job> {
@@ -190,5 +188,23 @@ export class SqliteJobs implements Jobs {
 
   #toJob(row: JobRow): Job {
     return toJob(row, this.#sql.counts.all(row.number))
+  }
+}
+
+function toFigures(job: JobProgress, last: FigureRow): Figures {
+  if (last.clips === 0)
+    return { clipsPerSecond: 0, realtime: 0, bottleneck: null, etaSeconds: null }
+  const started = Date.parse(job.startedAt ?? '') || 0
+  const since = last.clips < CLIPS_IN_FIGURES ? started : (last.since_ms ?? started)
+  const until = job.endedAt ? Date.parse(job.endedAt) : Date.now()
+  const seconds = Math.max(1, until - since) / 1000
+  const clipsPerSecond = last.clips / seconds
+  const slowest = STAGES.reduce((a, b) => (last[b] > last[a] ? b : a))
+  const { queued, running } = job.counts
+  return {
+    clipsPerSecond,
+    realtime: last.seconds / seconds,
+    bottleneck: last[slowest] > 0 ? slowest : null,
+    etaSeconds: job.isScanned ? (queued + running) / clipsPerSecond : null,
   }
 }

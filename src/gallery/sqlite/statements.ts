@@ -120,17 +120,14 @@ export function prepare(db: Database) {
     ),
     failureAt: db.prepare<[string], FailureRow>(`SELECT ${FAILURE} FROM failures WHERE path = ?`),
     insertFailure: db.prepare<[FailureRow]>(
-      `INSERT OR REPLACE INTO failures (${FAILURE}) VALUES (@path, @code, @detail, @bytes, @mtime_ms, @failed_at)`,
+      `INSERT INTO failures (${FAILURE})
+       VALUES (@path, @code, @detail, @bytes, @mtime_ms, @failed_at)
+       ON CONFLICT (path) DO UPDATE SET code = excluded.code, detail = excluded.detail,
+         bytes = excluded.bytes, mtime_ms = excluded.mtime_ms, failed_at = excluded.failed_at`,
     ),
     deleteFailure: db.prepare<[string]>('DELETE FROM failures WHERE path = ?'),
 
-    counts: db.prepare<[], { clips: number; segments: number; failures: number }>(
-      `SELECT (SELECT count(*) FROM clips) AS clips, (SELECT count(*) FROM segments) AS segments,
-              (SELECT count(*) FROM failures) AS failures`,
-    ),
-    embeddingCounts: db.prepare<[], { modality: Modality; count: number }>(
-      'SELECT modality, count(*) AS count FROM embeddings GROUP BY modality',
-    ),
+    counters: db.prepare<[], { name: string; count: number }>('SELECT name, count FROM counters'),
 
     logPut: db.prepare<[SegmentId, Modality, number]>(
       `INSERT INTO changes (op, segment, modality, clip, mark)

@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { jobRequest } from '../../ingest/scan/job-request.js'
 import { hasEnded } from '../../jobs/job-state.js'
-import type { Job as DomainJob, JobId, Jobs } from '../../jobs/jobs.js'
+import type { Job as DomainJob, Figures, JobId, Jobs } from '../../jobs/jobs.js'
 import { abortOnDisconnect } from '../abort-on-disconnect.js'
 import { allowedPath } from '../allowed-path.js'
 import type { HttpDeps } from '../http-deps.js'
@@ -12,15 +12,18 @@ import { jobEvents } from '../job-events.js'
 import * as schemas from '../job-schemas.js'
 import { BODY, problems, WRITING } from '../responses.js'
 
+type JobResponse = z.infer<typeof schemas.Job>
+
 export const jobsRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const params = schemas.JobParams
   const on = <T>(work: (jobs: Jobs) => Promise<T>) =>
     app.run(({ gallery }) => work(gallery.catalogue.jobs))
-  const shown = async (job: DomainJob): Promise<z.infer<typeof schemas.Job>> => ({
-    ...job,
-    figures: await on((jobs) => jobs.figures(job.id)),
-  })
+  const withFigures = async (page: readonly DomainJob[]): Promise<JobResponse[]> => {
+    const figures = await on((jobs) => jobs.figures(page))
+    return page.map((job, i) => ({ ...job, figures: figures[i] as Figures }))
+  }
+  const shown = async (job: DomainJob) => (await withFigures([job]))[0] as JobResponse
 
   const add = {
     operationId: 'addJob',
@@ -55,7 +58,7 @@ export const jobsRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app })
   http.get('/v1/jobs', { schema: list }, async ({ query: { before, limit } }) => {
     const page = await on((jobs) => jobs.jobs({ before, limit }))
     const next = page.length === limit ? (page.at(-1)?.id ?? null) : null
-    return { jobs: await Promise.all(page.map(shown)), next }
+    return { jobs: await withFigures(page), next }
   })
 
   const show = {

@@ -68,7 +68,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, 
   }
   http.get('/v1/clips/:id/thumbnail', { schema: picture }, async (request, reply) => {
     const clip = await findClip(request.params.id)
-    if (!clip.hasVisual) {
+    if (!clip.hasVisual || clip.hash === null) {
       throw new AppError('CLIP_HAS_NO_PICTURE', `Nothing can be seen in clip ${clip.id}.`)
     }
     const target = thumbnailPath(thumbnailDir, clip.hash)
@@ -106,15 +106,16 @@ export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, 
   }
 
   /** What the file is by its content, never by its name. */
-  async function mediaType({ hash, hasVisual }: Clip, file: OpenedFile, signal: AbortSignal) {
-    const known = mediaTypes.get(hash)
+  async function mediaType(clip: Clip, file: OpenedFile, signal: AbortSignal) {
+    const content = clip.hash ?? clip.id
+    const known = mediaTypes.get(content)
     if (known !== undefined) return known
     using slot = await app.decoders.enter('query', signal)
     const { format } = await readHeader(file, { slot, signal })
-    const found = mediaTypeOf(await exactFormat(format, file), hasVisual)
+    const found = mediaTypeOf(await exactFormat(format, file), clip.hasVisual)
     const [oldest] = mediaTypes.size < MEDIA_TYPES_KEPT ? [] : mediaTypes.keys()
     if (oldest !== undefined) mediaTypes.delete(oldest)
-    mediaTypes.set(hash, found)
+    mediaTypes.set(content, found)
     return found
   }
 }

@@ -103,9 +103,11 @@ async function progressOf(
   id: JobId,
   { jobs }: Catalogue,
 ): Promise<Pick<IngestProgress, 'files' | 'done' | 'figures'>> {
-  const { counts, quarantined } = await jobs.progress(id)
+  const progress = await jobs.progress(id)
+  const { counts, quarantined } = progress
+  const [figures] = await jobs.figures([progress])
   const files = quarantined + Object.values(counts).reduce((sum, count) => sum + count, 0)
-  return { files, done: files - counts.queued - counts.running, figures: await jobs.figures(id) }
+  return { files, done: files - counts.queued - counts.running, figures: figures as Figures }
 }
 
 async function reportOf(id: JobId, { jobs }: Catalogue): Promise<Omit<IngestReport, 'seconds'>> {
