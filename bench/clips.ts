@@ -69,7 +69,7 @@ async function indexAll(clips: string, config: Config): Promise<void> {
   await using app = await openApp(config)
   const lap = new Lap()
   const report = await ingestPaths([clips], app, {
-    concurrency: config.threads * FILES_PER_THREAD,
+    concurrency: config.encoder.threads * FILES_PER_THREAD,
     onWarning: console.error,
     onProgress: ({ done }) => {
       if (done % THOUSAND === 0) lap.end(done)

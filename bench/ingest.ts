@@ -113,14 +113,14 @@ async function rateOfStages(
       async (file) => void clips.push(await decode(file, app.encoder.bundle.format)),
     )
   const whole = { decoding: await decodeAll(), encoding: await rateOfEncoding(clips, app, CORES) }
-  const { threads } = app.config
+  const { threads } = app.config.encoder
   if (threads >= CORES) return { whole, shares: null }
   const encoding = await onCores(CORES - threads, CORES, () => rateOfEncoding(clips, app, threads))
   const decoding = await onCores(0, CORES - threads, decodeAll)
   return { whole, shares: encoding && decoding && { encoding, decoding } }
 }
 
-const filesAtOnce = ({ config }: App) => config.threads * FILES_PER_THREAD
+const filesAtOnce = ({ config }: App) => config.encoder.threads * FILES_PER_THREAD
 
 async function decode(file: string, format: SegmentFormat): Promise<MediaSegment[]> {
   const segments = []
@@ -136,7 +136,7 @@ async function rateOfEncoding(
   threads: number,
 ): Promise<Rate> {
   await using encoder = await Encoder.open(app.encoder.bundle, {
-    providers: app.config.providers,
+    providers: app.config.encoder.providers,
     threads,
   })
   return await rate(clips, filesAtOnce(app), async (segments) => {

@@ -38,7 +38,7 @@ async function benchJob(sources: readonly string[]): Promise<number> {
   const slowest = { seconds: 0, what: '' }
   const megabytes: number[] = []
   const { job, seconds } = await ingestPaths(sources, app, {
-    concurrency: app.config.threads * FILES_PER_THREAD,
+    concurrency: app.config.encoder.threads * FILES_PER_THREAD,
     onWarning: console.error,
     onProgress: ({ done, path, outcome }) => {
       const end = typeof outcome === 'string' ? outcome : outcome.code

@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type App, openApp } from '../src/app.js'
 import { mapConcurrent } from '../src/concurrency/map-concurrent.js'
-import { LIMITS, readConfig } from '../src/config.js'
+import { readConfig } from '../src/config.js'
 import { MODALITIES, type Modality, otherModality } from '../src/domain/modality.js'
 import { ingestPaths } from '../src/ingest/runner/ingest-paths.js'
+import { SEARCH_LIMITS } from '../src/search/limits.js'
 import { search } from '../src/search/search.js'
 import { OpenedFile } from '../src/storage/opened-file.js'
 import { interval, median } from './statistics.js'
@@ -19,12 +20,12 @@ async function benchRetrieval(folder: string): Promise<void> {
   try {
     await using app = await openApp(readConfig({ ...process.env, EARSHOT_DATA: dataDir }))
     const options = {
-      concurrency: app.config.threads,
+      concurrency: app.config.encoder.threads,
       onWarning: console.error,
       onProgress: () => {},
     }
     const report = await ingestPaths([folder], app, options)
-    const both = (await app.gallery.catalogue.clips({ limit: LIMITS.hits })).filter(
+    const both = (await app.gallery.catalogue.clips({ limit: SEARCH_LIMITS.hits })).filter(
       (clip) => clip.hasAudio && clip.hasVisual,
     )
     console.log(
@@ -32,7 +33,7 @@ async function benchRetrieval(folder: string): Promise<void> {
     )
     for (const from of MODALITIES) {
       const ranks: number[] = []
-      await mapConcurrent(both, app.config.threads, async ({ id, path }) => {
+      await mapConcurrent(both, app.config.encoder.threads, async ({ id, path }) => {
         ranks.push(await rankOf(id, path, from, app))
       })
       console.log(`${from} → ${otherModality(from)}  ${describe(ranks)}`)
@@ -46,7 +47,7 @@ async function benchRetrieval(folder: string): Promise<void> {
 async function rankOf(id: string, path: string, from: Modality, app: App): Promise<number> {
   await using file = await OpenedFile.open(path)
   const query = { kind: 'file', file, from, to: otherModality(from) } as const
-  const { hits } = await search({ query, limit: LIMITS.hits }, app)
+  const { hits } = await search({ query, limit: SEARCH_LIMITS.hits }, app)
   const own = hits.find(({ clip }) => clip.id === id)
   return own ? hits.filter(({ score }) => score >= own.score).length : Infinity
 }

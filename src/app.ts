@@ -47,13 +47,14 @@ export interface App extends AsyncDisposable {
 /** DATA_LOCKED where another process writes; one that only reads is let in beside it. */
 export async function openApp(config: Config, access: Access = 'write'): Promise<App> {
   const { id, bundle } = await currentOrFirst(config)
-  const wanted = { id, bundle: config.isBundleGiven ? config.bundle : bundle }
+  const wanted = { id, bundle: config.library.isBundleGiven ? config.library.bundle : bundle }
   const serving = await openActiveGallery(config, wanted, access)
   const active = new HotSwap(serving)
   const decoders = new DecoderPool()
   const sources = await openSources(config, serving.gallery)
-  const { dataDir, roots, watch } = config
-  const configured = await realPaths([dataLayout(dataDir).media, ...roots, ...watch])
+  const { library, ingest } = config
+  const { roots, watch } = ingest
+  const configured = await realPaths([dataLayout(library.dataDir).media, ...roots, ...watch])
   let refreshing: Promise<void> | undefined
 
   const change = async () => {
@@ -106,7 +107,10 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
  * The library's list of sources. A library from before there was one gets those of its jobs that were
  * made on the command line.
  */
-async function openSources({ dataDir }: Config, { catalogue }: Gallery): Promise<SourceList> {
+async function openSources(
+  { library: { dataDir } }: Config,
+  { catalogue }: Gallery,
+): Promise<SourceList> {
   const known = SourceList.open(dataDir)
   if (known) return known
   const sources = new Set<string>()

@@ -6,35 +6,6 @@ import { z } from 'zod'
 import { parseAuthority } from './authority.js'
 import { AppError } from './errors.js'
 
-/** Every limit of the product, in one place. Bytes, seconds and counts. */
-export const LIMITS = Object.freeze({
-  uploadBytes: 2 * 1024 ** 3,
-  queryUploadBytes: 512 * 1024 ** 2,
-  bodyBytes: 1024 ** 2,
-  fieldBytes: 64 * 1024, // of one field of a form
-  uploads: 64, // that may arrive at once
-  uploadBytesPerSecond: 1024, // least rate of an upload, measured over the window
-  uploadWindowMs: 30_000,
-  clipSeconds: 24 * 3600,
-  querySeconds: 600,
-  hits: 200,
-  pageOfClips: 200,
-  jobSources: 1000,
-  labels: 527,
-  momentsPerHit: 5,
-  rangeSeconds: 0.05, // the shortest range that can be asked with
-  pictureSidePixels: 16,
-  stallMs: 30_000, // ffmpeg without a byte of progress
-  decoderBytes: 512 * 1024 ** 2, // memory of one ffmpeg or ffprobe
-  largeDecoderBytes: 3 * 1024 ** 3, // at most, of one that decodes a large picture or video
-  queryCpuSeconds: 300, // of one ffmpeg that decodes a query
-  animationPixels: 2 ** 30, // pixels x frames of an animated WebP
-  waitingQueries: 16, // for a decoder; a further one is refused
-  queryWaitMs: 10_000, // for a decoder
-  probeMs: 20_000,
-  requestMs: 1_800_000, // for a request to arrive whole: a large upload on a slow line
-})
-
 export const PROVIDERS = ['tensorrt', 'cuda', 'cpu'] as const
 export type Provider = (typeof PROVIDERS)[number]
 
@@ -73,28 +44,47 @@ const Environment = z.object({
   EARSHOT_LOG: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
+/** The configuration of the process. Each room gets its own branch. */
 export interface Config {
+  readonly library: LibraryConfig
+  readonly encoder: EncoderConfig
+  readonly ingest: IngestConfig
+  readonly http: HttpConfig
+  readonly log: LogLevel
+}
+
+export interface LibraryConfig {
   readonly dataDir: string
   readonly bundle: string // of a new library: a name under models/, or a path
-  readonly isBundleGiven: boolean // then the library must be of it; else a library is served with its own
+  readonly isBundleGiven: boolean // the library must be of it; otherwise its own bundle is used
   readonly bundleDir: string
-  readonly providers: readonly Provider[]
+}
+
+export interface EncoderConfig {
+  readonly providers: readonly Provider[] // in the order of preference
   readonly threads: number
+}
+
+export interface IngestConfig {
+  readonly roots: readonly string[] // folders, by real path, whose files HTTP clients may name
+  readonly watch: readonly string[] // folders, by real path, whose changes the server indexes
+}
+
+export interface HttpConfig {
   readonly host: string
   readonly port: number
   readonly hosts: readonly string[] // further names by which clients reach the server; `*`: any
   readonly allowUnauthenticated: boolean // on an address that other machines reach
   readonly drainSeconds: number // after SIGTERM, in which it is unready and still takes requests
   readonly shutdownSeconds: number // for requests under way to end
-  readonly roots: readonly string[] // folders, by real path, whose files HTTP clients may name
-  readonly watch: readonly string[] // folders, by real path, that the server keeps the library in step with
-  readonly log: 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
 
-/** The folder of the package: models/, migrations/ and openapi.yaml lie in it. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** The folder of the package, with models/, migrations/ and openapi.yaml. */
 export const PACKAGE_DIR = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Reads the environment; what contradicts itself fails here, naming the variable. */
+/** Reads the environment. Throws CONFIG_INVALID, which names the variable. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const parsed = Environment.safeParse(env)
   if (!parsed.success) {
@@ -103,26 +93,38 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   const { data } = parsed
   const bundle = bundleName(data.EARSHOT_BUNDLE ?? 'starter')
-  return Object.freeze({
-    dataDir: resolve(data.EARSHOT_DATA),
-    bundle,
-    isBundleGiven: data.EARSHOT_BUNDLE !== undefined,
-    bundleDir: bundleFolder(bundle),
-    providers: Object.freeze(data.EARSHOT_PROVIDERS),
-    threads: data.EARSHOT_THREADS,
-    host: data.EARSHOT_HOST,
-    port: data.EARSHOT_PORT,
-    hosts: Object.freeze(data.EARSHOT_HOSTS),
-    allowUnauthenticated: data.EARSHOT_ALLOW_UNAUTHENTICATED === '1',
-    drainSeconds: data.EARSHOT_DRAIN_SECONDS,
-    shutdownSeconds: data.EARSHOT_SHUTDOWN_SECONDS,
-    roots: Object.freeze(data.EARSHOT_ROOTS.map(realFolder)),
-    watch: Object.freeze(data.EARSHOT_WATCH.map(realFolder)),
+  return deepFreeze({
+    library: {
+      dataDir: resolve(data.EARSHOT_DATA),
+      bundle,
+      isBundleGiven: data.EARSHOT_BUNDLE !== undefined,
+      bundleDir: bundleFolder(bundle),
+    },
+    encoder: { providers: data.EARSHOT_PROVIDERS, threads: data.EARSHOT_THREADS },
+    ingest: {
+      roots: data.EARSHOT_ROOTS.map(realFolder),
+      watch: data.EARSHOT_WATCH.map(realFolder),
+    },
+    http: {
+      host: data.EARSHOT_HOST,
+      port: data.EARSHOT_PORT,
+      hosts: data.EARSHOT_HOSTS,
+      allowUnauthenticated: data.EARSHOT_ALLOW_UNAUTHENTICATED === '1',
+      drainSeconds: data.EARSHOT_DRAIN_SECONDS,
+      shutdownSeconds: data.EARSHOT_SHUTDOWN_SECONDS,
+    },
     log: data.EARSHOT_LOG,
   })
 }
 
-/** Links are resolved once, so that one that changes later leads nowhere else. */
+function deepFreeze<T extends object>(value: T): T {
+  for (const each of Object.values(value)) {
+    if (typeof each === 'object' && each !== null) deepFreeze(each)
+  }
+  return Object.freeze(value)
+}
+
+/** Resolves links once, so that a link that changes later has no effect. */
 function realFolder(folder: string): string {
   try {
     return realpathSync(resolve(folder))

@@ -80,7 +80,7 @@ async function runJobs(app: App, log: Http['log'], signal: AbortSignal): Promise
 
 function runOrKeep(
   deps: IngestDeps,
-  { threads, dataDir, watch }: Config,
+  { encoder: { threads }, library: { dataDir }, ingest: { watch } }: Config,
   log: Http['log'],
 ): Promise<void> {
   const options = { concurrency: threads * FILES_PER_THREAD, except: [dataDir] }
@@ -96,18 +96,18 @@ function runOrKeep(
 
 type Http = Awaited<ReturnType<typeof buildHttp>>
 
-async function listen(http: Http, { host, port }: Config): Promise<void> {
+async function listen(server: Http, { http: { host, port } }: Config): Promise<void> {
   try {
-    await http.listen({ host, port })
+    await server.listen({ host, port })
   } catch (cause) {
-    await http.close()
+    await server.close()
     const detail = `${host}:${port} cannot be listened on (${(cause as Error).message}): say another host or port.`
     throw new AppError('ADDRESS_UNAVAILABLE', detail, { cause })
   }
 }
 
 /** There are no keys yet, so that whoever reaches the server may do everything with the library. */
-function refuseExposed({ host, allowUnauthenticated }: Config): void {
+function refuseExposed({ http: { host, allowUnauthenticated } }: Config): void {
   if (isLoopback(host)) return
   if (!allowUnauthenticated) {
     const detail =
@@ -120,7 +120,7 @@ function refuseExposed({ host, allowUnauthenticated }: Config): void {
   )
 }
 
-function warnOfAnyHost({ hosts }: Config): void {
+function warnOfAnyHost({ http: { hosts } }: Config): void {
   if (!hosts.includes('*')) return
   const risk = 'every web page that the user opens can use the server'
   process.stderr.write(`Warning: EARSHOT_HOSTS has "*", so that ${risk}.\n`)
@@ -138,7 +138,7 @@ interface Stop {
  */
 function untilStopped(
   { drain, close }: Stop,
-  { drainSeconds, shutdownSeconds }: Config,
+  { http: { drainSeconds, shutdownSeconds } }: Config,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const giveUp = () => process.exit(1)

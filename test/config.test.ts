@@ -5,9 +5,9 @@ import { readConfig } from '../src/config.js'
 it('has defaults that keep the server on this machine', () => {
   const config = readConfig({})
 
-  assert.equal(config.host, '127.0.0.1')
-  assert.deepEqual(config.providers, ['tensorrt', 'cuda', 'cpu'])
-  assert.deepEqual(config.roots, [])
+  assert.equal(config.http.host, '127.0.0.1')
+  assert.deepEqual(config.encoder.providers, ['tensorrt', 'cuda', 'cpu'])
+  assert.deepEqual(config.ingest.roots, [])
 })
 
 it('names the variable that is wrong', () => {
@@ -24,7 +24,7 @@ it('names the variable that is wrong', () => {
 it('takes names, addresses and * as hosts, and names the entry that is neither', () => {
   const hosts = 'media.example, proxy.example:8443,[::1]:80,,*'
   const read = ['media.example', 'proxy.example:8443', '[::1]:80', '*']
-  assert.deepEqual(readConfig({ EARSHOT_HOSTS: hosts }).hosts, read)
+  assert.deepEqual(readConfig({ EARSHOT_HOSTS: hosts }).http.hosts, read)
 
   for (const entry of ['http://x', 'a b', 'a/b', ':80', 'a:65536', 'a:b', '*.a', '*:80', '::1']) {
     const wrong = () => readConfig({ EARSHOT_HOSTS: `media.example,${entry}` })
@@ -34,6 +34,6 @@ it('takes names, addresses and * as hosts, and names the entry that is neither',
 })
 
 it('takes a bundle by name or by path', () => {
-  assert.match(readConfig({ EARSHOT_BUNDLE: 'mine' }).bundleDir, /models.mine$/)
-  assert.equal(readConfig({ EARSHOT_BUNDLE: '/bundles/mine' }).bundleDir, '/bundles/mine')
+  assert.match(readConfig({ EARSHOT_BUNDLE: 'mine' }).library.bundleDir, /models.mine$/)
+  assert.equal(readConfig({ EARSHOT_BUNDLE: '/bundles/mine' }).library.bundleDir, '/bundles/mine')
 })

@@ -20,13 +20,13 @@ export interface ActiveGallery extends AsyncDisposable {
 /** One process at a time may write to a gallery; others may read it at the same time. */
 export type Access = 'write' | 'read'
 
-export const registryOf = ({ dataDir, bundle }: Config): FileGalleryRegistry =>
-  new FileGalleryRegistry(dataDir, bundle)
+export const registryOf = ({ library }: Config): FileGalleryRegistry =>
+  new FileGalleryRegistry(library.dataDir, library.bundle)
 
 /** The gallery that serves, or the one that will serve if the library has none yet. */
 export async function currentOrFirst(config: Config): Promise<GalleryRef> {
   const registry = registryOf(config)
-  const first = { bundle: config.bundle, fingerprints: [] }
+  const first = { bundle: config.library.bundle, fingerprints: [] }
   return (await registry.current()) ?? (await registry.create(first))
 }
 
@@ -50,7 +50,7 @@ export async function openActiveGallery(
   }
   try {
     const bundle = await loadBundle(bundleFolder(ref.bundle))
-    const encoder = keep(await Encoder.open(bundle, config))
+    const encoder = keep(await Encoder.open(bundle, config.encoder))
     const files = registryOf(config).filesOf(ref)
     if (access === 'write') keep(await lockFolder(files.dir, { waitMs }))
     const catalogue = keep(await openCatalogue(files.catalogue, bundle))

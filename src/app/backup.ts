@@ -20,7 +20,7 @@ export async function backUp(config: Config, target: string): Promise<void> {
   }
   const registry = registryOf(config)
   const current = await registry.current()
-  if (!current) throw new AppError('USAGE', `There is no library in ${config.dataDir} yet.`)
+  if (!current) throw new AppError('USAGE', `There is no library in ${config.library.dataDir} yet.`)
   backUpFile(registry.filesOf(current).catalogue, target)
 }
 
@@ -33,7 +33,7 @@ export async function restore(
   backup: string,
   { force }: { readonly force: boolean },
 ): Promise<void> {
-  const { dataDir, bundle } = config
+  const { dataDir, bundle } = config.library
   const { fingerprint } = checkBackup(backup)
   await checkBundle(config, fingerprint)
   const registry = registryOf(config)
@@ -54,7 +54,7 @@ export async function restore(
   await pruneGalleries(config)
 }
 
-async function checkBundle({ bundle }: Config, fingerprint: string): Promise<void> {
+async function checkBundle({ library: { bundle } }: Config, fingerprint: string): Promise<void> {
   const found = await loadBundle(bundleFolder(bundle))
   if (hasFingerprint(found, fingerprint)) return
   throw new AppError(

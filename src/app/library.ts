@@ -19,7 +19,7 @@ export async function requireLibrary(config: Config): Promise<GalleryRef> {
   const current = await registryOf(config).current()
   if (current) return current
   const detail =
-    `There is no library in ${config.dataDir}: ` +
+    `There is no library in ${config.library.dataDir}: ` +
     'check --data and EARSHOT_DATA, or index something first.'
   throw new AppError('LIBRARY_MISSING', detail)
 }
@@ -38,8 +38,8 @@ export async function openLibraryOrEmpty(config: Config): Promise<Catalogue> {
 
 /** Opens the encoder of the library's bundle, or of the configured one if there is no library. */
 export async function openEncoder(config: Config): Promise<Encoder> {
-  const { bundle } = config.isBundleGiven ? config : await currentOrFirst(config)
-  return await Encoder.open(await loadBundle(bundleFolder(bundle)), config)
+  const { bundle } = config.library.isBundleGiven ? config.library : await currentOrFirst(config)
+  return await Encoder.open(await loadBundle(bundleFolder(bundle)), config.encoder)
 }
 
 const openWithBundle = async (file: string, { bundle }: GalleryRef): Promise<Catalogue> =>

@@ -59,7 +59,7 @@ export async function openReindex(config: Config, bundle: string): Promise<Reind
 export async function previousBundle(config: Config): Promise<string> {
   const previous = await registryOf(config).previous()
   if (previous) return previous.bundle
-  const detail = `There is no earlier gallery in ${config.dataDir} to go back to.`
+  const detail = `There is no earlier gallery in ${config.library.dataDir} to go back to.`
   throw new AppError('USAGE', detail)
 }
 
@@ -78,7 +78,7 @@ async function sourceGallery(config: Config): Promise<GalleryRef & { fingerprint
   const file = current && registry.filesOf(current).catalogue
   const header = file && readHeader(file)
   if (!current || !header) {
-    const detail = `There is no library in ${config.dataDir} yet: index something first.`
+    const detail = `There is no library in ${config.library.dataDir} yet: index something first.`
     throw new AppError('USAGE', detail)
   }
   await (await openCatalogue(file, header))[Symbol.asyncDispose]()

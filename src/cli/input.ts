@@ -1,8 +1,8 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
+import { SEARCH_LIMITS } from '../search/limits.js'
 import { OpenedFile } from '../storage/opened-file.js'
 
 const STANDARD_INPUT = ['-', '/dev/stdin', '/dev/fd/0']
@@ -45,7 +45,7 @@ async function openStandardInput(): Promise<InputFile> {
 }
 
 async function saveStandardInput(path: string): Promise<void> {
-  const most = LIMITS.queryUploadBytes
+  const most = SEARCH_LIMITS.queryBytes
   let bytes = 0
   await using file = await open(path, 'wx', 0o600)
   for await (const chunk of process.stdin) {

@@ -2,7 +2,6 @@ import { mkdir } from 'node:fs/promises'
 import multipart from '@fastify/multipart'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
-import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
 import { sweepThumbnails } from '../ingest/thumbnails.js'
 import { UploadStore } from '../ingest/uploads.js'
@@ -11,6 +10,7 @@ import { collectMethods } from './allowed-methods.js'
 import { answerClientError } from './client-error.js'
 import { refuseForeign } from './guard.js'
 import type { HttpDeps } from './http-deps.js'
+import { HTTP_LIMITS } from './limits.js'
 import { registerOpenapi } from './openapi.js'
 import { sendProblem } from './problems.js'
 import { NODE_OPTIONS, passOnExpectations, refuseMalformed } from './protocol.js'
@@ -29,12 +29,12 @@ export async function buildHttp(
   app: HttpDeps['app'],
   isDraining: () => boolean = () => false,
 ): Promise<FastifyInstance> {
-  const { dataDir, log } = app.config
+  const { library, log } = app.config
   const http = Fastify({
     http: NODE_OPTIONS,
     logger: { level: log, stream: process.stderr },
-    bodyLimit: LIMITS.bodyBytes,
-    requestTimeout: LIMITS.requestMs,
+    bodyLimit: HTTP_LIMITS.bodyBytes,
+    requestTimeout: HTTP_LIMITS.requestMs,
     return503OnClosing: false, // it would answer in words of its own
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true },
@@ -50,7 +50,7 @@ export async function buildHttp(
   http.addHook('onRequest', async (request) => {
     if (isClosing) throw new AppError('SHUTTING_DOWN', 'The server is stopping: ask again later.')
     refuseMalformed(request)
-    refuseForeign(request, app.config)
+    refuseForeign(request, app.config.http)
   })
   http.addHook('onResponse', async ({ raw }) => {
     if (isClosing) raw.socket.destroySoon() // a client that keeps it would keep the server open
@@ -64,7 +64,7 @@ export async function buildHttp(
   http.addHook('onRequest', async ({ is404, method, url }, reply) => {
     if (is404) throw noRoute(method, url, reply, methodsAt)
   })
-  const layout = dataLayout(dataDir)
+  const layout = dataLayout(library.dataDir)
   const thumbnailDir = layout.thumbnails
   const deps: HttpDeps = {
     app,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { LIMITS } from '../config.js'
 import { ERROR_TITLES, type ErrorCode } from '../errors.js'
 import { ITEM_STATES, JOB_MODES, JOB_STATES, STAGES } from '../jobs/jobs.js'
+import { HTTP_LIMITS } from './limits.js'
 import { asText } from './schemas.js'
 
 const list = <Item extends z.ZodType>(item: Item) => z.array(item).readonly()
@@ -17,7 +17,7 @@ export const JobBody = z
     sources: z
       .array(Path)
       .min(1)
-      .max(LIMITS.jobSources)
+      .max(HTTP_LIMITS.jobSources)
       .meta({ description: 'Files and folders under EARSHOT_ROOTS.' }),
     mode: z.enum(JOB_MODES).default('changed'),
     include: globs.meta({
@@ -39,7 +39,7 @@ export const RetryBody = z
   .nullish()
   .meta({ id: 'RetryBody' })
 
-const limit = asText(z.number().int().min(1).max(LIMITS.pageOfClips)).default(50)
+const limit = asText(z.number().int().min(1).max(HTTP_LIMITS.pageOfClips)).default(50)
 const cursor = asText(z.number().int().positive()).optional()
 export const JobsQuery = z.strictObject({ before: cursor, limit })
 export const ItemsQuery = z.strictObject({ status: ItemState.optional(), after: cursor, limit })

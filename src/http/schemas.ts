@@ -1,7 +1,10 @@
 import { z } from 'zod'
-import { LIMITS } from '../config.js'
 import { NOTES } from '../domain/clip.js'
 import { ERROR_TITLES, type ErrorCode } from '../errors.js'
+import { MEDIA_LIMITS } from '../media/staging/limits.js'
+import { SEARCH_LIMITS } from '../search/limits.js'
+import { MOST_LABELS } from '../tagging/limits.js'
+import { HTTP_LIMITS, PUBLIC_LIMITS } from './limits.js'
 
 /** The one source of what HTTP takes and gives: requests are checked by these, openapi.yaml is written from them. */
 const seconds = z.number().min(0).meta({ description: 'Seconds, as a decimal.' })
@@ -105,9 +108,9 @@ export function asText<Schema extends z.ZodType>(schema: Schema) {
 }
 const NUMBER = /^-?\d+(\.\d+)?(e[-+]?\d+)?$/i // as in JSON
 
-const hits = z.number().int().min(1).max(LIMITS.hits)
-const rangeStart = z.number().min(0).max(LIMITS.clipSeconds)
-const rangeEnd = z.number().positive().max(LIMITS.clipSeconds)
+const hits = z.number().int().min(1).max(SEARCH_LIMITS.hits)
+const rangeStart = z.number().min(0).max(MEDIA_LIMITS.clipSeconds)
+const rangeEnd = z.number().positive().max(MEDIA_LIMITS.clipSeconds)
 const START = { description: 'Only this range of the query, in seconds: start…' }
 const END = { description: '…and end.' }
 
@@ -142,7 +145,7 @@ export const EmbeddingQuery = z.strictObject({
 })
 export const SearchBody = z.union([ClipQuery, EmbeddingQuery]).meta({ id: 'SearchBody' })
 
-const labelLimit = z.number().int().min(1).max(LIMITS.labels)
+const labelLimit = z.number().int().min(1).max(MOST_LABELS)
 export const TagsForm = z
   .strictObject({ limit: asText(labelLimit).default(10) })
   .meta({ id: 'TagsForm' })
@@ -157,7 +160,7 @@ export const ClipBody = z
 
 export const ClipsQuery = z.strictObject({
   after: ClipId.optional(),
-  limit: asText(z.number().int().min(1).max(LIMITS.pageOfClips)).default(50),
+  limit: asText(z.number().int().min(1).max(HTTP_LIMITS.pageOfClips)).default(50),
 })
 
 export const Labels = z
@@ -165,6 +168,12 @@ export const Labels = z
     labels: list(z.object({ index: z.number().int(), mid: z.string(), name: z.string() })),
   })
   .meta({ id: 'Labels' })
+
+const numbersOf = <Name extends string>(values: Readonly<Record<Name, number>>) =>
+  Object.fromEntries(Object.keys(values).map((name) => [name, z.number()])) as Record<
+    Name,
+    z.ZodNumber
+  >
 
 export const System = z
   .object({
@@ -189,7 +198,7 @@ export const System = z
       embeddings: z.object({ audio: z.number().int(), visual: z.number().int() }),
       failures: z.number().int(),
     }),
-    limits: z.record(z.string(), z.number()),
+    limits: z.object(numbersOf(PUBLIC_LIMITS)),
   })
   .meta({ id: 'System' })
 

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
+import { HTTP_LIMITS } from './limits.js'
 
 export interface Transfer extends Disposable {
   /** Aborts when the client leaves, sends too slowly, or sends what the form parser cannot take. */
@@ -14,9 +14,9 @@ interface TransferLimits {
 }
 
 const UPLOAD_LIMITS: TransferLimits = {
-  tickMs: LIMITS.uploadWindowMs / 6,
+  tickMs: HTTP_LIMITS.uploadWindowMs / 6,
   ticks: 6,
-  bytesPerSecond: LIMITS.uploadBytesPerSecond,
+  bytesPerSecond: HTTP_LIMITS.uploadBytesPerSecond,
 }
 
 /**

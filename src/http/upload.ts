@@ -6,10 +6,10 @@ import { addAbortSignal } from 'node:stream'
 import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import type { z } from 'zod'
-import { LIMITS } from '../config.js'
 import { AppError } from '../errors.js'
 import { DiskBudget } from '../storage/disk-budget.js'
 import { OpenedFile } from '../storage/opened-file.js'
+import { HTTP_LIMITS } from './limits.js'
 import { watchTransfer } from './transfer.js'
 
 export interface Upload<Fields> extends AsyncDisposable {
@@ -51,7 +51,7 @@ export class UploadReceiver {
     options: ReceiveOptions<Fields>,
   ): Promise<Upload<Fields>> {
     options.signal.throwIfAborted()
-    if (this.#active.size >= LIMITS.uploads) throw tooManyUploads()
+    if (this.#active.size >= HTTP_LIMITS.uploads) throw tooManyUploads()
     const name = randomUUID()
     this.#active.add(name)
     const folder = join(this.dir, name)
@@ -124,7 +124,7 @@ async function readForm(
     files: 2,
     fields: 20,
     parts: 22,
-    fieldSize: LIMITS.fieldBytes,
+    fieldSize: HTTP_LIMITS.fieldBytes,
   }
   const parts = request.parts({ limits })
   const fields: Record<string, unknown> = {}
@@ -207,7 +207,7 @@ function asRefusal(error: unknown): unknown {
 }
 
 function tooManyUploads(): AppError {
-  const detail = `${LIMITS.uploads} uploads arrive already: try again in a few seconds.`
+  const detail = `${HTTP_LIMITS.uploads} uploads arrive already: try again in a few seconds.`
   return new AppError('SERVER_BUSY', detail)
 }
 

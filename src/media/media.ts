@@ -1,4 +1,3 @@
-import { LIMITS } from '../config.js'
 import type { Span } from '../domain/clip.js'
 import type { Modality } from '../domain/modality.js'
 import type { MediaSegment, SegmentFormat } from '../domain/segment-format.js'
@@ -18,6 +17,7 @@ import { readHeader } from './probe/read-header.js'
 import { sniff } from './probe/sniff.js'
 import { DecoderLog } from './process/decoder-log.js'
 import type { DecoderSlot } from './process/decoder-pool.js'
+import { MEDIA_LIMITS } from './staging/limits.js'
 import { type StagedFile, stageFile } from './staging/staged-file.js'
 
 export type { DecodeSummary as DecodeOutcome } from './decode/summarize.js'
@@ -25,7 +25,7 @@ export type { DecodeSummary as DecodeOutcome } from './decode/summarize.js'
 export interface MediaOptions {
   readonly range?: Span | undefined
   readonly only?: Modality | undefined // the other half is not decoded
-  readonly longestSeconds?: number | undefined // more is MEDIA_TOO_LONG; LIMITS.clipSeconds by default
+  readonly longestSeconds?: number | undefined // more is MEDIA_TOO_LONG; MEDIA_LIMITS.clipSeconds by default
   readonly slot?: DecoderSlot | undefined // of the budget of decoders
   readonly signal?: AbortSignal | undefined
 }
@@ -70,10 +70,10 @@ function largeEnough(
   const side = ({ width, height }: VideoTrack) => (width === 0 ? Infinity : Math.min(width, height))
   const pictures = video === null ? [] : [video, ...otherVideos]
   const [first = null, ...others] = pictures.filter(
-    (track) => side(track) >= LIMITS.pictureSidePixels,
+    (track) => side(track) >= MEDIA_LIMITS.pictureSidePixels,
   )
   if (first !== null || audioTracks.length > 0) return { video: first, otherVideos: others }
-  const detail = `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, got ${Math.max(...pictures.map(side))}: ${name}`
+  const detail = `Expected a picture of at least ${MEDIA_LIMITS.pictureSidePixels} pixels a side, got ${Math.max(...pictures.map(side))}: ${name}`
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }
 
@@ -92,7 +92,7 @@ function refuseUnserved(
 function refuseTooLong(
   { bytes }: OpenedFile,
   { seconds }: MediaHeader,
-  longestSeconds: number = LIMITS.clipSeconds,
+  longestSeconds: number = MEDIA_LIMITS.clipSeconds,
 ): void {
   if (seconds === null || seconds <= longestSeconds || bytes / 250 <= longestSeconds) return
   throw tooLong(longestSeconds)

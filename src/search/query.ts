@@ -1,4 +1,3 @@
-import { LIMITS } from '../config.js'
 import type { Span } from '../domain/clip.js'
 import type { ClipId } from '../domain/ids.js'
 import { MODALITIES, type Modality, otherModality } from '../domain/modality.js'
@@ -13,6 +12,7 @@ import { tooLong } from '../media/decode/too-long.js'
 import { openMedia } from '../media/media.js'
 import type { DecoderPool } from '../media/process/decoder-pool.js'
 import { OpenedFile } from '../storage/opened-file.js'
+import { SEARCH_LIMITS } from './limits.js'
 
 export interface Direction {
   readonly from?: Modality | undefined // what the query is judged by
@@ -153,7 +153,7 @@ async function fromClip(
     await using file = await OpenedFile.open(clip.path, { within: deps.within })
     return { ...(await fromFile({ file, range, from }, deps)), clip: id }
   }
-  if (clip.seconds > LIMITS.querySeconds) throw tooLong(LIMITS.querySeconds)
+  if (clip.seconds > SEARCH_LIMITS.querySeconds) throw tooLong(SEARCH_LIMITS.querySeconds)
   const [audio, visual] = await Promise.all([
     catalogue.embeddings(id, 'audio'),
     catalogue.embeddings(id, 'visual'),
@@ -170,7 +170,7 @@ async function fromFile(
   { encoder, decoders, signal }: SearchDeps,
 ): Promise<QueryVectors> {
   const timings = noTimings()
-  const longestSeconds = LIMITS.querySeconds
+  const longestSeconds = SEARCH_LIMITS.querySeconds
   if (range && range.end - range.start > longestSeconds) throw tooLong(longestSeconds)
   using slot = await decoders.enter('query', signal)
   const decoding = { range, only: from, longestSeconds, slot, signal }

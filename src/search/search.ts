@@ -1,9 +1,9 @@
-import { LIMITS } from '../config.js'
 import type { Clip, Span } from '../domain/clip.js'
 import type { ClipId, SegmentId } from '../domain/ids.js'
 import type { Modality } from '../domain/modality.js'
 import type { SegmentOfClip } from '../gallery/catalogue/catalogue.js'
 import type { Gallery } from '../gallery/gallery.js'
+import { SEARCH_LIMITS } from './limits.js'
 import { type Query, type ResolvedQuery, resolveQuery, type SearchDeps } from './query.js'
 
 export interface Moment extends Span {
@@ -131,7 +131,7 @@ function toHit(clip: Clip | undefined, moments: Moments): Omit<Hit, 'rank'>[] {
     {
       score: moments[0].score,
       clip: { id, path, name, seconds, hasAudio, hasVisual },
-      moments: moments.slice(0, LIMITS.momentsPerHit),
+      moments: moments.slice(0, SEARCH_LIMITS.momentsPerHit),
       links: links(id, hasVisual),
     },
   ]

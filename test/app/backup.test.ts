@@ -55,7 +55,7 @@ it('replaces a library only when told to, and only where nobody writes to it', a
   await ingestFile(fixture('photo_pig.webp'), app)
   assert.equal((await app.gallery.catalogue.counts()).clips, 2)
   assert.equal((await app.gallery.check()).whole, true)
-  assert.equal(existsSync(join(config.dataDir, 'catalogue.sqlite')), false)
+  assert.equal(existsSync(join(config.library.dataDir, 'catalogue.sqlite')), false)
 })
 
 it('refuses what is no backup, a damaged one, and one of another bundle', async (test) => {

@@ -283,7 +283,7 @@ it('goes back with what came since, encodes only that, and then reclaims the spa
 it('brings a change to its end that was killed after the old gallery retired', async (test) => {
   const { app, config, other } = await library(test, ['photo_dog.webp'])
   await changeTo(other, config)
-  const { galleriesFile } = dataLayout(config.dataDir)
+  const { galleriesFile } = dataLayout(config.library.dataDir)
   const places = readGalleries(galleriesFile)
   assert.ok(places?.previous)
   writeGalleries(galleriesFile, { current: places.previous, next: places.current, previous: null })

@@ -286,7 +286,7 @@ describe('a server that cannot work', () => {
 
     await withFake(dir, null, async () => assert.deepEqual(await ready(url), [503, 'ffmpeg']))
 
-    const uploads = join(app.config.dataDir, 'uploads')
+    const uploads = join(app.config.library.dataDir, 'uploads')
     await rm(uploads, { recursive: true })
     assert.deepEqual(await ready(url), [503, 'uploads'])
   })

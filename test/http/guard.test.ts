@@ -154,7 +154,10 @@ describe('an address that other machines reach', () => {
     }
 
     const config = testConfig(dir, { ...settings, EARSHOT_HOST: '0.0.0.0' })
-    const app = await openApp({ ...config, allowUnauthenticated: true })
+    const app = await openApp({
+      ...config,
+      http: { ...config.http, allowUnauthenticated: true },
+    })
     const http = await buildHttp(app)
     test.after(async () => {
       await http.close()

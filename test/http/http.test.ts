@@ -345,7 +345,7 @@ describe('the HTTP API', () => {
   })
 
   it('leaves no upload behind, and clears what a killed process left', async () => {
-    const uploads = join(app.config.dataDir, 'uploads')
+    const uploads = join(app.config.library.dataDir, 'uploads')
     assert.deepEqual(await readdir(uploads), [])
 
     await writeFile(join(uploads, 'partial'), '')

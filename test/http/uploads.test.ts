@@ -55,7 +55,7 @@ describe('equal uploads at the same time', () => {
       assert.match(detail ?? '', /b\.wav/)
     }
     assert.equal((await app.gallery.catalogue.counts()).clips, 1)
-    assert.equal((await stored(app.config.dataDir)).length, 1)
+    assert.equal((await stored(app.config.library.dataDir)).length, 1)
   })
 
   it('are each readable or removed, where they meet with removals', async (test) => {
@@ -161,7 +161,7 @@ describe('a form', () => {
       const response = await postForm(`${url}/v1/search`, parts)
 
       assert.deepEqual([response.status, (await clip(response)).code], [400, 'REQUEST_INVALID'])
-      assert.deepEqual(await readdir(join(app.config.dataDir, 'uploads')), [])
+      assert.deepEqual(await readdir(join(app.config.library.dataDir, 'uploads')), [])
     })
   }
 })
@@ -171,7 +171,7 @@ describe('a client that leaves', () => {
     it(`right after it has sent a form to ${route} leaves nothing behind`, async (test) => {
       const { app, url } = await served(test)
       const body = formBody([filePart(await readFile(fixture('odd_one_hour.mkv')), 'x.mkv')])
-      const left = () => readdir(join(app.config.dataDir, 'uploads'))
+      const left = () => readdir(join(app.config.library.dataDir, 'uploads'))
 
       for (let i = 0; i < 10; i++) {
         sendForm(url, route, body).destroy()
@@ -188,7 +188,7 @@ describe('a client that leaves', () => {
   it('in the middle of a form leaves nothing behind', async (test) => {
     const { app, url } = await served(test)
     const body = formBody([filePart(tone(400, { seconds: 20 }), 'x.wav')])
-    const left = () => readdir(join(app.config.dataDir, 'uploads'))
+    const left = () => readdir(join(app.config.library.dataDir, 'uploads'))
 
     const { hostname, port, host } = new URL(url)
     const socket = connect(Number(port), hostname)
@@ -208,7 +208,7 @@ describe('what a killed process has left', () => {
     const { path, id } = await clip(
       await postForm(`${url}/v1/clips`, [filePart(tone(300, { seconds: 1 }), 'x.wav')]),
     )
-    const { dataDir } = app.config
+    const { dataDir } = app.config.library
     const orphan = join(dataDir, 'media', 'aa', `${'a'.repeat(64)}.wav`)
     const own = join(dataDir, 'media', 'notes.txt')
     await mkdir(join(dataDir, 'media', 'aa'), { recursive: true })
@@ -224,7 +224,7 @@ describe('what a killed process has left', () => {
 
   it('is kept where the library was restored from a backup that may be older', async (test) => {
     const { app } = await served(test)
-    const { dataDir } = app.config
+    const { dataDir } = app.config.library
     const orphan = join(dataDir, 'media', 'aa', `${'a'.repeat(64)}.wav`)
     await mkdir(join(dataDir, 'media', 'aa'), { recursive: true })
     await writeFile(orphan, 'x')
@@ -263,7 +263,7 @@ it('is refused with 503 while more uploads arrive than may', async (test) => {
 })
 
 function storeOf({ config }: Served['app']): UploadStore {
-  const { dataDir } = config
+  const { dataDir } = config.library
   return new UploadStore(dataLayout(dataDir))
 }
 

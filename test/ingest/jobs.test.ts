@@ -228,7 +228,7 @@ it('marks a file that is gone as missing, and takes it out only when it is asked
     [second],
   )
 
-  const dirs = dataLayout(app.config.dataDir)
+  const dirs = dataLayout(app.config.library.dataDir)
   assert.equal(await prune([], { uploads: new UploadStore(dirs), gallery: app.gallery }), 1)
   assert.equal((await catalogue.counts()).clips, 2)
   assert.equal((await app.gallery.check()).whole, true)
@@ -256,7 +256,7 @@ it('takes a folder that is wholly gone, or empty as a lost mount, for offline', 
   assert.deepEqual(await catalogue.files.missingClips({ limit: 9 }), [])
   assert.equal((await catalogue.counts()).clips, 4)
 
-  const dirs = dataLayout(app.config.dataDir)
+  const dirs = dataLayout(app.config.library.dataDir)
   assert.equal(
     await prune([join(dir, 'one')], { uploads: new UploadStore(dirs), gallery: app.gallery }),
     2,

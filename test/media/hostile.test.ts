@@ -7,11 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { LIMITS, PACKAGE_DIR } from '../../src/config.js'
+import { PACKAGE_DIR } from '../../src/config.js'
 import { openMedia } from '../../src/media/media.js'
 import { DecoderLog } from '../../src/media/process/decoder-log.js'
 import { run } from '../../src/media/process/ffmpeg.js'
 import { ffmpegBuild } from '../../src/media/process/ffmpeg-build.js'
+import { MEDIA_LIMITS } from '../../src/media/staging/limits.js'
 import { stageFile } from '../../src/media/staging/staged-file.js'
 import { opened } from '../opened.js'
 import { children, decode, FORMAT, make, temporaryFolder, withFake } from './made.js'
@@ -112,7 +113,7 @@ describe('what is no media', () => {
 })
 
 describe('what is longer than a clip may be', { concurrency: 2 }, () => {
-  const DAY = LIMITS.clipSeconds
+  const DAY = MEDIA_LIMITS.clipSeconds
   const RATE_HZ = 1000
 
   it('is refused by its header, where it has the bytes for it', async () => {

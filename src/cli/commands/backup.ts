@@ -21,7 +21,7 @@ export const backup: Command = {
     await backUp(config, file)
     const { size: bytes } = await stat(file)
     output.message(
-      `Uploaded files lie in ${config.dataDir}/media and are not in it: copy that folder too.`,
+      `Uploaded files lie in ${config.library.dataDir}/media and are not in it: copy that folder too.`,
     )
     output.result({ file, bytes }, () => `${printable(file)}: ${bytes} bytes\n`)
     return EXIT.ok

@@ -53,14 +53,14 @@ async function* examine(config: Config): AsyncGenerator<Finding> {
     return tmpdir()
   })
   yield await finding('data folder', async () => {
-    const folder = firstExisting(config.dataDir)
+    const folder = firstExisting(config.library.dataDir)
     await access(folder, constants.W_OK)
     await new DiskBudget(folder).expectRoom(0)
-    return config.dataDir
+    return config.library.dataDir
   })
   yield await finding('bundle', async () => {
-    const { name, fingerprint, licence } = await loadBundle(config.bundleDir)
-    return `${name} ${fingerprint.slice(0, 12)}, ${licence}, in ${config.bundleDir}`
+    const { name, fingerprint, licence } = await loadBundle(config.library.bundleDir)
+    return `${name} ${fingerprint.slice(0, 12)}, ${licence}, in ${config.library.bundleDir}`
   })
   try {
     if (!(await hasLibrary(config))) {
@@ -68,7 +68,7 @@ async function* examine(config: Config): AsyncGenerator<Finding> {
       yield {
         check: 'library',
         ok: true,
-        detail: `none in ${config.dataDir} yet: earshot index makes one`,
+        detail: `none in ${config.library.dataDir} yet: earshot index makes one`,
       }
       return
     }

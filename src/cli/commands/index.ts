@@ -76,7 +76,7 @@ export const index: Command = {
     if (options['dry-run']) return dryRun(request, config, output)
     const concurrency = countOption('concurrency', options.concurrency, {
       most: 1024,
-      otherwise: config.threads * FILES_PER_THREAD,
+      otherwise: config.encoder.threads * FILES_PER_THREAD,
     })
     const times = watchTimes(options)
     await using app = await openApp(config)
@@ -100,7 +100,7 @@ async function indexOnce(
       {
         ...request,
         concurrency,
-        except: [config.dataDir],
+        except: [config.library.dataDir],
         onWarning: (detail) => output.message(printable(detail)),
         onProgress: (step) => progress.update(step),
       },
@@ -125,7 +125,7 @@ async function dryRun(request: JobRequest, config: Config, output: Output): Prom
   let quarantined = 0
   const skipped = new SkippedFiles()
   const options = {
-    except: [config.dataDir],
+    except: [config.library.dataDir],
     onWarning: (detail: string) => output.message(printable(detail)),
     onSkipped: (extension: string) => skipped.add(extension),
   }
@@ -171,7 +171,7 @@ async function keepIndexed(
     { encoder, gallery, decoders, signal },
     {
       ...options,
-      except: [config.dataDir],
+      except: [config.library.dataDir],
       onWarning: (detail) => output.message(printable(detail)),
       onItem: async ({ path, result }) =>
         output.message(`${typeof result === 'string' ? result : result.code} ${printable(path)}`),

@@ -78,7 +78,7 @@ async function pruneLibrary({
 }: Invocation): Promise<ExitCode> {
   await requireLibrary(config)
   await using app = await openApp(config)
-  const uploads = new UploadStore(dataLayout(config.dataDir))
+  const uploads = new UploadStore(dataLayout(config.library.dataDir))
   const pruned = await prune(
     folders.map((folder) => resolve(folder)),
     { uploads, gallery: app.gallery, signal },
@@ -98,7 +98,7 @@ async function retry({ options, config, output, signal }: Invocation): Promise<E
       paths,
       { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal },
       {
-        concurrency: config.threads * FILES_PER_THREAD,
+        concurrency: config.encoder.threads * FILES_PER_THREAD,
         onWarning: (detail) => output.message(printable(detail)),
         onProgress: (step) => progress.update(step),
       },
@@ -119,7 +119,10 @@ async function quarantined(catalogue: Catalogue, codes: readonly string[]): Prom
     .map(({ path }) => path)
 }
 
-function formatText({ roots, counts, quarantine, missing }: Shown, { dataDir }: Config): string {
+function formatText(
+  { roots, counts, quarantine, missing }: Shown,
+  { library: { dataDir } }: Config,
+): string {
   const { clips, segments, failures } = counts
   const sections = [
     `${printable(dataDir)}: ${clips} clips of ${segments} segments, ${failures} files in quarantine\n`,

@@ -55,12 +55,12 @@ async function change(bundle: string, { config, output, signal }: Invocation): P
   const report = await reindex(
     { ...opened, signal },
     {
-      concurrency: config.threads * FILES_PER_THREAD,
+      concurrency: config.encoder.threads * FILES_PER_THREAD,
       onProgress: ({ done, files, outcome, path }) =>
         output.message(`${done}/${files} ${outcome} ${printable(path)}`),
     },
   )
-  if (config.isBundleGiven)
+  if (config.library.isBundleGiven)
     output.message(`From now on the library is of ${bundle}: set EARSHOT_BUNDLE so, or unset it.`)
   output.result(report, () => summary(report))
   return report.waiting.length > 0 || report.partial > 0 ? EXIT.partial : EXIT.ok

@@ -2,10 +2,10 @@ import { access } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { requireLibrary } from '../../app/library.js'
 import { openApp } from '../../app.js'
-import { LIMITS } from '../../config.js'
 import { MODALITIES, type Modality } from '../../domain/modality.js'
 import { pathBytes } from '../../domain/path-text.js'
 import { AppError } from '../../errors.js'
+import { SEARCH_LIMITS } from '../../search/limits.js'
 import { type SearchAnswer, search as searchFor } from '../../search/search.js'
 import { isInside } from '../../storage/path-within.js'
 import { type Command, EXIT, type OptionValue } from '../command.js'
@@ -29,21 +29,21 @@ export const search: Command = {
   optionHelp: {
     '--from <modality>': 'what the query is judged by: audio or visual',
     '--to <modality>': 'what is wanted back: audio or visual',
-    '--limit <n>': `hits wanted, 1 to ${LIMITS.hits} (20)`,
+    '--limit <n>': `hits wanted, 1 to ${SEARCH_LIMITS.hits} (20)`,
   },
   async run({ args, options, config, output, signal }) {
     const [what] = args
     if (!what) throw new AppError('USAGE', `Say one file or clip id.\n\n${helpFor(search)}`)
     const from = modality('from', options.from)
     const to = modality('to', options.to)
-    const limit = countOption('limit', options.limit, { most: LIMITS.hits, otherwise: 20 })
+    const limit = countOption('limit', options.limit, { most: SEARCH_LIMITS.hits, otherwise: 20 })
     await requireLibrary(config)
     await using app = await openApp(config, 'read')
     await using input = (await isFile(what)) ? await openInput(what) : null
     const asked = input ? ({ kind: 'file', file: input.file } as const) : clipNamed(what)
     const deps = { encoder: app.encoder, gallery: app.gallery, decoders: app.decoders, signal }
     const answer = await searchFor({ query: { ...asked, from, to }, limit }, deps)
-    const sources = [...app.sources.paths, ...config.roots, ...config.watch]
+    const sources = [...app.sources.paths, ...config.ingest.roots, ...config.ingest.watch]
     output.result(answer, () => formatText(answer, sources))
     return EXIT.ok
   },

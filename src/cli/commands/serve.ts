@@ -19,7 +19,7 @@ export const serveCommand: Command = {
   async run({ config, output }) {
     const { serve } = await import('../../server.js') // half of what all other commands would load
     const { url, stopped } = await serve(config)
-    output.result({ url }, () => `Earshot serves ${config.dataDir} at ${url}\n`)
+    output.result({ url }, () => `Earshot serves ${config.library.dataDir} at ${url}\n`)
     await stopped
     return EXIT.ok
   },

@@ -1,8 +1,8 @@
 import { openEncoder } from '../../app/library.js'
-import { LIMITS } from '../../config.js'
 import type { Label } from '../../domain/clip.js'
 import { AppError } from '../../errors.js'
 import { DecoderPool } from '../../media/process/decoder-pool.js'
+import { MOST_LABELS } from '../../tagging/limits.js'
 import { type Tags, tagFile } from '../../tagging/tag.js'
 import { type Command, EXIT } from '../command.js'
 import { helpFor } from '../help.js'
@@ -18,12 +18,12 @@ export const tag: Command = {
   mostArgs: 1,
   options: { limit: { type: 'string' } },
   optionHelp: {
-    '--limit <n>': `labels for the whole and for each segment, 1 to ${LIMITS.labels} (5)`,
+    '--limit <n>': `labels for the whole and for each segment, 1 to ${MOST_LABELS} (5)`,
   },
   async run({ args, options, config, output, signal }) {
     const [file] = args
     if (!file) throw new AppError('USAGE', `Say one file.\n\n${helpFor(tag)}`)
-    const limit = countOption('limit', options.limit, { most: LIMITS.labels, otherwise: 5 })
+    const limit = countOption('limit', options.limit, { most: MOST_LABELS, otherwise: 5 })
     await using input = await openInput(file)
     await using encoder = await openEncoder(config)
     const decoders = new DecoderPool()

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { LIMITS } from '../../config.js'
 import type { Clip as DomainClip } from '../../domain/clip.js'
 import { clipNotFound } from '../../gallery/catalogue/clip-id.js'
 import { ingestFile } from '../../ingest/ingest-file.js'
@@ -10,6 +9,7 @@ import { topTags } from '../../tagging/tag.js'
 import { abortOnDisconnect } from '../abort-on-disconnect.js'
 import { allowedPath } from '../allowed-path.js'
 import type { HttpDeps } from '../http-deps.js'
+import { HTTP_LIMITS } from '../limits.js'
 import { BODY, ENCODING, FORM, problems, WRITING } from '../responses.js'
 import {
   Clip,
@@ -48,12 +48,12 @@ export const clipsRoutes: FastifyPluginAsync<HttpDeps> = async (
     const signal = abortOnDisconnect(reply)
     const ingest = async () => {
       if (!request.isMultipart()) {
-        const path = await allowedPath(parse(ClipBody, request.body).path, app.config.roots)
-        const within = app.config.roots
+        const path = await allowedPath(parse(ClipBody, request.body).path, app.config.ingest.roots)
+        const within = app.config.ingest.roots
         return app.run((deps) => ingestFile(path, { ...deps, signal }, { within }))
       }
       await using upload = await receiver.receive(request, {
-        maxBytes: LIMITS.uploadBytes,
+        maxBytes: HTTP_LIMITS.uploadBytes,
         fields: ClipForm,
         signal,
       })

@@ -37,7 +37,7 @@ export const jobsRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app })
     },
   }
   http.post('/v1/jobs', { schema: add }, async ({ body, headers }, reply) => {
-    const { roots } = app.config
+    const { roots } = app.config.ingest
     const sources = await Promise.all(body.sources.map((source) => allowedPath(source, roots)))
     const request = jobRequest(sources, { ...body, within: roots })
     const { job, isNew } = await app.run(({ gallery }) =>

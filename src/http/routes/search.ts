@@ -1,10 +1,11 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { LIMITS } from '../../config.js'
 import type { Span } from '../../domain/clip.js'
 import { AppError } from '../../errors.js'
+import { SEARCH_LIMITS } from '../../search/limits.js'
 import { type SearchRequest, search } from '../../search/search.js'
 import { abortOnDisconnect } from '../abort-on-disconnect.js'
 import type { HttpDeps } from '../http-deps.js'
+import { HTTP_LIMITS } from '../limits.js'
 import { ENCODING, FORM, problems } from '../responses.js'
 import { ClipQuery, EmbeddingQuery, NoQuery, SearchAnswer, SearchForm } from '../schemas.js'
 import { parse } from '../upload.js'
@@ -38,7 +39,7 @@ export const searchRoutes: FastifyPluginAsync<HttpDeps> = async (http, { app, re
       return app.run((deps) => search(asked, { ...deps, within, signal }))
     }
     await using upload = await receiver.receive(request, {
-      maxBytes: LIMITS.queryUploadBytes,
+      maxBytes: SEARCH_LIMITS.queryBytes,
       fields: SearchForm,
       signal,
     })
@@ -67,7 +68,7 @@ function toSpan({
   end?: number | undefined
 }): Span | undefined {
   if (start === undefined && end === undefined) return undefined
-  const { rangeSeconds } = LIMITS
+  const { rangeSeconds } = HTTP_LIMITS
   if (end !== undefined && end - (start ?? 0) >= rangeSeconds) return { start: start ?? 0, end }
   const detail = `Expected a range with an \`end\` at least ${rangeSeconds} s after its \`start\`.`
   throw new AppError('RANGE_EMPTY', detail)

@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyPluginAsync } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { LIMITS, PACKAGE_DIR } from '../../config.js'
+import { PACKAGE_DIR } from '../../config.js'
 import { ffmpegBuild } from '../../media/process/ffmpeg-build.js'
 import { Liveness, Readiness } from '../health.js'
 import type { HttpDeps } from '../http-deps.js'
+import { PUBLIC_LIMITS } from '../limits.js'
 import { orProblem, problems } from '../responses.js'
 import { Health, Labels, System } from '../schemas.js'
 
@@ -46,7 +47,7 @@ export const systemRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, deps) 
         providers: encoder.providers,
         ffmpeg,
         library: await gallery.catalogue.counts(),
-        limits: LIMITS,
+        limits: PUBLIC_LIMITS,
       }
     })
   })

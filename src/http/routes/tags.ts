@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { LIMITS } from '../../config.js'
 import { clipNotFound } from '../../gallery/catalogue/clip-id.js'
+import { SEARCH_LIMITS } from '../../search/limits.js'
 import { tagFile, topTags } from '../../tagging/tag.js'
 import { abortOnDisconnect } from '../abort-on-disconnect.js'
 import type { HttpDeps } from '../http-deps.js'
@@ -25,12 +25,12 @@ export const tagsRoutes: FastifyPluginAsync<HttpDeps> = async (http, { app, rece
       })
     }
     await using upload = await receiver.receive(request, {
-      maxBytes: LIMITS.queryUploadBytes,
+      maxBytes: SEARCH_LIMITS.queryBytes,
       fields: TagsForm,
       signal,
     })
     const { limit } = upload.fields
-    const options = { limit, longestSeconds: LIMITS.querySeconds, signal }
+    const options = { limit, longestSeconds: SEARCH_LIMITS.querySeconds, signal }
     return await app.run((deps) => tagFile(upload.file, deps, options))
   })
 }

@@ -1,9 +1,9 @@
-import { LIMITS } from '../../config.js'
 import type { SegmentFormat } from '../../domain/segment-format.js'
 import type { AudioTrack } from '../probe/media-header.js'
 import { DecoderLog } from '../process/decoder-log.js'
 import { type FfmpegCommand, run } from '../process/ffmpeg.js'
 import { ffmpegSeconds } from '../process/ffmpeg-seconds.js'
+import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import { audioFilters, placeSamples } from './timed-samples.js'
 import { audioOrigin, audioTimes, canSeek, clockOptions, type Timing } from './timing.js'
@@ -62,7 +62,7 @@ export async function* audioChunks(
   for await (const samples of blocks(placedSamples(chunks, voice, options), length)) {
     const first = total === 0
     total += samples.length
-    if (timing.window.start + total / rate > LIMITS.clipSeconds) throw tooLong()
+    if (timing.window.start + total / rate > MEDIA_LIMITS.clipSeconds) throw tooLong()
     const seconds = samples.length / rate
     if (!first && seconds < LEAST_TAIL_SECONDS) break
     const loud = clampSamples(samples) >= SILENT_PEAK && !isConstant(samples, rate)
@@ -132,7 +132,7 @@ function placedSamples(
     rateHz: format.audio.sampleRateHz,
     startsAt: canSeek(timing) ? Math.max(0, lead) : lead,
     seconds: window.end - window.start,
-    longest: LIMITS.clipSeconds - window.start,
+    longest: MEDIA_LIMITS.clipSeconds - window.start,
     toSeconds: audioTimes(timing, track.index),
     refuse: (seconds) =>
       log.addError(`A timestamp of ${seconds} s in the sound is beyond any clip`),

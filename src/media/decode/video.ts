@@ -1,8 +1,8 @@
-import { LIMITS } from '../../config.js'
 import type { SegmentFormat } from '../../domain/segment-format.js'
 import type { VideoTrack } from '../probe/media-header.js'
 import { DecoderLog } from '../process/decoder-log.js'
 import { run } from '../process/ffmpeg.js'
+import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import type { Background } from './alpha.js'
 import { LEAST_TAIL_SECONDS } from './audio.js'
@@ -62,7 +62,7 @@ export async function* videoChunks(
   for await (const frame of chosenFrames(chunks, format)) {
     const middle = (cells++ + 0.5) * cell
     if (middle >= window.end - window.start) break
-    if (window.start + middle > LIMITS.clipSeconds) throw tooLong()
+    if (window.start + middle > MEDIA_LIMITS.clipSeconds) throw tooLong()
     for (; middle >= part.end; part.next()) yield part.full()
     // Before the track begins ffmpeg shows its first frame; a header does not always state when that is.
     if (middle + cell / 2 > Math.max(lead, log.firstPositionSeconds ?? 0)) part.add(frame)

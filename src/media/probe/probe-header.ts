@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { LIMITS } from '../../config.js'
 import { AppError } from '../../errors.js'
 import { readable } from '../process/decoder-log.js'
 import { ffmpegBuild } from '../process/ffmpeg-build.js'
 import { ffprobe } from '../process/ffprobe.js'
 import { hasClockByStreamsRead, hasTimestamps } from '../process/formats.js'
 import { heifUnsupported } from '../staging/heif.js'
+import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import type { Clock } from './clock.js'
 import { HDR_TRANSFERS, type MediaHeader, type Track, type VideoTrack } from './media-header.js'
@@ -121,8 +121,8 @@ function animatedHeader(animation: WebpAnimation, { name }: StagedFile): MediaHe
     throw new AppError('MEDIA_FORMAT_REFUSED', detail)
   }
   const total = frames.reduce((sum, frame) => sum + frame.width * frame.height, 0)
-  if (total > LIMITS.animationPixels) {
-    const detail = `Expected an animation of at most ${LIMITS.animationPixels} pixels in all frames, got ${total}: ${name}`
+  if (total > MEDIA_LIMITS.animationPixels) {
+    const detail = `Expected an animation of at most ${MEDIA_LIMITS.animationPixels} pixels in all frames, got ${total}: ${name}`
     throw new AppError('MEDIA_TOO_LARGE', detail)
   }
   if (frames.length === 0)

@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { PrioritySemaphore, type WorkPriority } from '../../concurrency/priority-semaphore.js'
-import { LIMITS } from '../../config.js'
+import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { ProcessLimits } from '../staging/staged-file.js'
 
 const MIB = 1024 ** 2
@@ -34,11 +34,11 @@ export class DecoderPool {
   readonly #memory: PrioritySemaphore // bytes, of large decoders
 
   constructor(cores = availableParallelism()) {
-    const queue = { queueLength: LIMITS.waitingQueries, queueMs: LIMITS.queryWaitMs }
+    const queue = { queueLength: MEDIA_LIMITS.waitingQueries, queueMs: MEDIA_LIMITS.queryWaitMs }
     // Ingestion gets one more than there are cores: one or another waits for its file.
     const permits = 2 * cores + 1
     this.#ordinary = new PrioritySemaphore({ permits, reservedForQueries: cores, ...queue })
-    const bytes = Math.max(LIMITS.largeDecoderBytes, totalmem() / 4)
+    const bytes = Math.max(MEDIA_LIMITS.largeDecoderBytes, totalmem() / 4)
     this.#memory = new PrioritySemaphore({ permits: bytes, reservedForQueries: 0, ...queue })
   }
 
@@ -51,7 +51,7 @@ export class DecoderPool {
 
 class Slot implements DecoderSlot {
   #permit: Disposable
-  #memoryBytes: number = LIMITS.decoderBytes
+  #memoryBytes: number = MEDIA_LIMITS.decoderBytes
 
   constructor(
     permit: Disposable,
@@ -62,12 +62,12 @@ class Slot implements DecoderSlot {
   }
 
   get limits(): ProcessLimits {
-    const cpuSeconds = this.priority === 'query' ? LIMITS.queryCpuSeconds : null
+    const cpuSeconds = this.priority === 'query' ? MEDIA_LIMITS.queryCpuSeconds : null
     return { memoryBytes: this.#memoryBytes, cpuSeconds }
   }
 
   async enlargeFor(header: DecodeSize, signal?: AbortSignal): Promise<void> {
-    const wanted = Math.min(bytesToDecode(header), LIMITS.largeDecoderBytes)
+    const wanted = Math.min(bytesToDecode(header), MEDIA_LIMITS.largeDecoderBytes)
     if (wanted <= this.#memoryBytes) return
     this.#permit[Symbol.dispose]()
     this.#permit = await this.memory.acquire(this.priority, wanted, signal)

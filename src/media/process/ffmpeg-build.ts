@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { LIMITS } from '../../config.js'
 import { isBusy, toAppError } from '../../errors.js'
+import { MEDIA_LIMITS } from '../staging/limits.js'
 import { ffmpegMissing, findFfmpeg, findFfprobe } from './executables.js'
 
 /** What the ffmpeg in use says of itself. */
@@ -35,7 +35,7 @@ async function ask(ffmpeg: string, ffprobe: string): Promise<FfmpegBuild> {
 
 async function banner(path: string): Promise<string> {
   try {
-    const options = { timeout: LIMITS.probeMs, killSignal: 'SIGKILL' } as const
+    const options = { timeout: MEDIA_LIMITS.probeMs, killSignal: 'SIGKILL' } as const
     return (await promisify(execFile)(path, ['-version'], options)).stdout
   } catch (cause) {
     throw isBusy(cause) ? toAppError(cause) : ffmpegMissing(path, cause)

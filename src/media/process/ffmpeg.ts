@@ -1,5 +1,5 @@
 import ffmpeg from 'fluent-ffmpeg'
-import { LIMITS } from '../../config.js'
+import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import type { DecoderLog } from './decoder-log.js'
 import { findFfmpeg } from './executables.js'
@@ -47,7 +47,7 @@ export async function start(
 ): Promise<FfmpegProcess> {
   const program = await findFfmpeg()
   signal?.throwIfAborted()
-  const stallMs = Math.min(...jobs.map((job) => job.stallMs ?? LIMITS.stallMs))
+  const stallMs = Math.min(...jobs.map((job) => job.stallMs ?? MEDIA_LIMITS.stallMs))
   return await FfmpegProcess.start(program, argumentsOf(source, jobs), {
     limits: source.limits,
     stallMs,

@@ -1,4 +1,4 @@
-import { LIMITS } from '../../config.js'
+import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import { findFfprobe } from './executables.js'
 import { FfmpegProcess, type ProcessOptions } from './ffmpeg-process.js'
@@ -58,7 +58,7 @@ async function start(
 ): Promise<FfmpegProcess> {
   const program = await findFfprobe()
   signal?.throwIfAborted()
-  const stallMs = LIMITS.probeMs
+  const stallMs = MEDIA_LIMITS.probeMs
   return FfmpegProcess.start(program, [...args, ...INPUT_GUARDS, ...options, '-i', url], {
     limits,
     stallMs,

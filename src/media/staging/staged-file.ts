@@ -1,14 +1,17 @@
 import { mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { LIMITS } from '../../config.js'
 import { pathBytes } from '../../domain/path-text.js'
 import { AppError } from '../../errors.js'
 import type { OpenedFile } from '../../storage/opened-file.js'
 import { isHeif } from './heif.js'
 import { hiddenTagBytes } from './leading-tags.js'
+import { MEDIA_LIMITS } from './limits.js'
 
-const DEFAULT_LIMITS: ProcessLimits = { memoryBytes: LIMITS.largeDecoderBytes, cpuSeconds: null }
+const DEFAULT_LIMITS: ProcessLimits = {
+  memoryBytes: MEDIA_LIMITS.largeDecoderBytes,
+  cpuSeconds: null,
+}
 
 /** A media file as ffmpeg is told of it. `name` is for messages. */
 export interface StagedFile extends AsyncDisposable {
