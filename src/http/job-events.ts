@@ -2,11 +2,12 @@ import { setTimeout } from 'node:timers/promises'
 import { hasEnded } from '../jobs/job-state.js'
 import type { Item, JobId, Jobs } from '../jobs/jobs.js'
 
-const POLL_MS = 500
+const POLL_MS = 1_000 // for changes that another process makes
+const BATCH_MS = 200 // changes that follow each other quickly are sent together
 const HEARTBEAT_MS = 15_000
 const PAGE = 500
 
-/** Asks the jobs that serve now: a change of model replaces them between two questions. */
+/** Runs work on the jobs of the gallery that serves now; a change of model replaces them. */
 export type OnJobs = <T>(work: (jobs: Jobs) => Promise<T>) => Promise<T>
 
 export interface EventsOptions {
@@ -15,8 +16,8 @@ export interface EventsOptions {
 }
 
 /**
- * A job as server-sent events, until it ends: `item` for each that ended, `job` for how far the job has come. Their ids
- * are revisions of the job, so that a client that comes back misses nothing and sees nothing twice.
+ * Yields a job as server-sent events until it ends: `item` for each item that ended, `job` for the
+ * progress. Ids are revisions of the job, so that a client that reconnects misses and repeats nothing.
  */
 export async function* jobEvents(
   id: JobId,
@@ -24,22 +25,29 @@ export async function* jobEvents(
   { after, signal }: EventsOptions,
 ): AsyncGenerator<string> {
   let seen = after
-  for (let quietMs = 0; !signal.aborted; quietMs += POLL_MS) {
-    const progress = await on((jobs) => jobs.progress(id))
+  let sentMs = performance.now()
+  while (!signal.aborted) {
+    const { changes, count, progress } = await on(async (jobs) => ({
+      changes: jobs.progressChanges,
+      count: jobs.progressChanges.count,
+      progress: await jobs.progress(id),
+    }))
     if (progress.revision > seen) {
-      for await (const item of endedBetween(id, on, seen, progress.revision))
+      for await (const item of endedBetween(id, on, seen, progress.revision)) {
         yield event('item', item.endedRevision, item)
+      }
       seen = progress.revision
       const [figures] = await on((jobs) => jobs.figures([progress]))
       yield event('job', seen, { ...progress, figures })
-      quietMs = 0
+      sentMs = performance.now()
     }
     if (hasEnded(progress.state)) return
-    if (quietMs >= HEARTBEAT_MS) {
+    if (performance.now() - sentMs >= HEARTBEAT_MS) {
       yield ': alive\n\n'
-      quietMs = 0
+      sentMs = performance.now()
     }
-    await setTimeout(POLL_MS, undefined, { signal }).catch(() => {}) // aborted: the loop ends
+    await changes.wait(count, POLL_MS, signal)
+    await setTimeout(BATCH_MS, undefined, { signal }).catch(() => {}) // aborted: the loop ends
   }
 }
 

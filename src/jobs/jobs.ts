@@ -1,3 +1,4 @@
+import type { Notifier } from '../concurrency/notifier.js'
 import type { FileStat } from '../domain/file-stat.js'
 import type { ErrorCode } from '../errors.js'
 
@@ -99,8 +100,18 @@ export interface ItemPage {
   readonly limit: number
 }
 
-/** What people do with jobs. JOB_NOT_FOUND, JOB_STATE where a job is in no state for what is asked. */
+/**
+ * What users do with jobs. Throws JOB_NOT_FOUND, and JOB_STATE if the state of a job does not allow an
+ * action.
+ */
 export interface Jobs {
+  /**
+   * Notified when this process has changed the state of a job. What other processes change is found by
+   * asking.
+   */
+  readonly stateChanges: Notifier
+  /** Notified when this process has changed a job or one of its items. */
+  readonly progressChanges: Notifier
   /** Makes a job. The same key again answers the job that it made; for another request: JOB_KEY_REUSED. */
   create(request: JobRequest, key?: string): Promise<{ readonly job: Job; readonly isNew: boolean }>
   job(id: JobId): Promise<Job>

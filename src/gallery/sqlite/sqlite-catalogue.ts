@@ -45,7 +45,7 @@ export class SqliteCatalogue implements Catalogue {
     this.files = new SqliteFiles(db)
     this.#reserve = new DiskReserve(join(dirname(db.name), 'reserve'))
     this.jobs = new SqliteJobs(db, jobs, this.#reserve)
-    this.queue = new SqliteQueue(db, { ...jobs, insertFailure: this.#sql.insertFailure })
+    this.queue = new SqliteQueue(db, { ...jobs, insertFailure: this.#sql.insertFailure }, this.jobs)
     this.log = new SqliteChangeLog(db)
     this.#writer = new ClipWriter(db, this.queue)
   }
@@ -53,7 +53,9 @@ export class SqliteCatalogue implements Catalogue {
   async commit(changes: readonly CatalogueChange[]): Promise<CommitResult> {
     for (const change of changes) if (change.type === 'putClip') this.#check(change.segments)
     try {
-      return { isCommitted: true, clips: this.#commit(changes) }
+      const clips = this.#commit(changes)
+      if (changes.some(({ type }) => type === 'endItem')) this.jobs.progressChanges.notify()
+      return { isCommitted: true, clips }
     } catch (error) {
       if (error instanceof Conflict) return { isCommitted: false, conflict: error.change }
       throw error

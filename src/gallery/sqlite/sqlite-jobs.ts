@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3'
+import { Notifier } from '../../concurrency/notifier.js'
 import { AppError, type ErrorCode } from '../../errors.js'
 import { checkAction, hasEnded, type JobAction, jobNotFound } from '../../jobs/job-state.js'
 import {
@@ -23,6 +24,8 @@ const JOBS_KEPT = 500 // those that ended last
 const CLIPS_IN_FIGURES = 100
 
 export class SqliteJobs implements Jobs {
+  readonly stateChanges = new Notifier()
+  readonly progressChanges = new Notifier()
   readonly #db: Database
   readonly #sql: JobStatements
   readonly #reserve: DiskReserve // so that the reason can be written for which a job stops
@@ -35,7 +38,7 @@ export class SqliteJobs implements Jobs {
 
   async create(request: JobRequest, key?: string): Promise<{ job: Job; isNew: boolean }> {
     this.#reserve.fill()
-    return writeTransaction(this.#db, () => {
+    return this.#write(() => {
       const text = fromRequest(request)
       const known = key === undefined ? undefined : this.#sql.jobOfKey.get(key)
       if (known && known.request !== text) {
@@ -154,8 +157,15 @@ export class SqliteJobs implements Jobs {
     })
   }
 
+  #write<T>(work: () => T): T {
+    const result = writeTransaction(this.#db, work)
+    this.progressChanges.notify()
+    this.stateChanges.notify()
+    return result
+  }
+
   #act(action: JobAction, id: JobId, work: (job: JobProgress) => void): Job {
-    return writeTransaction(this.#db, () => {
+    return this.#write(() => {
       const job = this.#progress(id)
       checkAction(action, job)
       work(job)

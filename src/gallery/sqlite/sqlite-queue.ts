@@ -8,6 +8,7 @@ import {
   type JobId,
   type JobQueue,
   type JobState,
+  type Jobs,
   type Lease,
   type LeaseHolder,
   LeaseLost,
@@ -25,13 +26,22 @@ import { unsyncedTransaction, writeTransaction } from './transaction.js'
 const WARNINGS_KEPT = 200
 const INTERRUPTIONS = 10 // of an item, before it is taken for what kills its process
 
+type JobChanges = Pick<Jobs, 'stateChanges' | 'progressChanges'>
+
 export class SqliteQueue implements JobQueue {
   readonly #db: Database
   readonly #sql: JobStatements & Pick<Statements, 'insertFailure'>
 
-  constructor(db: Database, sql: JobStatements & Pick<Statements, 'insertFailure'>) {
+  readonly #changes: JobChanges
+
+  constructor(
+    db: Database,
+    sql: JobStatements & Pick<Statements, 'insertFailure'>,
+    changes: JobChanges,
+  ) {
     this.#db = db
     this.#sql = sql
+    this.#changes = changes
   }
 
   async claimScan({
@@ -39,7 +49,7 @@ export class SqliteQueue implements JobQueue {
     leaseMs,
     job = null,
   }: Omit<LeaseHolder, 'job'> & { job?: JobId | null | undefined }): Promise<Job | undefined> {
-    return writeTransaction(this.#db, () => {
+    const claimed = writeTransaction(this.#db, () => {
       const now = Date.now()
       const scanned = this.#sql.scanning
         .all(now)
@@ -58,6 +68,8 @@ export class SqliteQueue implements JobQueue {
       })
       return toJob(next, this.#sql.counts.all(next.number))
     })
+    if (claimed) this.#notifyState()
+    return claimed
   }
 
   async addFound(
@@ -75,6 +87,7 @@ export class SqliteQueue implements JobQueue {
       for (const { path, bytes, mtimeMs } of files)
         this.#sql.insertItem.run({ job: id, path, bytes, mtimeMs })
     })
+    this.#changes.progressChanges.notify()
   }
 
   async addWarning(id: JobId, detail: string): Promise<void> {
@@ -84,6 +97,7 @@ export class SqliteQueue implements JobQueue {
   async endScan(id: JobId, owner: string, skipped: SkippedExtensions = {}): Promise<void> {
     const end = () => this.#sql.endScan.run({ job: id, owner, skipped: JSON.stringify(skipped) })
     if (mapSqliteErrors(end).changes === 0) throw new LeaseLost()
+    this.#changes.progressChanges.notify()
   }
 
   async claimItems(
@@ -179,6 +193,12 @@ export class SqliteQueue implements JobQueue {
         detail: null,
       })
     })
+    this.#notifyState()
+  }
+
+  #notifyState(): void {
+    this.#changes.progressChanges.notify()
+    this.#changes.stateChanges.notify()
   }
 
   #interrupt(item: InterruptedRow): void {

@@ -23,7 +23,7 @@ import { markMissing } from '../scan/missing.js'
 import { scanJob } from '../scan/scan-job.js'
 
 const LEASE_MS = 30_000
-const POLL_MS = 500 // how long a pause, a cancel or a new job is not noticed at most
+const POLL_MS = 1_000 // for changes that other processes make
 const ENCODER_RESTART_MS = 60_000 // in which a dead encoder has to be started again
 const ATTEMPTS = 3 // of an item that fails for a reason that may pass
 const JOBS_STOPPED = 500 // at once
@@ -46,36 +46,46 @@ export interface EndedItem {
 export class JobRunner {
   readonly #deps: IngestDeps
   readonly #options: RunnerOptions
-  readonly #claimant: LeaseHolder
+  readonly #holder: LeaseHolder
   readonly #tasks = new Map<string, Task>()
-  readonly #alarm = new Notifier()
+  readonly #wakeup = new Notifier()
   readonly #folders = new Map<JobId, readonly string[]>() // that must contain a job's files
   #extendedMs = 0
-  #lookedMs = -Infinity
-  #broken: unknown = null
+  #lastPollMs = -Infinity
+  #fatalError: unknown = null
 
   constructor(deps: IngestDeps, options: RunnerOptions) {
     this.#deps = { ...deps, hashMutex: new KeyedMutex() }
     this.#options = options
-    this.#claimant = { worker: newWorkerId(), leaseMs: LEASE_MS, job: options.job }
+    this.#holder = { worker: newWorkerId(), leaseMs: LEASE_MS, job: options.job }
   }
 
-  /** Runs until the signal of its deps aborts, or its one job has nothing left to run. What is under way is given back. */
+  /**
+   * Runs until the signal aborts, or until the job of the options has nothing left to do. Work that is
+   * under way is then given back.
+   */
   async run(): Promise<void> {
-    const ring = () => this.#alarm.notify()
-    this.#deps.signal?.addEventListener('abort', ring)
+    using _subscription = this.#jobs.stateChanges.subscribe(() => this.#pollNow())
+    const wake = () => this.#wakeup.notify()
+    this.#deps.signal?.addEventListener('abort', wake)
     try {
       await sweepStagedFiles()
       await releaseOrphanedLeases(this.#queue)
       while (!(await this.#isOver())) {
-        await this.#pulse().catch((error) => this.#stopJobs(error))
-        await this.#alarm.wait(Math.max(0, this.#msUntilDue))
-        if (this.#broken) throw this.#broken
+        const { count } = this.#wakeup
+        await this.#tick().catch((error) => this.#stopJobs(error))
+        await this.#wakeup.wait(count, Math.max(0, this.#msUntilDue))
+        if (this.#fatalError) throw this.#fatalError
       }
     } finally {
-      this.#deps.signal?.removeEventListener('abort', ring)
+      this.#deps.signal?.removeEventListener('abort', wake)
       await this.#stop()
     }
+  }
+
+  #pollNow(): void {
+    this.#lastPollMs = -Infinity
+    this.#wakeup.notify()
   }
 
   get #queue() {
@@ -94,58 +104,58 @@ export class JobRunner {
     return state !== 'queued' && state !== 'running'
   }
 
-  /** Until it is time to look for more than the next item, which is asked for at each one's end. */
+  /** Until the next poll of the queue. The next item is claimed as soon as one ends. */
   get #msUntilDue(): number {
-    return this.#lookedMs + POLL_MS - performance.now()
+    return this.#lastPollMs + POLL_MS - performance.now()
   }
 
-  async #pulse(): Promise<void> {
+  async #tick(): Promise<void> {
     const isDue = this.#msUntilDue <= 0
     if (isDue) {
-      this.#lookedMs = performance.now()
+      this.#lastPollMs = performance.now()
       await this.#extend()
       await this.#dropLost()
       await this.#start()
     }
-    const hasIdleHands = await this.#claim()
-    if (!isDue && !hasIdleHands) return
-    for (const id of await this.#queue.jobsToFinish(this.#claimant)) {
+    const hasFreeCapacity = await this.#claim()
+    if (!isDue && !hasFreeCapacity) return
+    for (const id of await this.#queue.jobsToFinish(this.#holder)) {
       this.#spawn('finish', id, (signal) => this.#finish(id, signal))
     }
   }
 
   async #start(): Promise<void> {
-    const job = this.#has('scan') ? undefined : await this.#queue.claimScan(this.#claimant)
+    const job = this.#has('scan') ? undefined : await this.#queue.claimScan(this.#holder)
     if (job && !job.isScanned) this.#spawn('scan', job.id, (signal) => this.#scan(job, signal))
   }
 
-  /** Whether there were fewer items than may be on their way. */
+  /** Claims items for the free slots. Returns whether there were fewer items than slots. */
   async #claim(): Promise<boolean> {
     const free = this.#options.concurrency - this.#count('item')
-    const leases = free > 0 ? await this.#queue.claimItems(this.#claimant, free) : []
+    const leases = free > 0 ? await this.#queue.claimItems(this.#holder, free) : []
     for (const lease of leases)
       this.#spawn('item', lease.item, (signal) => this.#ingest(lease, signal))
     return leases.length < free
   }
 
-  /** A third of the lease's time is left for a pulse that comes late. */
+  /** A third of the lease's time is left for a late poll. */
   async #extend(): Promise<void> {
     if (performance.now() - this.#extendedMs < LEASE_MS / 3) return
     this.#extendedMs = performance.now()
-    await this.#queue.extendLeases(this.#claimant)
+    await this.#queue.extendLeases(this.#holder)
     await this.#queue.expireLeases()
   }
 
-  /** Gives up what another has taken, or what was paused or canceled. */
+  /** Aborts tasks whose lease was lost, or whose job was paused or canceled. */
   async #dropLost(): Promise<void> {
-    const held = await this.#queue.leasesOf(this.#claimant.worker)
+    const held = await this.#queue.leasesOf(this.#holder.worker)
     for (const { kind, id, abort } of this.#tasks.values()) {
       const isLost = kind === 'item' ? !held.items.has(id) : kind === 'scan' && !held.scans.has(id)
       if (isLost) abort.abort(new LeaseLost())
     }
   }
 
-  /** Pauses the jobs for a reason that none of them can go on with; throws any other error. */
+  /** Pauses the jobs if the error keeps all of them from running; throws any other error. */
   async #stopJobs(error: unknown): Promise<void> {
     const { code, message: detail } = toAppError(error)
     if (!stopsJob(code)) throw error
@@ -166,7 +176,7 @@ export class JobRunner {
 
   async #scan(job: Job, signal: AbortSignal): Promise<void> {
     const { catalogue } = this.#deps.gallery
-    const deps = { catalogue, owner: this.#claimant.worker, except: this.#options.except, signal }
+    const deps = { catalogue, owner: this.#holder.worker, except: this.#options.except, signal }
     try {
       await scanJob(job, deps)
     } catch (error) {
@@ -249,12 +259,12 @@ export class JobRunner {
         if (!(error instanceof LeaseLost) && !abort.signal.aborted) await this.#stopJobs(error)
       })
       .catch((error) => {
-        this.#broken = error
+        this.#fatalError = error
       })
       .finally(() => {
         this.#tasks.delete(key)
-        if (kind !== 'item') this.#lookedMs = -Infinity
-        this.#alarm.notify()
+        if (kind === 'item') this.#wakeup.notify()
+        else this.#pollNow()
       })
     this.#tasks.set(key, { kind, id, abort, done })
   }
@@ -271,7 +281,7 @@ export class JobRunner {
     const tasks = [...this.#tasks.values()]
     for (const { abort } of tasks) abort.abort(this.#deps.signal?.reason)
     await Promise.all(tasks.map(({ done }) => done))
-    await this.#queue.releaseLeases(this.#claimant.worker, 'closing')
+    await this.#queue.releaseLeases(this.#holder.worker, 'closing')
   }
 }
 

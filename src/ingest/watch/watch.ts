@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { relative } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { type FSWatcher, watch as watchFiles } from 'chokidar'
+import { Notifier } from '../../concurrency/notifier.js'
 import { joinedPath, pathBytes, pathText } from '../../domain/path-text.js'
 import type { Catalogue } from '../../gallery/catalogue/catalogue.js'
 import { hasEnded } from '../../jobs/job-state.js'
@@ -13,7 +13,9 @@ import { type FileFilter, fileFilter } from '../scan/file-filter.js'
 import { jobRequest } from '../scan/job-request.js'
 import { WriteStability } from './write-stability.js'
 
-const POLL_MS = 500
+const POLL_MS = 500 // of files that are being written
+const IDLE_MS = 5_000 // for changes of jobs by other processes, and until a scan is due
+
 const FILES_OF_A_JOB = 1000
 
 export const SETTLE_SECONDS = 5
@@ -28,41 +30,56 @@ export interface WatchOptions {
 }
 
 /**
- * Keeps the library as its sources are, until the signal aborts: makes a job of what has changed and stands still, one at
- * a time, and now and then of everything. Whoever runs the queue's jobs does the rest.
+ * Keeps the library equal to its sources until the signal aborts. It makes jobs of files that changed
+ * and are stable, one at a time, and a scan of everything at intervals. A job runner must run them.
  */
 export async function watch(
   request: JobRequest,
   { catalogue, signal }: { readonly catalogue: Catalogue; readonly signal: AbortSignal },
   options: WatchOptions,
 ): Promise<void> {
-  const settling = new WriteStability(options.settleMs)
-  const ready = new Set<string>()
-  const watched = new WatchScope(request, options)
-  const watcher = watched.watch().on('all', (_, path) => settling.touch(path))
-  watcher.on('raw', async (_, name, details) => {
-    for (const path of await watched.resolveRawEvent(name, details as RawDetails))
-      settling.touch(path)
-  })
-  watcher.on('error', (error) =>
-    options.onWarning(`Watching is not whole, the next scan finds the rest: ${String(error)}`),
-  )
+  const { jobs } = catalogue
+  const activity = new Notifier()
+  using _subscription = jobs.stateChanges.subscribe(() => activity.notify())
+  const stability = new WriteStability(options.settleMs)
+  const onChange = (path: string) => {
+    stability.touch(path)
+    activity.notify()
+  }
+  const watcher = openWatcher(new WatchScope(request, options), options, onChange)
+  const stable = new Set<string>()
   try {
     let job: JobId | undefined
     for (let scannedMs = Number.NEGATIVE_INFINITY; !signal.aborted; ) {
-      for (const path of await settling.takeStable()) ready.add(path)
-      if (job === undefined || hasEnded((await catalogue.jobs.progress(job)).state)) {
+      const { count } = activity
+      for (const path of await stability.takeStable()) stable.add(path)
+      if (job === undefined || hasEnded((await jobs.progress(job)).state)) {
         const isDue = performance.now() - scannedMs >= options.rescanMs
         if (isDue) scannedMs = performance.now()
         job = isDue
           ? (await resumeOrCreateJob(request, catalogue)).id
-          : await jobOf(ready, request, catalogue)
+          : await jobOf(stable, request, catalogue)
       }
-      await setTimeout(POLL_MS, undefined, { signal }).catch(() => {}) // aborted: the loop ends
+      await activity.wait(count, stability.isEmpty ? IDLE_MS : POLL_MS, signal)
     }
   } finally {
     await watcher.close()
   }
+}
+
+function openWatcher(
+  scope: WatchScope,
+  { onWarning }: WatchOptions,
+  onChange: (path: string) => void,
+): FSWatcher {
+  const watcher = scope.watch().on('all', (_, path) => onChange(path))
+  watcher.on('raw', async (_, name, details) => {
+    const paths = await scope.resolveRawEvent(name, details as RawDetails)
+    for (const path of paths) onChange(path)
+  })
+  return watcher.on('error', (error) =>
+    onWarning(`Some changes cannot be watched, the next scan finds them: ${String(error)}`),
+  )
 }
 
 /** What of the sources is watched. */

@@ -12,6 +12,10 @@ export class WriteStability {
     this.#settleMs = settleMs
   }
 
+  get isEmpty(): boolean {
+    return this.#seen.size === 0
+  }
+
   touch(path: string): void {
     if (!this.#seen.has(path)) this.#seen.set(path, { facts: null, sinceMs: performance.now() })
   }
