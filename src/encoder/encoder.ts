@@ -18,6 +18,7 @@ export interface EncodeOptions {
 }
 
 interface Job extends BatchItem {
+  readonly priority: Priority
   readonly resolve: (encoding: SegmentEncoding) => void
   readonly reject: (error: unknown) => void
 }
@@ -37,14 +38,16 @@ interface EncoderOptions {
 const RESTART_MS = { first: 500, longest: 60_000 } // the wait doubles with each failure
 
 /**
- * The bundle's graphs, run in a worker thread in dynamic batches. Queries overtake ingestion. A thread
- * that dies is started again; until then work is refused with ENCODER_RESTARTING.
+ * Runs the bundle's graphs in a worker thread, in dynamic batches. Queries overtake ingestion. A thread
+ * that ends is replaced: its batch is retried once, and what was queued waits. Until the new thread is
+ * checked, further work is refused with ENCODER_RESTARTING.
  */
 export class Encoder implements AsyncDisposable {
   readonly #queue = new BatchQueue<Job>()
   readonly #closing = new AbortController()
   #thread: EncoderThread
   #inFlight: readonly Job[] = []
+  readonly #retried = new WeakSet<Job>() // their thread ended once
   #refusal: AppError | null = null // of all work, while there is no thread for it
   #brokenSinceMs: number | null = null
   /** Frames of segments that are still held somewhere: one frame may be on show for many segments. */
@@ -76,10 +79,15 @@ export class Encoder implements AsyncDisposable {
     void thread.ended.then((cause) => this.#lose(cause))
   }
 
-  /** Refuses what waits, and starts another thread in place of one that died. */
+  /** Starts another thread after one has ended, and queues its batch again. */
   #lose(cause: unknown): void {
     if (this.#closing.signal.aborted) return
-    this.#break(restarting(cause))
+    const refusal = this.#refuse(restarting(cause))
+    for (const job of this.#inFlight) {
+      if (this.#retried.has(job)) job.reject(refusal)
+      else this.#queue.push(job, job.priority)
+      this.#retried.add(job)
+    }
     this.#revival = this.#revive()
   }
 
@@ -90,7 +98,7 @@ export class Encoder implements AsyncDisposable {
       if (signal.aborted) return
       try {
         this.#thread = await openThread(this.bundle, this.options)
-        if (!signal.aborted) this.#mend()
+        if (!signal.aborted) this.#accept()
         return
       } catch (cause) {
         if (!signal.aborted) this.#break(restarting(cause))
@@ -99,10 +107,12 @@ export class Encoder implements AsyncDisposable {
     }
   }
 
-  #mend(): void {
+  /** Takes work again, on a new thread. */
+  #accept(): void {
     this.#refusal = null
     this.#brokenSinceMs = null
     this.#watch(this.#thread)
+    this.#pump()
   }
 
   /** `samples`: mono at the bundle's rate, at most one segment; shorter ones are filled by the graph's own rule. */
@@ -198,7 +208,8 @@ export class Encoder implements AsyncDisposable {
           signal?.removeEventListener('abort', abort)
           done(value)
         }
-      const job: Job = { ...inputs, tags, resolve: settle(resolve), reject: settle(reject) }
+      const outcome = { resolve: settle(resolve), reject: settle(reject) }
+      const job: Job = { ...inputs, tags, priority, ...outcome }
       const abort = () => this.#queue.drop(job) && job.reject(signal?.reason)
       signal?.addEventListener('abort', abort, { once: true })
       this.#queue.push(job, priority)
@@ -229,15 +240,22 @@ export class Encoder implements AsyncDisposable {
       const output = await this.#thread.run(batch, buffers)
       for (const { item, answer } of distribute(jobs, output)) deliver(item, answer)
     } catch (error) {
-      for (const job of jobs) job.reject(error)
+      for (const job of jobs) if (!this.#retried.has(job)) job.reject(error)
     }
     this.#inFlight = []
     this.#pump()
   }
 
-  #break(reason: AppError): void {
+  /** Refuses new work from now on. */
+  #refuse(reason: AppError): AppError {
     this.#refusal = reason
     this.#brokenSinceMs ??= performance.now()
+    return reason
+  }
+
+  /** Refuses new work and what waits. */
+  #break(reason: AppError): void {
+    this.#refuse(reason)
     for (const job of [...this.#inFlight, ...this.#queue.drain()]) job.reject(reason)
   }
 }

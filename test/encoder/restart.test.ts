@@ -23,21 +23,56 @@ async function open(test: TestContext) {
 }
 
 describe('an encoder whose thread ended', () => {
-  it('refuses what waits, and is started again', async (test) => {
+  it('runs its batch and what waits on the next thread, and refuses more until then', async (test) => {
     const threads = threadsOf(test)
-    const { encode, alive } = await open(test)
+    const { encode, encoder } = await open(test)
     new Hang(threads[0] as Worker)
-    const waiting = Promise.allSettled(Array.from({ length: 20 }, encode))
+    const waiting = Promise.all(Array.from({ length: 20 }, encode))
+
+    await threads[0]?.terminate()
+    await eventually(
+      () => encoder.isAvailable,
+      (isAvailable) => !isAvailable,
+    )
+
+    await assert.rejects(encode(), RESTARTING)
+    assert.equal((await waiting).length, 20)
+    assert.deepEqual(threads.map(isAlive), [false, true])
+  })
+
+  it('retries a batch once', async (test) => {
+    const hangs: Hang[] = []
+    let goldenBatches = 0 // by which a thread is checked
+    const threads = threadsOf(test, (thread, before) => {
+      if (before.length === 1) hangs.push(new Hang(thread, goldenBatches))
+    })
+    const { bundle, encode, alive } = await open(test)
+    goldenBatches = Object.keys(bundle.golden).filter((name) => name !== 'atol').length
+    new Hang(threads[0] as Worker)
+    const encoded = assert.rejects(encode(), RESTARTING)
+
+    await threads[0]?.terminate()
+    await eventually(
+      () => hangs[0]?.kept.length,
+      (count) => count === 1,
+    )
+    await threads[1]?.terminate()
+
+    await encoded
+    await alive()
+    await encode()
+  })
+
+  it('rejects what waits if the next thread fails', async (test) => {
+    const threads = threadsOf(test)
+    const { bundle, encode } = await open(test)
+    new Hang(threads[0] as Worker)
+    const waiting = encode()
+    bundle.golden = { ...bundle.golden, atol: 1e-12 }
 
     await threads[0]?.terminate()
 
-    for (const outcome of await waiting) {
-      assert.equal(outcome.status === 'rejected' && outcome.reason.code, RESTARTING.code)
-    }
-    await assert.rejects(encode(), RESTARTING)
-    await alive()
-    await encode()
-    assert.deepEqual(threads.map(isAlive), [false, true])
+    await assert.rejects(waiting, RESTARTING)
   })
 
   it('is started again until it passes its golden check, one thread at a time', async (test) => {

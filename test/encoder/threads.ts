@@ -21,12 +21,20 @@ export function threadsOf(
 
 export const isAlive = ({ threadId }: Worker): boolean => threadId !== -1
 
-/** Keeps what is sent to a thread, as if the thread hung, until it is released. */
+/** Keeps what is sent to a thread after `passed` messages, as if it hung, until it is released. */
 export class Hang {
   readonly kept: Parameters<Worker['postMessage']>[] = []
 
-  constructor(private readonly thread: Worker) {
-    thread.postMessage = (...message) => void this.kept.push(message)
+  constructor(
+    private readonly thread: Worker,
+    passed = 0,
+  ) {
+    let left = passed
+    const send = thread.postMessage.bind(thread)
+    thread.postMessage = (...message) => {
+      if (left-- > 0) send(...message)
+      else this.kept.push(message)
+    }
   }
 
   release(): void {
