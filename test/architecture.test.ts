@@ -46,6 +46,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   'better-sqlite3': 'gallery/sqlite',
   'hnswlib-node': 'gallery/hnsw',
   fastify: 'http',
+  commander: 'cli',
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) =>

@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { eventually } from './eventually.js'
 import { fixture } from './workplace.js'
 
 /** For so long the server runs: telemetry of onnxruntime asks for its host within 4 s of the start. */
@@ -57,7 +58,13 @@ async function watchCommands(dir: string): Promise<Seen> {
   const sound = join(dir, 'sound.opus')
   await copyFile(fixture('sound_perc_bell.opus'), sound)
   const server = start('served', 'serve', '--port', String(PORT))
+  const isReady = () =>
+    fetch(`http://127.0.0.1:${PORT}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
   const serving = (async () => {
+    await eventually(isReady, Boolean)
     await setTimeout(SERVE_MS / 2)
     const form = new FormData()
     form.append('file', new Blob([await readFile(sound)]), 'sound.opus')

@@ -1,34 +1,47 @@
-import type { ParseArgsConfig } from 'node:util'
-import type { Config } from '../config.js'
+import { Command, type HelpContext } from 'commander'
+import { AppError } from '../errors.js'
 
-export const EXIT = { ok: 0, usage: 1, partial: 2, failed: 3 } as const
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT] | 130 | 143
-
-/** Where a command speaks: its result on stdout, as one JSON value or for people, and its talk on stderr. */
-export interface Output {
-  readonly json: boolean
-  result(value: unknown, forPeople: () => string): void
-  message(line: string): void
+/** Reports a wrong command line and carries the help of the command. */
+export class UsageError extends AppError {
+  constructor(
+    message: string,
+    readonly help: string,
+  ) {
+    super('USAGE', message)
+  }
 }
 
-export type OptionValue = string | boolean | readonly string[] | undefined
+/** Declares a command: its help ends with examples and its errors are usage errors. */
+export class CliCommand extends Command {
+  #examples: readonly string[] = []
 
-export interface Invocation {
-  readonly args: readonly string[]
-  readonly options: Readonly<Record<string, OptionValue>>
-  readonly config: Config
-  readonly output: Output
-  readonly signal: AbortSignal
+  override createCommand(name?: string): CliCommand {
+    return new CliCommand(name)
+  }
+
+  /** Adds command lines to the end of the help. */
+  examples(...lines: readonly string[]): this {
+    this.#examples = lines
+    return this
+  }
+
+  override helpInformation(context?: HelpContext): string {
+    const help = super.helpInformation(context)
+    if (this.#examples.length === 0) return help
+    return `${help}\nExamples:\n${this.#examples.map((line) => `  ${line}\n`).join('')}`
+  }
+
+  override error(message: string): never {
+    throw new UsageError(sentence(message), this.helpInformation().trimEnd())
+  }
+
+  override help(context?: HelpContext | ((help: string) => string)): never {
+    const isError = typeof context === 'object' && context.error === true
+    if (isError) this.error('expected the name of a command')
+    return super.help(context as HelpContext)
+  }
 }
 
-/** One file in commands/ each. */
-export interface Command {
-  readonly name: string
-  readonly summary: string
-  readonly usage: string
-  readonly examples: readonly string[]
-  readonly mostArgs: number // further arguments are refused
-  readonly options: NonNullable<ParseArgsConfig['options']>
-  readonly optionHelp: Readonly<Record<string, string>>
-  run(invocation: Invocation): Promise<ExitCode>
-}
+/** Returns a message of commander on one line and without its prefix. */
+const sentence = (message: string): string =>
+  message.replace(/^error: /, '').replace(/\n(?=\(Did you mean )/, ' ')

@@ -1,30 +1,34 @@
-import { AppError } from '../errors.js'
-import type { OptionValue } from './command.js'
+import { InvalidArgumentError, Option } from 'commander'
+import { ERROR_TITLES, type ErrorCode } from '../errors.js'
 
-/** A whole number from 1 to `most` given as an option. */
-export function countOption(
-  name: string,
-  value: OptionValue,
-  { most, otherwise }: { readonly most: number; readonly otherwise: number },
-): number {
-  if (value === undefined) return otherwise
-  const count = Number(value)
-  if (Number.isInteger(count) && count >= 1 && count <= most) return count
-  throw new AppError('USAGE', `--${name} is a whole number from 1 to ${most}, not "${value}".`)
+/** Returns a parser for whole numbers from 1 to `max`. */
+export const wholeNumber =
+  (max: number) =>
+  (text: string): number => {
+    const number = Number(text)
+    if (Number.isInteger(number) && number >= 1 && number <= max) return number
+    throw new InvalidArgumentError(`Expected a whole number from 1 to ${max}.`)
+  }
+
+/** Returns a text value. Refuses an option in its position, as in `--data --json`. */
+export function text(value: string): string {
+  if (!value.startsWith('--')) return value
+  throw new InvalidArgumentError('A value cannot begin with --.')
 }
 
-/** One of some words given as an option. */
-export function choiceOption<Choice extends string>(
-  name: string,
-  value: OptionValue,
-  { choices, otherwise }: { readonly choices: readonly Choice[]; readonly otherwise: Choice },
-): Choice {
-  if (value === undefined) return otherwise
-  const choice = choices.find((each) => each === value)
-  if (choice !== undefined) return choice
-  throw new AppError('USAGE', `--${name} is ${choices.join(' or ')}, not "${value}".`)
-}
+/** Appends a value to those of a repeatable option. */
+export const texts = (value: string, previous: readonly string[] = []): readonly string[] => [
+  ...previous,
+  text(value),
+]
 
-/** What was given of an option that may be repeated. */
-export const listOption = (value: OptionValue): readonly string[] =>
-  Array.isArray(value) ? value : []
+/** Returns the repeatable option that selects failures by their error code. */
+export const reasonOption = (): Option =>
+  new Option('--reason <code>', 'retry only files with this error code (repeatable)').argParser(
+    (code: string, previous: readonly ErrorCode[] = []) => [...previous, errorCode(code)],
+  )
+
+function errorCode(code: string): ErrorCode {
+  if (Object.hasOwn(ERROR_TITLES, code)) return code as ErrorCode
+  throw new InvalidArgumentError('Expected a code of docs/errors.md.')
+}

@@ -1,6 +1,6 @@
 /**
- * Text of others, such as the name of a file, fit for one line of a terminal: control characters,
- * line breaks and marks of direction are shown as escapes and have no effect.
+ * Returns text, such as the name of a file, as one line that has no effect on a terminal. Escapes
+ * replace control characters, line breaks and marks of direction.
  */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
@@ -9,7 +9,7 @@ export function printable(text: string): string {
   })
 }
 
-/** Returns exact JSON that has no effect on a terminal: what JSON itself leaves as it is, is escaped too. */
+/** Returns exact JSON that has no effect on a terminal. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replace(
     UNPRINTABLE,
@@ -17,7 +17,7 @@ export function printableJson(value: unknown): string {
   )
 }
 
-// Controls, line and paragraph separators, and the marks that turn the direction of what follows.
+// Controls, line and paragraph separators, and marks that change the direction of text.
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, '0')

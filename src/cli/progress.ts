@@ -1,59 +1,53 @@
 import cliProgress from 'cli-progress'
 import type { IngestProgress } from '../ingest/runner/ingest-paths.js'
-
+import { duration } from './duration.js'
 import { printable } from './printable.js'
 
+/** Shows the progress of ingestion until it is disposed of. */
 export interface Progress extends Disposable {
   update(step: IngestProgress): void
 }
 
-/** A bar with rate and ETA on a terminal, a line for each file otherwise. */
+/** Returns a bar for a terminal, and one line for each file for any other stream. */
 export function progressTo(stream: NodeJS.WriteStream): Progress {
   return stream.isTTY ? bar(stream) : lines(stream)
 }
 
+const FORMAT =
+  '{bar} {value}/{total} clips  {rate} clips/s  {realtime} x realtime, {stage}  ETA {left}  {name}'
+const NAME_WIDTH = 40
+
 function bar(stream: NodeJS.WriteStream): Progress {
-  const format =
-    '{bar} {value}/{total} clips  {rate} clips/s  {realtime} x realtime, {stage}  ETA {left}  {name}'
-  const shown = new cliProgress.SingleBar({
-    stream,
-    format,
-    hideCursor: true,
-    clearOnComplete: true,
-  })
-  let begun = false
+  const options = { stream, format: FORMAT, hideCursor: true, clearOnComplete: true }
+  const shown = new cliProgress.SingleBar(options)
   return {
-    update({ files, done, path, figures: { clipsPerSecond, realtime, bottleneck, etaSeconds } }) {
-      const figures = {
-        rate: clipsPerSecond.toFixed(1),
-        realtime: realtime.toFixed(0),
-        stage: bottleneck === null ? 'nothing to wait for' : `waits to ${bottleneck}`,
-        left: etaSeconds === null ? 'when it is scanned' : duration(etaSeconds),
-        name: printable(path).slice(-40),
-      }
-      if (!begun) shown.start(files, done, figures)
-      begun = true
+    update(step) {
+      const { files, done } = step
+      if (!shown.isActive) shown.start(files, done, fields(step))
       shown.setTotal(files) // the scan may still find more
-      shown.update(done, figures)
+      shown.update(done, fields(step))
     },
     [Symbol.dispose]: () => shown.stop(),
+  }
+}
+
+function fields({ path, figures }: IngestProgress): Record<string, string> {
+  const { clipsPerSecond, realtime, bottleneck, etaSeconds } = figures
+  return {
+    rate: clipsPerSecond.toFixed(1),
+    realtime: realtime.toFixed(0),
+    stage: bottleneck === null ? 'no bottleneck' : `bottleneck: ${bottleneck}`,
+    left: etaSeconds === null ? 'when it is scanned' : duration(etaSeconds),
+    name: printable(path).slice(-NAME_WIDTH),
   }
 }
 
 function lines(stream: NodeJS.WriteStream): Progress {
   return {
     update({ files, done, path, outcome }) {
-      stream.write(
-        `${done}/${files} ${typeof outcome === 'string' ? outcome : outcome.code} ${printable(path)}\n`,
-      )
+      const state = typeof outcome === 'string' ? outcome : outcome.code
+      stream.write(`${done}/${files} ${state} ${printable(path)}\n`)
     },
     [Symbol.dispose]: () => {},
   }
-}
-
-/** Seconds as 2 h 5 min, 12 min or 40 s. */
-export function duration(seconds: number): string {
-  const minutes = Math.round(seconds / 60)
-  if (minutes < 1) return `${Math.round(seconds)} s`
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }

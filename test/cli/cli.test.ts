@@ -41,7 +41,7 @@ it('indexes, searches by file and by id, and tags', async (test) => {
   )
 })
 
-it('ends with 2 when some files fail, with 3 when all do', async (test) => {
+it('exits with 2 if some files fail, and with 3 if all files fail', async (test) => {
   const data = await temporaryDir(test)
 
   const some = await earshot(
@@ -59,7 +59,7 @@ it('ends with 2 when some files fail, with 3 when all do', async (test) => {
   assert.equal(JSON.parse(all.stdout).failed[0].code, 'MEDIA_EMPTY')
 })
 
-it('ends with 1 and says how when it is called wrongly', async () => {
+it('exits with 1 for a wrong command line', async () => {
   for (const args of [
     ['fly'],
     ['index'],
@@ -74,18 +74,18 @@ it('ends with 1 and says how when it is called wrongly', async () => {
   }
 })
 
-it('gives one JSON value also when it fails', async (test) => {
+it('prints one JSON value if it fails', async (test) => {
   const data = await temporaryDir(test)
 
   await earshot('index', fixture('photo_dog.webp'), '--data', data)
 
-  const { code, stdout } = await earshot('search', 'nobody', '--json', '--data', data)
+  const { code, stdout } = await earshot('search', 'unknown', '--json', '--data', data)
 
   assert.equal(code, 3)
   assert.equal(JSON.parse(stdout).code, 'CLIP_NOT_FOUND')
 })
 
-it('says by code why it cannot open a library, or serve it', async (test) => {
+it('prints the error code if it cannot open or serve a library', async (test) => {
   const data = await temporaryDir(test)
   await writeFile(join(data, 'catalogue.sqlite'), 'no database '.repeat(100))
   const taken = createServer().listen(0, '127.0.0.1')
@@ -93,15 +93,15 @@ it('says by code why it cannot open a library, or serve it', async (test) => {
   await once(taken, 'listening')
   const { port } = taken.address() as AddressInfo
 
-  const noDatabase = await earshot('search', 'x', '--json', '--data', data)
-  const noFolder = await earshot(
+  const damaged = await earshot('search', 'x', '--json', '--data', data)
+  const unusable = await earshot(
     'index',
     'x',
     '--json',
     '--data',
     join(data, 'catalogue.sqlite', 'below'),
   )
-  const noPort = await earshot(
+  const occupied = await earshot(
     'serve',
     '--json',
     '--port',
@@ -110,13 +110,13 @@ it('says by code why it cannot open a library, or serve it', async (test) => {
     await temporaryDir(test),
   )
 
-  assert.equal(JSON.parse(noDatabase.stdout).code, 'DATA_UNUSABLE')
-  assert.equal(JSON.parse(noFolder.stdout).code, 'DATA_UNUSABLE')
-  assert.equal(JSON.parse(noPort.stdout).code, 'ADDRESS_UNAVAILABLE')
-  assert.deepEqual([noDatabase.code, noFolder.code, noPort.code], [3, 3, 3])
+  assert.equal(JSON.parse(damaged.stdout).code, 'DATA_UNUSABLE')
+  assert.equal(JSON.parse(unusable.stdout).code, 'DATA_UNUSABLE')
+  assert.equal(JSON.parse(occupied.stdout).code, 'ADDRESS_UNAVAILABLE')
+  assert.deepEqual([damaged.code, unusable.code, occupied.code], [3, 3, 3])
 })
 
-it('helps, with examples', async () => {
+it('prints help with examples', async () => {
   for (const command of ['index', 'jobs', 'library', 'search', 'tag', 'serve', 'doctor']) {
     const { code, stdout } = await earshot(command, '--help')
     assert.equal(code, 0)
@@ -124,7 +124,7 @@ it('helps, with examples', async () => {
   }
 })
 
-it('examines itself', async (test) => {
+it('checks the installation with doctor', async (test) => {
   const { code, stdout } = await earshot('doctor', '--json', '--data', await temporaryDir(test))
 
   const { ok, findings } = JSON.parse(stdout)
@@ -136,7 +136,7 @@ it('examines itself', async (test) => {
   )
 })
 
-it('serves until it is told to stop, and then ends well', async (test) => {
+it('serves until SIGTERM, then exits with 0', async (test) => {
   const child = start(['serve', '--port', '0', '--json', '--data', await temporaryDir(test)])
   const [line] = await once(child.stdout, 'data')
   const { url } = JSON.parse(String(line))

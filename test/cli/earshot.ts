@@ -5,7 +5,7 @@ import { PACKAGE_DIR } from '../../src/config.js'
 
 const CLI = join(PACKAGE_DIR, 'dist', 'src', 'cli', 'main.js')
 
-/** `earshot` as a process of its own. */
+/** Starts `earshot` in a process of its own. */
 export function start(args: readonly string[], env: Record<string, string> = {}) {
   return spawn(process.execPath, [CLI, ...args], {
     env: { ...process.env, EARSHOT_PROVIDERS: 'cpu', EARSHOT_LOG: 'silent', ...env },
@@ -13,7 +13,7 @@ export function start(args: readonly string[], env: Record<string, string> = {})
   })
 }
 
-/** Runs `earshot` to its end. */
+/** Runs `earshot` until it exits. */
 export async function earshot(
   ...args: string[]
 ): Promise<{ code: number; stdout: string; stderr: string }> {

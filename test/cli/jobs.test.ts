@@ -15,7 +15,7 @@ const SOUNDS = [
   'sound_ambi_piano.opus',
 ]
 
-it('pauses at Ctrl-C, says so, and goes on when it is called again', async (test) => {
+it('pauses a job at Ctrl-C, and continues it with the same command', async (test) => {
   const dir = await temporaryDir(test)
   for (const name of SOUNDS) await copyFile(fixture(name), join(dir, name))
   const json = ['--json', '--data', await temporaryDir(test)]
@@ -37,7 +37,7 @@ it('pauses at Ctrl-C, says so, and goes on when it is called again', async (test
   assert.deepEqual([again.job, again.indexed], [paused.id, SOUNDS.length])
 })
 
-it('shows jobs and the library, tries the quarantine again and prunes', async (test) => {
+it('shows jobs and the library, retries failed files and prunes', async (test) => {
   const dir = await temporaryDir(test)
   const bad = join(dir, 'bad.opus')
   await copyFile(fixture('bad_empty.mp4'), bad)
@@ -71,7 +71,7 @@ it('shows jobs and the library, tries the quarantine again and prunes', async (t
   assert.deepEqual(JSON.parse((await earshot('library', 'prune', ...json)).stdout), { pruned: 1 })
 })
 
-it('serves jobs in the background, and goes on with them when it was killed', async (test) => {
+it('runs jobs in the background, and continues them after SIGKILL', async (test) => {
   const dir = await temporaryDir(test)
   const watched = await temporaryDir(test)
   for (const name of SOUNDS) await copyFile(fixture(name), join(dir, name))

@@ -12,7 +12,7 @@ import { tone } from '../ingest/tone.js'
 import { fixture, temporaryDir } from '../workplace.js'
 import { earshot, start } from './earshot.js'
 
-it('moves the library of a running server to another bundle, and no query fails', async (test) => {
+it('moves the library of a running server to another bundle without a failed query', async (test) => {
   const dir = await temporaryDir(test)
   const bundle = anotherBundle(dir)
   const json = ['--json', '--data', join(dir, 'data')]
@@ -56,8 +56,8 @@ it('moves the library of a running server to another bundle, and no query fails'
     ])
     assert.equal(response.status, 200)
     for (const page of shown) {
-      const told = await page.text()
-      assert.equal(page.status, 200, `${page.url}: ${told}`)
+      const body = await page.text()
+      assert.equal(page.status, 200, `${page.url}: ${body}`)
     }
     const { bundle, hits } = SearchAnswer.parse(await response.json())
     answers.push({ fingerprint: bundle.fingerprint, hits: hits.map(({ clip }) => clip.id) })
@@ -75,7 +75,7 @@ it('moves the library of a running server to another bundle, and no query fails'
   for (const { hits } of answers) assert.deepEqual(hits, [clips[1]?.id])
 })
 
-it('hands jobs and watched folders over to the new bundle, and no answer mixes two', async (test) => {
+it('moves jobs and watched folders to the new bundle without a mixed answer', async (test) => {
   const [data, root, watched] = [
     await temporaryDir(test),
     await temporaryDir(test),
@@ -125,7 +125,7 @@ it('hands jobs and watched folders over to the new bundle, and no answer mixes t
       const response = await fetch(`${url}/v1/search`, { method: 'POST', body: form })
       assert.equal(response.status, 200)
       const { bundle, hits } = SearchAnswer.parse(await response.json())
-      // A vector of one bundle has another length, or is nowhere near, in the gallery of the other.
+      // A vector of one bundle has another length or a low score in the gallery of the other.
       assert.ok((hits[0]?.score ?? 0) > 0.999, `${hits[0]?.score}`)
       fingerprints.push(bundle.fingerprint)
     }

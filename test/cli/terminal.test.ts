@@ -14,7 +14,7 @@ import { earshot, start } from './earshot.js'
 
 const MAIN = join(PACKAGE_DIR, 'dist', 'src', 'cli', 'main.js')
 const BUNDLE = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }
-// biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what must not reach a terminal
+// biome-ignore lint/suspicious/noControlCharactersInRegex: no control may reach a terminal
 const ESCAPES = /[\x00-\x09\x0b-\x1f\x7f-\x9f]/ // all controls but the line feed
 
 before(() => {
@@ -23,17 +23,18 @@ before(() => {
 
 describe('on a terminal', () => {
   const hasScript = spawnSync('script', ['--version']).status === 0
-  const skip = hasScript ? false : 'there is no `script` to make a terminal with'
+  const skip = hasScript ? false : '`script` is not installed'
 
-  it('index shows its summary at the end, and no field without a value', { skip }, async (test) => {
+  it('index prints its report last, and no field without a value', { skip }, async (test) => {
     const dir = await temporaryDir(test)
-    const command = `'${process.execPath}' '${MAIN}' index '${fixture('photo_dog.webp')}' --data '${dir}'`
+    const args = [process.execPath, MAIN, 'index', fixture('photo_dog.webp'), '--data', dir]
+    const command = args.map((arg) => `'${arg}'`).join(' ')
 
     const { stdout } = await promisify(execFile)('script', ['-qec', command, '/dev/null'])
 
     assert.doesNotMatch(stdout, /\{\w+\}/)
     assert.match(stdout, /ETA (\d+ s|when it is scanned) /)
-    // What follows the last clearing of a line is what the user is left with.
+    // The user sees what follows the last clearing of a line.
     const kept = stdout.slice(stdout.lastIndexOf('\x1b[') + 2)
     assert.match(kept, /1 indexed, 0 unchanged/)
   })
@@ -98,13 +99,13 @@ it('fails with a message if its output cannot be written', {
   assert.match(String(stderr), /^The output cannot be written: ENOSPC[^\n]*\n$/)
 })
 
-describe('a reader that has seen enough', () => {
+describe('a closed pipe', () => {
   for (const args of [
     ['help'],
     ['index', '--help'],
     ['tag', fixture('odd_two_audio_tracks.mkv'), '--limit', '527'],
   ]) {
-    it(`ends ${args[0]} without a word`, async (test) => {
+    it(`ends ${args[0]} without a message`, async (test) => {
       const dir = await temporaryDir(test)
       const child = spawn(process.execPath, [MAIN, ...args, '--data', dir], {
         env: { ...process.env, ...BUNDLE },
@@ -119,7 +120,7 @@ describe('a reader that has seen enough', () => {
   }
 })
 
-describe('a data folder that was mistyped', () => {
+describe('a data folder that does not exist', () => {
   for (const command of [
     'library',
     'jobs',
@@ -129,7 +130,7 @@ describe('a data folder that was mistyped', () => {
     'backup copy',
     'reindex --prune',
   ]) {
-    it(`is named by ${command}, and stays as it is`, async (test) => {
+    it(`is refused by ${command}, which does not create it`, async (test) => {
       const dir = await temporaryDir(test)
       const { code, stderr } = await earshot(...command.split(' '), '--data', join(dir, 'none'))
 
@@ -145,7 +146,7 @@ describe('a data folder that was mistyped', () => {
     ['doctor'],
     ['index', fixture('sound_misc_crow.opus'), '--dry-run'],
   ]) {
-    it(`is not needed by ${command[0]}, which makes nothing in it`, async (test) => {
+    it(`is not needed by ${command[0]}, which does not create it`, async (test) => {
       const dir = await temporaryDir(test)
       const { code, stderr } = await earshot(...command, '--data', join(dir, 'none'))
 
@@ -157,7 +158,7 @@ describe('a data folder that was mistyped', () => {
 
 describe('standard input', () => {
   for (const name of ['-', '/dev/stdin']) {
-    it(`is tagged and searched by as ${name}, and nothing of it is left`, async (test) => {
+    it(`is read as ${name}, and its temporary file is removed`, async (test) => {
       const [data, temporary] = [await temporaryDir(test), await temporaryDir(test)]
       await earshot('index', fixture('photo_dog.webp'), '--data', data)
       for (const args of [
@@ -179,7 +180,7 @@ describe('standard input', () => {
   }
 })
 
-it('shows its version, and takes common options before the command', async (test) => {
+it('prints its version, and takes global options before the command', async (test) => {
   const { version } = JSON.parse(await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'))
   const data = await temporaryDir(test)
   await earshot('index', fixture('photo_dog.webp'), '--data', data)
@@ -189,7 +190,7 @@ it('shows its version, and takes common options before the command', async (test
   assert.equal(JSON.parse(before.stdout).counts.clips, 1)
 })
 
-it('refuses arguments that it would not use', async () => {
+it('refuses excess arguments', async () => {
   for (const args of [
     ['serve', 'now'],
     ['doctor', 'now'],
@@ -207,7 +208,7 @@ it('refuses arguments that it would not use', async () => {
   }
 })
 
-it('refuses a named pipe at once, and a glob that cannot be read before it makes a job', async (test) => {
+it('refuses a named pipe, and refuses a wrong glob before it creates a job', async (test) => {
   const dir = await temporaryDir(test)
   spawnSync('mkfifo', [join(dir, 'pipe.wav')])
 
@@ -218,7 +219,7 @@ it('refuses a named pipe at once, and a glob that cannot be read before it makes
   assert.match(glob.stderr, /GLOB_INVALID/)
 })
 
-it('shows what it finds by paths from their source on', async (test) => {
+it('prints paths of hits from their source on', async (test) => {
   const dir = await temporaryDir(test)
   const data = await temporaryDir(test)
   await mkdir(join(dir, 'clips', 'day one'), { recursive: true })
@@ -231,7 +232,7 @@ it('shows what it finds by paths from their source on', async (test) => {
   assert.doesNotMatch(stdout, new RegExp(dir))
 })
 
-it('knows a source that is a file as online', async (test) => {
+it('shows a source that is a file as online', async (test) => {
   const data = await temporaryDir(test)
   await earshot('index', fixture('photo_dog.webp'), '--data', data)
 
@@ -243,7 +244,7 @@ it('knows a source that is a file as online', async (test) => {
   )
 })
 
-it('ends with 143 when it is terminated, with its report', async (test) => {
+it('exits with 143 at SIGTERM, and prints its report', async (test) => {
   const dir = await temporaryDir(test)
   for (let i = 0; i < 30; i++)
     await writeFile(join(dir, `${i}.wav`), tone(200 + 10 * i, { seconds: 30 }))

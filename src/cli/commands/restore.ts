@@ -1,27 +1,36 @@
-import { restore as restoreFrom } from '../../app/backup.js'
+import { restore } from '../../app/backup.js'
 import { openApp } from '../../app.js'
-import { AppError } from '../../errors.js'
-import { type Command, EXIT } from '../command.js'
-import { helpFor } from '../help.js'
+import type { CliCommand } from '../command.js'
+import { EXIT, type ExitCode } from '../exit-codes.js'
+import { action, type Invocation } from '../invocation.js'
 
-export const restore: Command = {
-  name: 'restore',
-  summary: 'Make a backup the library, and build its index',
-  usage: 'restore <file> [--force] [options]',
-  examples: [
-    'earshot restore library.earshot --data ./another-folder',
-    'EARSHOT_BUNDLE=models/new earshot restore library.earshot --force',
-  ],
-  mostArgs: 1,
-  options: { force: { type: 'boolean' } },
-  optionHelp: { '--force': 'in place of the library that is there, which is deleted' },
-  async run({ args: [file], options, config, output, signal }) {
-    if (!file) throw new AppError('USAGE', `Say one file.\n\n${helpFor(restore)}`)
-    await restoreFrom(config, file, { force: options.force === true })
-    await using app = await openApp(config)
-    await app.gallery.follow(signal)
-    const { clips, segments } = await app.gallery.catalogue.counts()
-    output.result({ clips, segments }, () => `${clips} clips, ${segments} segments\n`)
-    return EXIT.ok
-  },
+type RestoreInvocation = Invocation<{ readonly force?: boolean }, [file: string]>
+
+/** Declares `earshot restore`. */
+export function addRestore(program: CliCommand): void {
+  program
+    .command('restore')
+    .description('Create the library from a backup and build its index')
+    .argument('<file>', 'backup file to read')
+    .option('--force', 'delete the library that the data folder holds')
+    .examples(
+      'earshot restore library.earshot --data ./another-folder',
+      'EARSHOT_BUNDLE=models/new earshot restore library.earshot --force',
+    )
+    .action(action(run))
+}
+
+async function run({
+  args,
+  options,
+  config,
+  output,
+  signal,
+}: RestoreInvocation): Promise<ExitCode> {
+  await restore(config, args[0], { force: options.force === true })
+  await using app = await openApp(config)
+  await app.gallery.follow(signal)
+  const { clips, segments } = await app.gallery.catalogue.counts()
+  output.result({ clips, segments }, () => `${clips} clips, ${segments} segments\n`)
+  return EXIT.ok
 }
