@@ -62,9 +62,10 @@ describe('the snapshots of the hnsw index', () => {
 
     await using other = await open(dir)
     const names = readdirSync(dir)
+    const { cursor } = await other.info()
     await other[Symbol.asyncDispose]()
 
-    assert.equal((await other.info()).cursor, 3000)
+    assert.equal(cursor, 3000)
     assert.equal(names.length, 2)
     assert.deepEqual(readdirSync(dir), names)
   })
@@ -165,8 +166,7 @@ describe('the snapshots of the hnsw index', () => {
     }
     const before = bytes()
     await using index = await open(dir)
-    await index.apply(drops, 5900)
-    await index.apply([put(5901, 9000, query.vector)], 5901)
+    await index.apply([...drops, put(5901, 9000, query.vector)], 5901)
 
     const { audio } = (await index.info()).sizes
     while (bytes() > before / 10) {
@@ -204,10 +204,9 @@ describe('the snapshots of the hnsw index', () => {
     const dir = join(newDir(), 'file')
     writeFileSync(dir, '')
     const warn = t.mock.method(process, 'emitWarning', () => {})
-    const index = await open(dir)
-    await index.apply([put(1, 1, query.vector)], 1)
+    await using index = await open(dir, { snapshotAfter: 1 })
 
-    await index[Symbol.asyncDispose]()
+    await index.apply([put(1, 1, query.vector)], 1)
 
     assert.equal(warn.mock.callCount(), 1)
     assert.deepEqual(segments(await nearest(index, query)), [1])

@@ -1,22 +1,28 @@
-import hnswlib, { type HierarchicalNSW } from 'hnswlib-node'
-import { cooperativeYield } from '../../concurrency/cooperative-yield.js'
-import type { SegmentId } from '../../domain/ids.js'
-import { checkEmbedding, clampCosine, dot, type UnitVector } from '../../domain/vector.js'
+import type { HierarchicalNSW } from 'hnswlib-node'
+import { clampCosine, dot } from '../../domain/vector.js'
 import { TopK } from '../vector/top-k.js'
 import type { Neighbour, Neighbours } from '../vector/vector-index.js'
+import { Bitmap } from './bitmap.js'
+import { ColumnReader, ColumnWriter } from './column-file.js'
+import { addPoint, FIRST_CAPACITY, newNative, readNative } from './native-graph.js'
 import { type Node, SegmentNodeMap } from './segment-node-map.js'
+import type { Row, SegmentTable } from './segment-table.js'
 
-// Measured with bench/gallery.ts. More candidates while building gain nothing; more links cost less than a wider search.
-const M = 24 // links of a node
-const EF_CONSTRUCTION = 100 // candidates looked at for the links of a new node
 const EF_SEARCH = 200 // candidates kept by a search
 const EF_DUPLICATE = 24 // candidates kept when looking for an equal vector
 const DUPLICATE_DISTANCE = 1e-6 // what rounding leaves of the distance of equal vectors: beneath, float32 tells no two apart
-const SEED = 100
 
-const FIRST_CAPACITY = 1024
-const REBUILD_TOMBSTONE_SHARE = 0.25 // of all nodes: beyond, the graph is built anew
+// A search visits about ef * nodes / allowed nodes. Measured with bench/gallery.ts: to read a vector and
+// compare it costs as much as to visit 13 nodes.
+const VISITS_OF_A_COMPARISON = 13
+const REBUILD_TOMBSTONE_SHARE = 0.25 // of all nodes: beyond, the graph is rebuilt
 const MOST_COPIED_AT_SWAP = 64 // nodes that a rebuilt graph may take without a pause when it is put in place
+
+/** The rows that may be in an answer. */
+export interface Allowed {
+  readonly rows?: Bitmap | undefined // absent, all
+  readonly except: readonly Row[]
+}
 
 /**
  * The HNSW graph of one modality. Its nodes are *distinct* vectors: hnswlib links equal ones only to one another, so that
@@ -26,22 +32,26 @@ export class Graph {
   #native: HierarchicalNSW
   readonly #nodes: SegmentNodeMap
 
-  static empty(dimension: number): Graph {
-    return new Graph(dimension, newNative(dimension, FIRST_CAPACITY), new SegmentNodeMap())
+  /** Returns a graph without segments. */
+  static empty(dimension: number, segments: SegmentTable): Graph {
+    return new Graph(dimension, segments, newNative(dimension), new SegmentNodeMap())
   }
 
   /** Reads what `save` has written. */
-  static async load(path: string, dimension: number): Promise<Graph> {
-    const nodes = await SegmentNodeMap.load(`${path}.nodes`)
-    if (nodes.count === 0) return Graph.empty(dimension)
-    const native = new hnswlib.HierarchicalNSW('ip', dimension)
-    await native.readIndex(`${path}.hnsw`)
-    native.setEf(EF_SEARCH)
-    return new Graph(dimension, native, nodes)
+  static async load(path: string, dimension: number, segments: SegmentTable): Promise<Graph> {
+    const reader = await ColumnReader.open(`${path}.nodes`)
+    const [count = 0] = reader.int32()
+    if (count === 0) return Graph.empty(dimension, segments)
+    const native = await readNative(`${path}.hnsw`, dimension)
+    const taken = new Bitmap()
+    for (const node of native.getIdsList()) taken.add(node)
+    const nodes = SegmentNodeMap.load(reader, (node) => taken.has(node))
+    return new Graph(dimension, segments, native, nodes)
   }
 
   private constructor(
-    readonly dimension: number,
+    private readonly dimension: number,
+    private readonly segments: SegmentTable,
     native: HierarchicalNSW,
     nodes: SegmentNodeMap,
   ) {
@@ -49,167 +59,184 @@ export class Graph {
     this.#nodes = nodes
   }
 
+  /** The number of segments. */
   get size(): number {
     return this.#nodes.segmentCount
   }
 
-  has(segment: SegmentId): boolean {
-    return this.#nodes.nodeOf(segment) !== undefined
+  has(row: Row): boolean {
+    return this.#nodes.nodeOf(row) !== undefined
   }
 
-  /** Takes the vector in place of the one that the segment may have had. */
-  put(segment: SegmentId, vector: UnitVector): void {
-    const twin = this.#twinOf(vector)
-    if (twin !== undefined && this.#nodes.nodeOf(segment) === twin) return
-    this.drop(segment)
-    this.#nodes.attach(segment, twin ?? this.#insert(vector))
+  /** Puts the vector in place of the one that the segment may have had. */
+  put(row: Row, vector: Float32Array): void {
+    const point = Array.from(vector)
+    const twin = this.#twinOf(point)
+    if (twin !== undefined && this.#nodes.nodeOf(row) === twin) return
+    this.drop(row)
+    this.#nodes.attach(row, twin ?? this.#insert(point))
   }
 
-  drop(segment: SegmentId): void {
-    const emptied = this.#nodes.detach(segment)
+  drop(row: Row): void {
+    const emptied = this.#nodes.detach(row)
     if (emptied !== undefined) this.#native.markDelete(emptied)
   }
 
-  /** `isAllowed`: segments that may be in the answer; absent, all may. */
+  /** Returns the nearest segments. */
   nearest(
-    vector: UnitVector,
+    vector: Float32Array,
     limit: number,
-    isAllowed?: (segment: SegmentId) => boolean,
+    allowing: Allowed,
   ): Pick<Neighbours, 'neighbours' | 'isExhausted'> {
-    checkEmbedding(vector, this.dimension)
-    const allowed = isAllowed && this.#nodes.allowed(isAllowed)
+    const allowed = this.#allowed(allowing)
     const available = allowed ? allowed.size : this.size
     const wanted = Math.min(limit, available)
     if (wanted <= 0) return { neighbours: [], isExhausted: available === 0 }
-    const neighbours = this.#nearest(vector, wanted, allowed)
+    const neighbours =
+      allowed && this.#areFew(available)
+        ? this.#compareAll(new Map(), vector, wanted, allowed)
+        : this.#nearest(vector, wanted, allowed)
     return { neighbours, isExhausted: wanted === available }
   }
 
-  #nearest(
-    vector: UnitVector,
-    wanted: number,
-    allowed: ReadonlySet<SegmentId> | undefined,
-  ): readonly Neighbour[] {
-    const scores = this.#search(vector, Math.min(wanted, this.#nodes.count), allowed)
-    const found = this.#best(scores, wanted, allowed)
-    if (found.length === wanted) return found
-    // The search has seen all that it can reach from where it starts: compare the rest one by one.
-    for (const node of this.#nodes.all()) {
-      if (!scores.has(node)) scores.set(node, dot(this.#native.getPoint(node), vector))
-    }
-    return this.#best(scores, wanted, allowed)
-  }
-
-  /** Whether so many of its nodes are dead that it is worth building anew. */
+  /** Whether so many of its nodes are dead that it is worth a rebuild. */
   get isSparse(): boolean {
     const total = this.#native.getCurrentCount()
     return total - this.#nodes.count > Math.max(FIRST_CAPACITY, total * REBUILD_TOMBSTONE_SHARE)
   }
 
   /**
-   * Builds the graph anew without its tombstones, while the old one answers and goes on taking what is put and dropped.
+   * Builds the graph again without its tombstones, while the old one answers and goes on taking what is put and dropped.
    * What it answers brings the new one up to date and puts it in place of the old, without a pause.
    */
-  async rebuild(signal: AbortSignal): Promise<() => void> {
-    const fresh = newNative(this.dimension, capacityFor(this.#nodes.count))
-    const copied = new Set<Node>()
-    const breathe = cooperativeYield()
+  async rebuild(
+    breathe: () => Promise<void> | undefined,
+    signal: AbortSignal,
+  ): Promise<() => void> {
+    const fresh = newNative(this.dimension, this.#nodes.count)
+    const copied = new Bitmap()
     for (
-      let missing = this.#nodes.all();
+      let missing = this.#notIn(copied);
       missing.length > MOST_COPIED_AT_SWAP;
       missing = this.#notIn(copied)
     ) {
       for (const node of missing) {
-        if (this.#nodes.segmentsAt(node).length > 0) this.#copy(node, fresh, copied)
+        if (this.#nodes.has(node)) this.#copy(node, fresh, copied)
         await breathe()
         signal.throwIfAborted()
       }
     }
-    return () => {
-      for (const node of this.#notIn(copied)) this.#copy(node, fresh, copied)
-      for (const node of copied)
-        if (this.#nodes.segmentsAt(node).length === 0) fresh.markDelete(node)
-      this.#native = fresh
-    }
+    return () => this.#replace(fresh, copied)
   }
 
   /** Writes `path.hnsw` and `path.nodes`; nothing may be put or dropped meanwhile. */
   async save(path: string): Promise<void> {
     if (this.#nodes.count > 0) await this.#native.writeIndex(`${path}.hnsw`)
-    await this.#nodes.save(`${path}.nodes`)
+    await using writer = await ColumnWriter.create(`${path}.nodes`)
+    await writer.write(Int32Array.of(this.#nodes.count))
+    await this.#nodes.save(writer)
   }
 
   /** The node of a vector that cannot be told from this one. */
-  #twinOf(vector: UnitVector): Node | undefined {
+  #twinOf(point: number[]): Node | undefined {
     this.#native.setEf(EF_DUPLICATE)
-    const { neighbors, distances } = this.#native.searchKnn(Array.from(vector), 1)
+    const { neighbors, distances } = this.#native.searchKnn(point, 1)
     return (distances[0] ?? Number.POSITIVE_INFINITY) <= DUPLICATE_DISTANCE
       ? neighbors[0]
       : undefined
   }
 
-  #insert(vector: UnitVector): Node {
+  #insert(point: number[]): Node {
     const node = this.#nodes.newNode()
-    add(this.#native, Array.from(vector), node)
+    addPoint(this.#native, point, node)
     return node
   }
 
-  #notIn(copied: ReadonlySet<Node>): readonly Node[] {
+  #replace(fresh: HierarchicalNSW, copied: Bitmap): void {
+    for (const node of this.#notIn(copied)) this.#copy(node, fresh, copied)
+    for (const node of copied) if (!this.#nodes.has(node)) fresh.markDelete(node)
+    this.#native = fresh
+    this.#nodes.recycle((node) => copied.has(node))
+  }
+
+  #notIn(copied: Bitmap): Int32Array {
     return this.#nodes.all().filter((node) => !copied.has(node))
   }
 
-  #copy(node: Node, fresh: HierarchicalNSW, copied: Set<Node>): void {
-    add(fresh, this.#native.getPoint(node), node)
+  #copy(node: Node, fresh: HierarchicalNSW, copied: Bitmap): void {
+    addPoint(fresh, this.#native.getPoint(node), node)
     copied.add(node)
   }
 
-  #search(
-    vector: UnitVector,
-    count: number,
-    allowed: ReadonlySet<SegmentId> | undefined,
-  ): Map<Node, number> {
-    const isAllowed = (node: Node) =>
-      this.#nodes.segmentsAt(node).some((segment) => allowed?.has(segment))
+  /** Returns undefined if all segments are allowed. */
+  #allowed({ rows, except }: Allowed): Bitmap | undefined {
+    if (!rows && except.length === 0) return undefined
+    const { members } = this.#nodes
+    const allowed = rows ? rows.and(members) : members.clone()
+    for (const row of except) allowed.delete(row)
+    return allowed
+  }
+
+  #areFew(allowed: number): boolean {
+    const visits = (EF_SEARCH * this.#nodes.count) / allowed
+    return allowed * VISITS_OF_A_COMPARISON < visits
+  }
+
+  #nearest(
+    vector: Float32Array,
+    wanted: number,
+    allowed: Bitmap | undefined,
+  ): readonly Neighbour[] {
+    const scores = this.#search(vector, Math.min(wanted, this.#nodes.count), allowed)
+    const found = this.#best(scores, wanted, allowed)
+    if (found.length === wanted) return found
+    // The search has seen all that it can reach from where it starts: compare the rest one by one.
+    return this.#compareAll(scores, vector, wanted, allowed ?? this.#nodes.members)
+  }
+
+  #search(vector: Float32Array, count: number, allowed: Bitmap | undefined): Map<Node, number> {
     this.#native.setEf(Math.max(EF_SEARCH, count))
     const { neighbors, distances } = this.#native.searchKnn(
       Array.from(vector),
       count,
-      allowed && isAllowed,
+      allowed && ((node) => this.#isAllowed(node, allowed)),
     )
     return new Map(neighbors.map((node, i) => [node, 1 - (distances[i] as number)]))
+  }
+
+  #isAllowed(node: Node, allowed: Bitmap): boolean {
+    for (let row = this.#nodes.firstAt(node); row >= 0; row = this.#nodes.after(row)) {
+      if (allowed.has(row)) return true
+    }
+    return false
+  }
+
+  /** Compares with all that are allowed. `scores`: those that are known. */
+  #compareAll(
+    scores: Map<Node, number>,
+    vector: Float32Array,
+    wanted: number,
+    allowed: Bitmap,
+  ): readonly Neighbour[] {
+    for (const row of allowed) {
+      const node = this.#nodes.nodeOf(row) as Node
+      if (!scores.has(node)) scores.set(node, dot(this.#native.getPoint(node), vector))
+    }
+    return this.#best(scores, wanted, allowed)
   }
 
   #best(
     scores: ReadonlyMap<Node, number>,
     wanted: number,
-    allowed: ReadonlySet<SegmentId> | undefined,
+    allowed: Bitmap | undefined,
   ): readonly Neighbour[] {
     const best = new TopK(wanted)
     for (const [node, cosine] of scores) {
       const score = clampCosine(cosine)
-      for (const segment of this.#nodes.segmentsAt(node)) {
-        if (!allowed || allowed.has(segment)) best.push({ segment, score })
+      for (let row = this.#nodes.firstAt(node); row >= 0; row = this.#nodes.after(row)) {
+        if (!allowed || allowed.has(row)) best.push({ segment: this.segments.idOf(row), score })
       }
     }
     return best.neighbours
   }
-}
-
-function newNative(dimension: number, capacity: number): HierarchicalNSW {
-  const native = new hnswlib.HierarchicalNSW('ip', dimension)
-  native.initIndex(capacity, M, EF_CONSTRUCTION, SEED)
-  return native
-}
-
-/** hnswlib has a fixed capacity, which is doubled where it is reached. */
-function add(native: HierarchicalNSW, point: number[], node: Node): void {
-  if (native.getCurrentCount() >= native.getMaxElements())
-    native.resizeIndex(native.getMaxElements() * 2)
-  native.addPoint(point, node)
-}
-
-function capacityFor(count: number): number {
-  let capacity = FIRST_CAPACITY
-  while (capacity < count) capacity *= 2
-  return capacity
 }

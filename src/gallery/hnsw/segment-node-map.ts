@@ -1,85 +1,137 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import type { SegmentId } from '../../domain/ids.js'
+import { Bitmap } from './bitmap.js'
+import type { ColumnReader, ColumnWriter } from './column-file.js'
+import type { Row } from './segment-table.js'
+import { grown } from './typed-arrays.js'
 
-/** hnswlib's label of a node; never used twice. */
+/** hnswlib's label of a node. It is used again once no native graph has the node. */
 export type Node = number
 
-const COLUMNS = 2 // of a saved row: segment, node
+const NONE = -1
 
-/** Which segments stand at which node: those at one node have equal vectors, but for rounding. */
+/**
+ * Which segments are at which node, by their rows: those at one node have equal vectors, but for
+ * rounding. The segments of a node are a linked list.
+ */
 export class SegmentNodeMap {
-  #next: Node = 1
-  readonly #nodeOf = new Map<SegmentId, Node>()
-  readonly #segmentsAt = new Map<Node, SegmentId[]>()
+  #nodeOf: Int32Array = new Int32Array(0) // by row
+  #next: Int32Array = new Int32Array(0) // by row: the next row at the same node
+  #previous: Int32Array = new Int32Array(0) // by row: the one before it
+  #first: Int32Array = new Int32Array(0) // by node: its first row
+  #nodes = 0 // ever in use
+  #free: Node[] = []
+  #count = 0
+  #segmentCount = 0
+  readonly #members = new Bitmap()
 
-  /** Reads what `save` has written. */
-  static async load(path: string): Promise<SegmentNodeMap> {
-    const cells = new Float64Array(new Uint8Array(await readFile(path)).buffer)
-    const nodes = new SegmentNodeMap()
-    nodes.#next = cells[0] as Node
-    for (let i = 1; i < cells.length; i += COLUMNS) {
-      nodes.attach(cells[i] as SegmentId, cells[i + 1] as Node)
-    }
-    return nodes
+  /** Reads what `save` wrote. `isTaken` tells whether the native graph has a node. */
+  static load(reader: ColumnReader, isTaken: (node: Node) => boolean): SegmentNodeMap {
+    const map = new SegmentNodeMap()
+    const [nodes = 0] = reader.int32()
+    const nodeOf = reader.int32()
+    map.#nodes = nodes
+    map.#reserve(nodeOf.length, nodes)
+    for (const [row, node] of nodeOf.entries()) if (node !== NONE) map.attach(row, node)
+    map.recycle(isTaken)
+    return map
   }
 
+  /** The number of nodes that have segments. */
   get count(): number {
-    return this.#segmentsAt.size
+    return this.#count
   }
 
   get segmentCount(): number {
-    return this.#nodeOf.size
+    return this.#segmentCount
   }
 
-  all(): readonly Node[] {
-    return [...this.#segmentsAt.keys()]
+  /** The rows that are at a node. It is not a copy. */
+  get members(): Bitmap {
+    return this.#members
   }
 
-  nodeOf(segment: SegmentId): Node | undefined {
-    return this.#nodeOf.get(segment)
+  /** Returns the nodes that have segments. */
+  all(): Int32Array {
+    const nodes = new Int32Array(this.#count)
+    let at = 0
+    for (let node = 0; node < this.#nodes; node++) if (this.has(node)) nodes[at++] = node
+    return nodes
   }
 
-  /** The segments that a predicate allows. */
-  allowed(isAllowed: (segment: SegmentId) => boolean): ReadonlySet<SegmentId> {
-    return new Set([...this.#nodeOf.keys()].filter(isAllowed))
+  /** Whether the node has segments. */
+  has(node: Node): boolean {
+    return this.firstAt(node) !== NONE
   }
 
-  segmentsAt(node: Node): readonly SegmentId[] {
-    return this.#segmentsAt.get(node) ?? []
+  /** Returns undefined for a row that is at no node. */
+  nodeOf(row: Row): Node | undefined {
+    const node = this.#nodeOf[row] ?? NONE
+    return node === NONE ? undefined : node
   }
 
-  /** A new node, where no segment stands yet. */
+  /** Returns the first row at the node, or a negative number. */
+  firstAt(node: Node): Row {
+    return this.#first[node] ?? NONE
+  }
+
+  /** Returns the row that follows another at its node, or a negative number. */
+  after(row: Row): Row {
+    return this.#next[row] ?? NONE
+  }
+
+  /** Returns a node without segments. */
   newNode(): Node {
-    return this.#next++
+    return this.#free.pop() ?? this.#nodes++
   }
 
-  attach(segment: SegmentId, node: Node): void {
-    this.#nodeOf.set(segment, node)
-    const segments = this.#segmentsAt.get(node)
-    if (segments) segments.push(segment)
-    else this.#segmentsAt.set(node, [segment])
+  attach(row: Row, node: Node): void {
+    this.#reserve(row + 1, node + 1)
+    const next = this.firstAt(node)
+    if (next === NONE) this.#count++
+    else this.#previous[next] = row
+    this.#nodeOf[row] = node
+    this.#next[row] = next
+    this.#previous[row] = NONE
+    this.#first[node] = row
+    this.#segmentCount++
+    this.#members.add(row)
   }
 
-  /** Takes the segment off its node; answers the node if it is empty now, and thereby gone. */
-  detach(segment: SegmentId): Node | undefined {
-    const node = this.#nodeOf.get(segment)
-    const segments = node === undefined ? undefined : this.#segmentsAt.get(node)
-    if (node === undefined || !segments) return undefined
-    this.#nodeOf.delete(segment)
-    segments.splice(segments.indexOf(segment), 1)
-    if (segments.length > 0) return undefined
-    this.#segmentsAt.delete(node)
+  /** Takes the row off its node. Returns the node if it has no more rows. */
+  detach(row: Row): Node | undefined {
+    const node = this.nodeOf(row)
+    if (node === undefined) return undefined
+    this.#unlink(row, node)
+    this.#nodeOf[row] = NONE
+    this.#segmentCount--
+    this.#members.delete(row)
+    if (this.has(node)) return undefined
+    this.#count--
     return node
   }
 
-  async save(path: string): Promise<void> {
-    const cells = new Float64Array(1 + this.#nodeOf.size * COLUMNS)
-    cells[0] = this.#next
-    let at = 1
-    for (const [segment, node] of this.#nodeOf) {
-      cells.set([segment, node], at)
-      at += COLUMNS
-    }
-    await writeFile(path, new Uint8Array(cells.buffer))
+  /** Frees the nodes that no native graph has. */
+  recycle(isTaken: (node: Node) => boolean): void {
+    this.#free = []
+    for (let node = 0; node < this.#nodes; node++) if (!isTaken(node)) this.#free.push(node)
+  }
+
+  /** Writes the node of each row. */
+  async save(writer: ColumnWriter): Promise<void> {
+    await writer.write(Int32Array.of(this.#nodes))
+    await writer.write(this.#nodeOf)
+  }
+
+  #reserve(rows: number, nodes: number): void {
+    this.#nodeOf = grown(this.#nodeOf, rows, NONE)
+    this.#next = grown(this.#next, rows, NONE)
+    this.#previous = grown(this.#previous, rows, NONE)
+    this.#first = grown(this.#first, nodes, NONE)
+  }
+
+  #unlink(row: Row, node: Node): void {
+    const [previous, next] = [this.#previous[row] as Row, this.after(row)]
+    if (previous === NONE) this.#first[node] = next
+    else this.#next[previous] = next
+    if (next !== NONE) this.#previous[next] = previous
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
 
-const FORMAT = 3
+const FORMAT = 4
 const MANIFEST = 'manifest.json'
 const KEPT = 2 // the newest, and the one before it: another process may be reading that
 const READ_BYTES = 4 * 2 ** 20

@@ -1,0 +1,68 @@
+import type { Attributes } from '../../domain/attributes.js'
+import type { ClipId, Seq } from '../../domain/ids.js'
+import type { Modality } from '../../domain/modality.js'
+import type { ErrorCode } from '../../errors.js'
+import type { IndexInfo, NearestQuery } from '../vector/vector-index.js'
+
+/** A page of changes. Its buffers are transferred, not copied. */
+export interface PackedChanges {
+  readonly cursor: Seq
+  readonly ops: Uint8Array // of each change, by its place in OPS
+  readonly seqs: Float64Array // of each change
+  readonly segments: Float64Array // of each change; 0 for attributes
+  readonly vectors: Float32Array // of each put: [puts, D]
+  readonly clips: readonly ClipId[] // of each put and each change of attributes
+  readonly attributes: readonly Attributes[] // likewise
+}
+
+export interface PackedHolding {
+  readonly segments: Float64Array
+  readonly modality: Modality
+}
+
+export interface PackedNeighbours {
+  readonly segments: Float64Array // best first
+  readonly scores: Float64Array
+  readonly isExhausted: boolean
+  readonly generation: string
+}
+
+/** What the main thread asks of the worker thread, and what is answered. */
+export interface Calls {
+  readonly apply: { readonly input: PackedChanges; readonly answer: undefined }
+  readonly nearest: { readonly input: NearestQuery; readonly answer: PackedNeighbours }
+  readonly holding: { readonly input: PackedHolding; readonly answer: Float64Array }
+  readonly info: { readonly input: undefined; readonly answer: IndexInfo }
+  readonly close: { readonly input: undefined; readonly answer: undefined } // the thread ends after it
+}
+export type CallName = keyof Calls
+
+/** A call, whose answer has the same id. */
+export type Call = {
+  [Name in CallName]: {
+    readonly type: Name
+    readonly id: number
+    readonly input: Calls[Name]['input']
+  }
+}[CallName]
+
+/** The answer of the catalogue's log to `askHistoryToken`. `failure` is present if the log failed. */
+export interface HistoryToken {
+  readonly type: 'historyToken'
+  readonly id: number
+  readonly token?: string | undefined
+  readonly failure?: string
+}
+
+export type ToWorker = Call | HistoryToken
+
+export type FromWorker =
+  | { readonly type: 'answered'; readonly id: number; readonly answer: Calls[CallName]['answer'] }
+  | {
+      readonly type: 'failed'
+      readonly id: number
+      readonly code: ErrorCode
+      readonly message: string
+    }
+  | { readonly type: 'askHistoryToken'; readonly id: number; readonly seq: Seq }
+  | { readonly type: 'warn'; readonly message: string; readonly warning: string | undefined }
