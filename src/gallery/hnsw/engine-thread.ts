@@ -2,7 +2,8 @@ import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
 import type { ChangeLog } from '../catalogue/change-log.js'
 import type { EngineOptions } from './engine.js'
-import type { CallName, Calls, FromWorker, ToWorker } from './protocol.js'
+import { ExitGate, shutAtExit } from './exit-gate.js'
+import type { CallName, Calls, FromWorker, ToWorker, WorkerStart } from './protocol.js'
 
 interface Pending {
   readonly resolve: (answer: never) => void
@@ -30,8 +31,12 @@ export class EngineThread implements AsyncDisposable {
     options: EngineOptions,
     private readonly log: Log,
   ) {
-    this.#worker = new Worker(new URL('./hnsw-worker.js', import.meta.url), { workerData: options })
+    const gate = new ExitGate()
+    this.#worker = new Worker(new URL('./hnsw-worker.js', import.meta.url), {
+      workerData: { options, exitState: gate.state } satisfies WorkerStart,
+    })
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
+    this.#worker.once('exit', shutAtExit(gate))
     this.#worker.on('message', (message: FromWorker) => this.#take(message))
     this.#worker.on('error', (error) => this.#end(lost(String(error), error)))
     this.#worker.once('exit', (code) => this.#end(lost(`exit code ${code}`)))

@@ -21,6 +21,8 @@ export interface EngineOptions {
 /** What the thread of an engine asks of the main thread. */
 export interface EngineHost extends Pick<ChangeLog, 'historyTokenAt'> {
   warn(message: string, type?: string): void
+  /** Is called between insertions. It blocks for ever if the process exits. */
+  pass(): void
 }
 
 interface Start {
@@ -65,7 +67,7 @@ export class HnswEngine {
 
   apply(changes: Iterable<Change>, cursor: Seq): Promise<void> {
     return this.#inTurn(async () => {
-      const breathe = cooperativeYield(SLICE_MS)
+      const breathe = this.#breathing()
       for (const change of changes) {
         if (change.seq > this.#cursor) this.#applyOne(change)
         await breathe()
@@ -103,6 +105,15 @@ export class HnswEngine {
     return turn
   }
 
+  /** Returns what is called between insertions, so that queries are answered. */
+  #breathing(): () => Promise<void> | undefined {
+    const breathe = cooperativeYield(SLICE_MS)
+    return () => {
+      this.host.pass()
+      return breathe()
+    }
+  }
+
   #applyOne(change: Change): void {
     this.#contents.apply(change)
     this.#cursor = change.seq
@@ -117,7 +128,7 @@ export class HnswEngine {
     if (sparse.length === 0 || this.#reclaiming || signal.aborted) return
     const reclaim = async () => {
       for (const graph of sparse) {
-        const finish = await graph.rebuild(cooperativeYield(SLICE_MS), signal)
+        const finish = await graph.rebuild(this.#breathing(), signal)
         await this.#inTurn(async () => finish())
       }
       await this.#inTurn(() => this.#supersede())

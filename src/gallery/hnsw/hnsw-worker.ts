@@ -1,18 +1,21 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { toAppError } from '../../errors.js'
-import { type EngineHost, type EngineOptions, HnswEngine } from './engine.js'
+import { type EngineHost, HnswEngine } from './engine.js'
+import { ExitGate } from './exit-gate.js'
 import { unpack } from './packed-changes.js'
-import type { Call, Calls, FromWorker, HistoryToken, ToWorker } from './protocol.js'
+import type { Call, Calls, FromWorker, HistoryToken, ToWorker, WorkerStart } from './protocol.js'
 
 // hnswlib-node inserts and searches synchronously, so it has a thread of its own.
 if (!parentPort) throw new Error('hnsw-worker.ts runs as a worker thread only')
 const port = parentPort
-const options = workerData as EngineOptions
+const { options, exitState } = workerData as WorkerStart
+const gate = new ExitGate(exitState)
 
 const asked = new Map<number, (answer: HistoryToken) => void>()
 let questions = 0
 
 const host: EngineHost = {
+  pass: () => gate.pass(),
   warn: (message, warning) => say({ type: 'warn', message, warning }),
   historyTokenAt: async (seq) => {
     const id = ++questions
@@ -35,6 +38,7 @@ port.on('message', (message: ToWorker) => {
 
 async function answer(call: Call): Promise<void> {
   const { id } = call
+  gate.pass()
   try {
     const result = await perform(await opening, call)
     say({ type: 'answered', id, answer: result }, buffersOf(result))

@@ -3,6 +3,13 @@ import type { ClipId, Seq } from '../../domain/ids.js'
 import type { Modality } from '../../domain/modality.js'
 import type { ErrorCode } from '../../errors.js'
 import type { IndexInfo, NearestQuery } from '../vector/vector-index.js'
+import type { EngineOptions } from './engine.js'
+
+/** What the worker thread is started with. */
+export interface WorkerStart {
+  readonly options: EngineOptions
+  readonly exitState: Int32Array<SharedArrayBuffer> // of its ExitGate
+}
 
 /** A page of changes. Its buffers are transferred, not copied. */
 export interface PackedChanges {
