@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { PACKAGE_DIR } from '../src/config.js'
 import { scan } from '../src/ingest/scan/scan.js'
 import { benchEncode } from './encode.js'
+import { benchFollowing } from './following.js'
 import { benchGallery } from './gallery.js'
 import { benchIngest } from './ingest.js'
 
@@ -23,3 +24,4 @@ console.log(
 await benchEncode()
 await benchIngest(files)
 await benchGallery()
+await benchFollowing()
