@@ -6,6 +6,21 @@ const BITS = 32 // of a word
 export class Bitmap {
   #words = new Uint32Array(0)
 
+  /** Returns the places in `values` whose value is a member. Negative values are none. */
+  placesIn(values: Int32Array): Bitmap {
+    const words = this.#words
+    const places = new Uint32Array(Math.ceil(values.length / BITS))
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] as number
+      if (value < 0 || value >>> 5 >= words.length) continue
+      const bit = ((words[value >>> 5] as number) >>> (value & 31)) & 1
+      places[i >>> 5] = (places[i >>> 5] as number) | (bit << (i & 31))
+    }
+    const result = new Bitmap()
+    result.#words = places
+    return result
+  }
+
   has(i: number): boolean {
     return (((this.#words[i >>> 5] ?? 0) >>> (i & 31)) & 1) === 1
   }

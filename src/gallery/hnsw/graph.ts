@@ -12,8 +12,8 @@ const EF_SEARCH = 200 // candidates kept by a search
 const EF_DUPLICATE = 24 // candidates kept when looking for an equal vector
 const DUPLICATE_DISTANCE = 1e-6 // what rounding leaves of the distance of equal vectors: beneath, float32 tells no two apart
 
-// A search visits about ef * nodes / allowed nodes. Measured with bench/gallery.ts: to read a vector and
-// compare it costs as much as to visit 13 nodes.
+// A filtered search visits about ef * nodes / allowed nodes. To read and compare one vector takes as long as 13 of
+// these visits: measured with 20,000 vectors of 256 numbers.
 const VISITS_OF_A_COMPARISON = 13
 const REBUILD_TOMBSTONE_SHARE = 0.25 // of all nodes: beyond, the graph is rebuilt
 const MOST_COPIED_AT_SWAP = 64 // nodes that a rebuilt graph may take without a pause when it is put in place

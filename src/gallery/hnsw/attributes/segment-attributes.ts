@@ -91,17 +91,8 @@ export class SegmentAttributes {
   #find(name: string, find: (table: AttributeTable) => Bitmap): Bitmap {
     const own = find(this.own)
     if (!this.clips.has(name)) return own
-    const inherited = this.#rowsOf(find(this.clips))
+    const inherited = find(this.clips).placesIn(this.#clipOf)
     return own.or(this.own.has(name) ? inherited.without(this.own.having(name)) : inherited)
-  }
-
-  #rowsOf(slots: Bitmap): Bitmap {
-    const rows = new Bitmap()
-    for (let row = 0; row < this.#clipOf.length; row++) {
-      const slot = this.#clipOf[row] as number
-      if (slot !== NONE && slots.has(slot)) rows.add(row)
-    }
-    return rows
   }
 
   #link(row: Row, slot: number): void {
