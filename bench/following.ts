@@ -26,7 +26,8 @@ const PAUSE_MS = 4 // at most, between queries, so that they come at any moment 
 /** Measures queries at rest and while changes are applied, and prints a row for each size. */
 export async function benchFollowing(sizes: readonly number[] = SIZES): Promise<void> {
   console.log(
-    `search while following: ${DIMENSION} numbers, ${LIMIT} hits, ${APPLIED} vectors applied in pages of ${PAGE}`,
+    `search while following: ${DIMENSION} numbers, ${LIMIT} hits, ` +
+      `${APPLIED} vectors applied in pages of ${PAGE}`,
   )
   for (const held of sizes) await benchSize(held)
 }
@@ -44,9 +45,11 @@ async function benchSize(held: number): Promise<void> {
     const rest = await ask(index, draw, (asked) => asked === AT_REST)
     const { applying, blockedMs, seconds } = await askWhileFilling(index, draw, held)
     console.log(
-      `${held} vectors: at rest ${show(rest)}; while ${(APPLIED / seconds).toFixed(0)}/s are applied ${show(applying)}; ` +
+      `${held} vectors: at rest ${show(rest)}; ` +
+        `while ${(APPLIED / seconds).toFixed(0)}/s are applied ${show(applying)}; ` +
         `ratio of p99 ${(at(applying, 0.99) / at(rest, 0.99)).toFixed(2)}; ` +
-        `main thread blocked for ${blockedMs.toFixed(1)} ms at most; maps ${bytes.toFixed(1)} bytes per vector`,
+        `main thread blocked for ${blockedMs.toFixed(1)} ms at most; ` +
+        `maps ${bytes.toFixed(1)} bytes per vector`,
     )
   } finally {
     await rm(dir, { recursive: true, force: true })
@@ -125,7 +128,8 @@ function at(sorted: readonly number[], share: number): number {
 }
 
 const show = (times: readonly number[]): string =>
-  `p50 ${at(times, 0.5).toFixed(2)} ms, p99 ${at(times, 0.99).toFixed(2)} ms (${times.length} queries)`
+  `p50 ${at(times, 0.5).toFixed(2)} ms, p99 ${at(times, 0.99).toFixed(2)} ms ` +
+  `(${times.length} queries)`
 
 // `node dist/bench/following.js 20000` measures a library of another size.
 const [, script = '', ...args] = process.argv

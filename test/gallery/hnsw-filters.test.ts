@@ -65,7 +65,7 @@ async function compare(index: VectorIndex, exact: VectorIndex, query: NearestQue
   )
 }
 
-/** Draws changes as a catalogue logs them: a clip's attributes before its segments, drops before both. */
+/** Draws changes in the order of a catalogue's log: drops, then a clip's attributes, then puts. */
 class RandomLibrary {
   seq = 0
   #segment: SegmentId = 0

@@ -154,7 +154,7 @@ describe('the snapshots of the hnsw index', () => {
     assert.ok(readdirSync(dir).every((name) => !name.startsWith('unfinished')))
   })
 
-  it('are small again some time after most of it was dropped, and it answers meanwhile', async () => {
+  it('are small again some time after most was dropped, and it answers meanwhile', async () => {
     const dir = newDir()
     const drops = changes.slice(0, 2900).map((_, i) => drop(3001 + i, i + 1))
     const newest = () =>

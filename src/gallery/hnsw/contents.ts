@@ -12,7 +12,7 @@ const SEGMENTS = 'segments' // the file of a snapshot that has rows and attribut
 
 type Graphs = Readonly<Record<Modality, Graph>>
 
-/** All that an index holds: segments, their vectors in a graph for each modality, and their attributes. */
+/** The segments of an index, a graph of their vectors for each modality, and their attributes. */
 export class Contents {
   private constructor(
     readonly graphs: Graphs,
@@ -20,6 +20,7 @@ export class Contents {
     private readonly attributes: SegmentAttributes,
   ) {}
 
+  /** Returns contents without segments. */
   static empty(dimension: number): Contents {
     const segments = new SegmentTable()
     const [audio, visual] = [Graph.empty(dimension, segments), Graph.empty(dimension, segments)]

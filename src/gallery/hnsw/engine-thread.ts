@@ -42,7 +42,10 @@ export class EngineThread implements AsyncDisposable {
     this.#worker.once('exit', (code) => this.#end(lost(`exit code ${code}`)))
   }
 
-  /** Rejects if the thread ends (INTERNAL) or `signal` is aborted; the late answer is then ignored. */
+  /**
+   * Sends a call and resolves with its answer. Rejects if the thread ends (INTERNAL), or if
+   * `signal` is aborted: a late answer is ignored.
+   */
   async call<Name extends CallName>(
     type: Name,
     input: Calls[Name]['input'],
@@ -55,8 +58,8 @@ export class EngineThread implements AsyncDisposable {
     signal?.addEventListener('abort', abort, { once: true })
     try {
       return await new Promise<Calls[Name]['answer']>((resolve, reject) => {
-        this.#pending.set(id, { resolve, reject })
         this.#post({ type, id, input } as ToWorker, transfer)
+        this.#pending.set(id, { resolve, reject })
       })
     } finally {
       signal?.removeEventListener('abort', abort)

@@ -9,6 +9,7 @@ import { newLineage, type SnapshotHeader, wholeSnapshots, writeSnapshot } from '
 const SNAPSHOT_AFTER = 5_000 // changes, or a tenth of what it holds: replaying them takes seconds
 const SLICE_MS = 0.2 // a query waits for this, or for one insertion
 
+/** Where an index keeps its snapshots, and which snapshots are its own. */
 export interface EngineOptions {
   readonly dir: string // of its snapshots
   readonly dimension: number
@@ -60,11 +61,13 @@ export class HnswEngine {
     this.#reclaim()
   }
 
+  /** Returns the cursors and the number of segments. */
   info(): IndexInfo {
     const [cursor, saved, generation] = [this.#cursor, this.#saved, this.#lineage]
     return { cursor, saved, sizes: this.#contents.sizes, generation }
   }
 
+  /** Applies changes in order and moves the cursor. Writes a snapshot if many are unsaved. */
   apply(changes: Iterable<Change>, cursor: Seq): Promise<void> {
     return this.#inTurn(async () => {
       const breathe = this.#breathing()
@@ -78,10 +81,12 @@ export class HnswEngine {
     })
   }
 
+  /** Answers with what is applied by now. */
   nearest(query: NearestQuery): Neighbours {
     return { ...this.#contents.nearest(query), generation: this.#lineage }
   }
 
+  /** Returns those of the segments that have a vector of the modality. */
   holding(segments: readonly SegmentId[], modality: Modality): readonly SegmentId[] {
     return segments.filter((segment) => this.#contents.has(segment, modality))
   }
@@ -98,7 +103,7 @@ export class HnswEngine {
     return this.options.snapshotAfter ?? Math.max(SNAPSHOT_AFTER, (audio + visual) / 10)
   }
 
-  /** One at a time: a graph must not change while it is being written. */
+  /** Runs one work at a time: a graph must not change while it is being written. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const turn = this.#last.then(work)
     this.#last = turn.catch(() => {})
@@ -120,7 +125,7 @@ export class HnswEngine {
     this.#unsaved++
   }
 
-  /** Takes the tombstones out in the background: what is asked or applied meanwhile does not wait for it. */
+  /** Takes the tombstones out in the background: neither queries nor changes wait for it. */
   #reclaim(): void {
     const { graphs } = this.#contents
     const sparse = MODALITIES.map((modality) => graphs[modality]).filter(({ isSparse }) => isSparse)
@@ -145,7 +150,7 @@ export class HnswEngine {
       })
   }
 
-  /** A snapshot at the cursor that it has already is of a later lineage, and replaces the one with tombstones. */
+  /** Saves a snapshot of a later lineage, which replaces the one with tombstones. */
   async #supersede(): Promise<void> {
     this.#contents.forgetUnused()
     this.#lineage = await newLineage(this.options.dir)
@@ -160,12 +165,13 @@ export class HnswEngine {
     const cursor = this.#cursor
     try {
       const historyToken = await this.host.historyTokenAt(cursor)
-      if (historyToken === undefined) return // compacted away: only an index that is behind has its cursor there
+      // Compacted away: only an index that is behind has its cursor there.
+      if (historyToken === undefined) return
       const of = { lineage: this.#lineage, cursor, historyToken, fingerprint, dimension }
       await writeSnapshot(dir, of, (folder) => this.#contents.save(folder))
       this.#saved = cursor
     } catch (error) {
-      // A search that works is not refused for a full disk: the next start takes longer, that is all.
+      // A search that works is not refused for a full disk: only the next start takes longer.
       this.host.warn(
         `No snapshot of the vector index could be written to ${dir}: ${error}`,
         'SnapshotWarning',
@@ -188,7 +194,7 @@ async function loadNewest(
     try {
       return { contents: await Contents.load(folder, dimension), cursor, lineage }
     } catch {
-      // Removed by another process while it was read, or cut when it was written: the one before it will do.
+      // Removed by another process while it was read, or cut when it was written: try an older one.
     }
   }
   return undefined

@@ -4,8 +4,8 @@ const HELD = 2
 const LONGEST_MS = 100 // the process exits after it, whether the threads are held or not
 
 /**
- * Holds a worker thread while the process exits: a thread that is terminated inside hnswlib aborts the
- * process.
+ * Holds a worker thread while the process exits. A thread that is terminated inside hnswlib aborts
+ * the whole process.
  */
 export class ExitGate {
   /** `state`: the shared memory of the gate, with which the worker thread makes its own. */
@@ -19,6 +19,7 @@ export class ExitGate {
     Atomics.wait(this.state, 0, HELD)
   }
 
+  /** Has the worker thread held when it next passes. */
   shut(): void {
     Atomics.store(this.state, 0, SHUT)
   }

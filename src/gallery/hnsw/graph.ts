@@ -10,13 +10,13 @@ import type { Row, SegmentTable } from './segment-table.js'
 
 const EF_SEARCH = 200 // candidates kept by a search
 const EF_DUPLICATE = 24 // candidates kept when looking for an equal vector
-const DUPLICATE_DISTANCE = 1e-6 // what rounding leaves of the distance of equal vectors: beneath, float32 tells no two apart
+const DUPLICATE_DISTANCE = 1e-6 // the most that rounding leaves of the distance of equal vectors
 
-// A filtered search visits about ef * nodes / allowed nodes. To read and compare one vector takes as long as 13 of
-// these visits: measured with 20,000 vectors of 256 numbers.
+// A filtered search visits about ef * nodes / allowed nodes. To read and compare one vector takes
+// as long as 13 of these visits: measured with 20,000 vectors of 256 numbers.
 const VISITS_OF_A_COMPARISON = 13
 const REBUILD_TOMBSTONE_SHARE = 0.25 // of all nodes: beyond, the graph is rebuilt
-const MOST_COPIED_AT_SWAP = 64 // nodes that a rebuilt graph may take without a pause when it is put in place
+const MOST_COPIED_AT_SWAP = 64 // nodes, copied without a pause when a rebuilt graph is put in place
 
 /** The rows that may be in an answer. */
 export interface Allowed {
@@ -25,8 +25,9 @@ export interface Allowed {
 }
 
 /**
- * The HNSW graph of one modality. Its nodes are *distinct* vectors: hnswlib links equal ones only to one another, so that
- * the thousand equal pictures of one still video would cut the graph into islands that a search cannot reach.
+ * The HNSW graph of one modality. Its nodes are *distinct* vectors: hnswlib links equal ones only
+ * to one another, so that the thousand equal pictures of one still video would cut the graph into
+ * islands that a search cannot reach.
  */
 export class Graph {
   #native: HierarchicalNSW
@@ -64,6 +65,7 @@ export class Graph {
     return this.#nodes.segmentCount
   }
 
+  /** Whether the segment has a vector here. */
   has(row: Row): boolean {
     return this.#nodes.nodeOf(row) !== undefined
   }
@@ -77,6 +79,7 @@ export class Graph {
     this.#nodes.attach(row, twin ?? this.#insert(point))
   }
 
+  /** Removes the vector of the segment, if it has one. */
   drop(row: Row): void {
     const emptied = this.#nodes.detach(row)
     if (emptied !== undefined) this.#native.markDelete(emptied)
@@ -106,8 +109,8 @@ export class Graph {
   }
 
   /**
-   * Builds the graph again without its tombstones, while the old one answers and goes on taking what is put and dropped.
-   * What it answers brings the new one up to date and puts it in place of the old, without a pause.
+   * Builds the graph again without its tombstones, while the old one answers and changes. Returns a
+   * function that brings the new one up to date and puts it in place of the old, without a pause.
    */
   async rebuild(
     breathe: () => Promise<void> | undefined,
@@ -137,7 +140,7 @@ export class Graph {
     await this.#nodes.save(writer)
   }
 
-  /** The node of a vector that cannot be told from this one. */
+  /** Returns the node of an equal vector. */
   #twinOf(point: number[]): Node | undefined {
     this.#native.setEf(EF_DUPLICATE)
     const { neighbors, distances } = this.#native.searchKnn(point, 1)
@@ -211,7 +214,7 @@ export class Graph {
     return false
   }
 
-  /** Compares with all that are allowed. `scores`: those that are known. */
+  /** Compares the vector with all that are allowed. `scores`: by node, those that are known. */
   #compareAll(
     scores: Map<Node, number>,
     vector: Float32Array,

@@ -7,14 +7,16 @@ import type { EngineOptions } from './engine.js'
 import { EngineThread } from './engine-thread.js'
 import { buffersOf, pack } from './packed-changes.js'
 
+/** The options of an index and the log that it follows. */
 export interface HnswOptions extends EngineOptions {
   readonly log: Pick<ChangeLog, 'historyTokenAt'> // by which a snapshot of another history is known
 }
 
 /**
- * Approximate search in memory (hnswlib), in a worker thread, with snapshots on disk. What a kill takes is replayed
- * from the catalogue's log, so a snapshot that is missing, torn, of another bundle or of another history of the
- * catalogue costs time and nothing else. All calls reject with INTERNAL once the thread has ended.
+ * Approximate search in memory (hnswlib), in a worker thread, with snapshots on disk. What a kill
+ * takes is replayed from the catalogue's log, so a snapshot that is missing, torn, of another
+ * bundle or of another history of the catalogue costs time and nothing else. All calls reject with
+ * INTERNAL once the thread has ended.
  */
 export class HnswIndex implements VectorIndex {
   /** Starts the thread and opens the newest snapshot of this catalogue and bundle. */

@@ -1,6 +1,7 @@
 import hnswlib, { type HierarchicalNSW } from 'hnswlib-node'
 
-// Measured with bench/gallery.ts. More candidates while building gain nothing; more links cost less than a wider search.
+// Measured with bench/gallery.ts. More candidates while building gain nothing; more links cost less
+// than a wider search.
 const M = 24 // links of a node
 const EF_CONSTRUCTION = 100 // candidates looked at for the links of a new node
 const SEED = 100

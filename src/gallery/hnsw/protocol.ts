@@ -22,11 +22,13 @@ export interface PackedChanges {
   readonly attributes: readonly Attributes[] // likewise
 }
 
+/** Segments that an index may hold. */
 export interface PackedHolding {
   readonly segments: Float64Array
   readonly modality: Modality
 }
 
+/** The answer to a query. Its buffers are transferred. */
 export interface PackedNeighbours {
   readonly segments: Float64Array // best first
   readonly scores: Float64Array
@@ -40,8 +42,11 @@ export interface Calls {
   readonly nearest: { readonly input: NearestQuery; readonly answer: PackedNeighbours }
   readonly holding: { readonly input: PackedHolding; readonly answer: Float64Array }
   readonly info: { readonly input: undefined; readonly answer: IndexInfo }
-  readonly close: { readonly input: undefined; readonly answer: undefined } // the thread ends after it
+  /** The thread ends after it. */
+  readonly close: { readonly input: undefined; readonly answer: undefined }
 }
+
+/** The name of a call. */
 export type CallName = keyof Calls
 
 /** A call, whose answer has the same id. */
@@ -53,7 +58,7 @@ export type Call = {
   }
 }[CallName]
 
-/** The answer of the catalogue's log to `askHistoryToken`. `failure` is present if the log failed. */
+/** The answer of the log to `askHistoryToken`. `failure` is present if the log failed. */
 export interface HistoryToken {
   readonly type: 'historyToken'
   readonly id: number
@@ -61,8 +66,10 @@ export interface HistoryToken {
   readonly failure?: string
 }
 
+/** A message of the main thread. */
 export type ToWorker = Call | HistoryToken
 
+/** A message of the worker thread. */
 export type FromWorker =
   | { readonly type: 'answered'; readonly id: number; readonly answer: Calls[CallName]['answer'] }
   | {

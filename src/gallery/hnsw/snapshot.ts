@@ -22,11 +22,14 @@ const Manifest = z.object({
   files: z.array(z.object({ name: z.string().regex(/^[\w.-]+$/), crc32: z.number().int() })),
 })
 
-/** What a snapshot is of. Of two lineages the greater is the later one: it was begun from nothing to replace the other. */
+/**
+ * What a snapshot is of. Of two lineages the greater is the later one: it was begun from nothing to
+ * replace the other.
+ */
 export interface SnapshotHeader {
   readonly lineage: string
   readonly cursor: number
-  readonly historyToken: string // of the row of the log at the cursor, by which its history is known
+  readonly historyToken: string // of the row of the log at the cursor: identifies its history
   readonly fingerprint: string
   readonly dimension: number
 }
@@ -53,8 +56,9 @@ export async function* wholeSnapshots(
 }
 
 /**
- * Writes a snapshot whole or not at all: into a temporary folder, to the disk, and then under its name. Does nothing
- * where a later lineage or a further snapshot of this one stands already.
+ * Writes a snapshot whole or not at all: into a temporary folder, to the disk, and then under its
+ * name. Does nothing if the folder has a snapshot of a later lineage or a later one of this
+ * lineage.
  */
 export async function writeSnapshot(
   dir: string,
@@ -117,7 +121,10 @@ async function readWhole(folder: string, wanted: SnapshotFilter): Promise<Snapsh
   return { ...of, folder }
 }
 
-/** A checksum, not a digest: it is damage that is looked for, and a million embeddings are more than a gigabyte. */
+/**
+ * Returns a checksum, not a digest: it has to detect damage only, and a million embeddings are more
+ * than a gigabyte.
+ */
 async function describe(folder: string, name: string): Promise<{ name: string; crc32: number }> {
   let sum = 0
   for await (const chunk of createReadStream(join(folder, name), { highWaterMark: READ_BYTES }))

@@ -5,7 +5,8 @@ const GROWTH = 1.5
 const LEAST = 64
 
 /**
- * Returns the column itself if it has `length` entries, else a longer copy. New entries are `empty`.
+ * Returns the column itself if it has `length` entries, else a longer copy whose new entries are
+ * `empty`.
  */
 export function grown<C extends Column>(column: C, length: number, empty = 0): C {
   if (length <= column.length) return column

@@ -11,8 +11,8 @@ const NONE = -1
 const FEWEST_DEAD = 1024 // records that are worth compaction
 
 /**
- * Attributes of entities, which are small integers, in columns by name. To replace the attributes of an
- * entity writes a new record; compaction removes the dead ones.
+ * Attributes of entities, which are small integers, in columns by name. To replace the attributes
+ * of an entity writes a new record; compaction removes the dead ones.
  */
 export class AttributeTable {
   #postings = new Map<string, Postings>()
@@ -75,6 +75,7 @@ export class AttributeTable {
     return this.#select(filter.attribute, testOf(filter, this.#strings))
   }
 
+  /** Writes all, dead records included; nothing may be set meanwhile. */
   async save(writer: ColumnWriter): Promise<void> {
     await writer.writeStrings(this.#strings.strings)
     await writer.write(this.#entityOf.subarray(0, this.#records))

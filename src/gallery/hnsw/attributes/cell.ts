@@ -9,6 +9,7 @@ export type Kind = (typeof KIND)[keyof typeof KIND]
 /** Whether a value in a column satisfies a condition. */
 export type CellTest = (kind: number, value: number) => boolean
 
+/** Returns the kind of a value. */
 export function kindOf(value: AttributeValue): Kind {
   return KIND[typeof value as keyof typeof KIND]
 }

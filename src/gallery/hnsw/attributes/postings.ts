@@ -56,7 +56,7 @@ export class Postings {
     }
   }
 
-  /** Returns the postings under new records and codes. A record whose new number is negative is left out. */
+  /** Returns the postings under new records and codes, without those of a negative record. */
   renumbered(recordOf: Int32Array, from: StringDictionary, to: StringDictionary): Postings {
     const postings = new Postings()
     for (let i = 0; i < this.#count; i++) {

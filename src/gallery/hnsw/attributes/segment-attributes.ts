@@ -10,7 +10,7 @@ import { ClipSlots } from './clip-slots.js'
 
 const NONE = -1
 
-/** The attributes by which the segments of an index can be filtered: their own, and those of their clips. */
+/** The attributes of the segments of an index: their own, and those of their clips. */
 export class SegmentAttributes {
   readonly #rows = new Bitmap()
   #clipOf: Int32Array = new Int32Array(0) // by row: the slot of the clip
@@ -32,10 +32,12 @@ export class SegmentAttributes {
     return loaded
   }
 
+  /** Replaces the attributes of a clip. */
   setClip(clip: ClipId, attributes: Attributes): void {
     this.clips.set(this.slots.add(clip), attributes)
   }
 
+  /** Replaces the attributes of a segment and its clip. */
   setSegment(row: Row, clip: ClipId, attributes: Attributes): void {
     this.own.set(row, attributes)
     const slot = this.slots.add(clip)
@@ -51,8 +53,8 @@ export class SegmentAttributes {
   }
 
   /**
-   * Forgets the clips that have had no segments since the call before. The log may have removed their
-   * segments before they were read.
+   * Forgets the clips that have had no segments since the call before. The log may have removed
+   * their segments before they were read.
    */
   forgetUnused(): void {
     const isUnused = (slot: number) => !this.#segmentsOf[slot]
@@ -87,7 +89,7 @@ export class SegmentAttributes {
     return this.#find(filter.attribute, (table) => table.satisfying(filter))
   }
 
-  /** Returns the rows found by their own attributes, or by their clip's if they have none of the name. */
+  /** Finds rows by their own attribute, or by that of their clip if they have none of the name. */
   #find(name: string, find: (table: AttributeTable) => Bitmap): Bitmap {
     const own = find(this.own)
     if (!this.clips.has(name)) return own
