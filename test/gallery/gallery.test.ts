@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import type { Worker } from 'node:worker_threads'
 import type { Seq } from '../../src/domain/ids.js'
 import type { Catalogue } from '../../src/gallery/catalogue/catalogue.js'
 import { putClip, removeClip } from '../../src/gallery/catalogue/write-clips.js'
@@ -279,6 +281,24 @@ describe('the gallery', () => {
     await assert.rejects(waiting, { name: 'AbortError' })
     await staying
     assert.equal((await gallery.check()).whole, true)
+  })
+
+  it('fails when the thread of its index ended, until it is rebuilt', async () => {
+    const dir = newDir()
+    await using catalogue = await openCatalogue(dir, STAMP)
+    const started = once(process, 'worker') as Promise<[Worker]>
+    await using gallery = await Gallery.open({ catalogue, openIndex: openHnsw(dir, catalogue) })
+    const [worker] = await started
+    await putClip(catalogue, newClip('/a'), newSegments(3))
+    const query = { vector: vector(), modality: 'audio', limit: 5 } as const
+    worker.postMessage(null) // no message of the protocol
+    await once(worker, 'error')
+
+    await assert.rejects(gallery.nearest(query), { code: 'INTERNAL' })
+    await assert.rejects(gallery.nearest(query, { freshness: 'bounded' }), { code: 'INTERNAL' })
+    await gallery.rebuild()
+
+    assert.equal((await nearest(gallery, query)).length, 3)
   })
 
   it('stops following when it is closed', async () => {
