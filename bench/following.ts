@@ -29,13 +29,13 @@ export async function benchFollowing(sizes: readonly number[] = SIZES): Promise<
     `search while following: ${DIMENSION} numbers, ${LIMIT} hits, ` +
       `${APPLIED} vectors applied in pages of ${PAGE}`,
   )
-  for (const held of sizes) await benchSize(held)
+  const bytes = sizes.map(mapBytes) // first, while no other array is freed
+  for (const [i, held] of sizes.entries()) await benchSize(held, bytes[i] as number)
 }
 
-async function benchSize(held: number): Promise<void> {
+async function benchSize(held: number, bytes: number): Promise<void> {
   const clusters = Math.ceil(held / OF_A_CLUSTER)
   const draw = clustered({ dimension: DIMENSION, clusters, random: seeded(7) })
-  const bytes = mapBytes(held)
   const dir = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
   try {
     const log = { historyTokenAt: async () => undefined } // no snapshots
@@ -113,7 +113,8 @@ async function ask(
 /** Returns the bytes of the arrays that map segments to nodes and back. */
 function mapBytes(vectors: number): number {
   setFlagsFromString('--expose-gc')
-  const collect: () => void = runInNewContext('gc')
+  const gc: () => void = runInNewContext('gc')
+  const collect = () => [gc(), gc()] // the second waits for the arrays that the first frees
   collect()
   const before = process.memoryUsage().arrayBuffers
   const [table, nodes] = [new SegmentTable(), new SegmentNodeMap()]
