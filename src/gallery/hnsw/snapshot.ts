@@ -3,7 +3,6 @@ import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { z } from 'zod'
 
 const FORMAT = 4
 const MANIFEST = 'manifest.json'
@@ -11,16 +10,6 @@ const KEPT = 2 // the newest, and the one before it: another process may be read
 const READ_BYTES = 4 * 2 ** 20
 const TEMPORARY = 'unfinished-'
 const TEMPORARY_MS = 3_600_000 // older ones were left behind by a process that was killed
-
-const Manifest = z.object({
-  format: z.literal(FORMAT),
-  lineage: z.string(),
-  cursor: z.number().int().min(0),
-  historyToken: z.string(),
-  fingerprint: z.string(),
-  dimension: z.number().int(),
-  files: z.array(z.object({ name: z.string().regex(/^[\w.-]+$/), crc32: z.number().int() })),
-})
 
 /**
  * What a snapshot is of. Of two lineages the greater is the later one: it was begun from nothing to
@@ -34,6 +23,17 @@ export interface SnapshotHeader {
   readonly dimension: number
 }
 
+interface FileSum {
+  readonly name: string
+  readonly crc32: number
+}
+
+interface Manifest extends SnapshotHeader {
+  readonly format: typeof FORMAT
+  readonly files: readonly FileSum[]
+}
+
+/** A snapshot on disk. */
 export interface Snapshot extends SnapshotHeader {
   readonly folder: string
 }
@@ -74,7 +74,7 @@ export async function writeSnapshot(
     await mkdir(folder)
     await fill(folder)
     const files = await Promise.all((await readdir(folder)).map((file) => describe(folder, file)))
-    const manifest: z.infer<typeof Manifest> = { format: FORMAT, ...of, files }
+    const manifest: Manifest = { format: FORMAT, ...of, files }
     await writeFile(join(folder, MANIFEST), JSON.stringify(manifest, undefined, 2))
     for (const file of [...files.map(({ name }) => name), MANIFEST, '.'])
       await sync(join(folder, file))
@@ -105,11 +105,35 @@ async function snapshotNames(dir: string): Promise<string[]> {
     .reverse()
 }
 
+/** Checked by hand: to load zod takes longer than all the rest of starting the thread. */
+function parseManifest(text: string): Manifest {
+  const found: unknown = JSON.parse(text)
+  if (!isManifest(found)) throw new Error(`Expected a manifest of format ${FORMAT}`)
+  return found
+}
+
+function isManifest(found: unknown): found is Manifest {
+  const { format, cursor, dimension, files, ...texts } = (found ?? {}) as Partial<Manifest>
+  return (
+    format === FORMAT &&
+    Number.isSafeInteger(cursor) &&
+    Number.isSafeInteger(dimension) &&
+    [texts.lineage, texts.historyToken, texts.fingerprint].every(
+      (each) => typeof each === 'string',
+    ) &&
+    Array.isArray(files) &&
+    files.every(isFileSum)
+  )
+}
+
+function isFileSum(found: unknown): found is FileSum {
+  const { name, crc32 } = (found ?? {}) as Partial<FileSum>
+  return typeof name === 'string' && /^[\w.-]+$/.test(name) && Number.isSafeInteger(crc32)
+}
+
 /** Undefined where the snapshot is not wanted, which is looked at first: it costs nothing. */
 async function readWhole(folder: string, wanted: SnapshotFilter): Promise<Snapshot | undefined> {
-  const { files, format, ...of } = Manifest.parse(
-    JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')),
-  )
+  const { files, format, ...of } = parseManifest(await readFile(join(folder, MANIFEST), 'utf8'))
   if (!wanted.fingerprints.includes(of.fingerprint) || of.dimension !== wanted.dimension)
     return undefined
   if (!(await wanted.isOurs(of))) return undefined
@@ -125,7 +149,7 @@ async function readWhole(folder: string, wanted: SnapshotFilter): Promise<Snapsh
  * Returns a checksum, not a digest: it has to detect damage only, and a million embeddings are more
  * than a gigabyte.
  */
-async function describe(folder: string, name: string): Promise<{ name: string; crc32: number }> {
+async function describe(folder: string, name: string): Promise<FileSum> {
   let sum = 0
   for await (const chunk of createReadStream(join(folder, name), { highWaterMark: READ_BYTES }))
     sum = crc32(chunk, sum)
