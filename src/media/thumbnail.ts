@@ -11,7 +11,7 @@ import { readHeader } from './probe/read-header.js'
 import { sniff } from './probe/sniff.js'
 import { DecoderLog } from './process/decoder-log.js'
 import type { DecoderSlot } from './process/decoder-pool.js'
-import { run } from './process/ffmpeg.js'
+import { runFfmpeg } from './process/ffmpeg.js'
 import { ffmpegSeconds } from './process/ffmpeg-seconds.js'
 import { type StagedFile, stageFile } from './staging/staged-file.js'
 
@@ -73,10 +73,10 @@ async function frameAt(
       ],
       ...['-pix_fmt', 'yuvj420p', '-c:v', 'mjpeg', '-q:v', '4', '-f', 'image2pipe'],
     ],
-    largestAllocation: LARGEST_PICTURE_ALLOCATION,
+    maxAllocationBytes: LARGEST_PICTURE_ALLOCATION,
   }
   const chunks: Buffer[] = []
-  for await (const chunk of run(source, job, report, signal)) chunks.push(chunk)
+  for await (const chunk of runFfmpeg(source, job, report, signal)) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
 

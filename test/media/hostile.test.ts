@@ -10,7 +10,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { PACKAGE_DIR } from '../../src/config.js'
 import { openMedia } from '../../src/media/media.js'
 import { DecoderLog } from '../../src/media/process/decoder-log.js'
-import { run } from '../../src/media/process/ffmpeg.js'
+import { runFfmpeg } from '../../src/media/process/ffmpeg.js'
 import { ffmpegBuild } from '../../src/media/process/ffmpeg-build.js'
 import { MEDIA_LIMITS } from '../../src/media/staging/limits.js'
 import { stageFile } from '../../src/media/staging/staged-file.js'
@@ -224,10 +224,10 @@ describe('the ffmpeg process', () => {
     const job = {
       input: [],
       output: ['-map', '0:a', '-f', 'f32le'],
-      largestAllocation: 2 ** 28,
+      maxAllocationBytes: 2 ** 28,
       stallMs: 1000,
     }
-    const chunks = run(source, job, new DecoderLog(source))
+    const chunks = runFfmpeg(source, job, new DecoderLog(source))
 
     await chunks.next()
     await wait(1500)
@@ -240,9 +240,9 @@ describe('the ffmpeg process', () => {
     const path = fixture('drumroll_cc0.mp4')
     await withFake(folder, '#!/bin/sh\nsleep 600.25\n', async () => {
       await using source = await stageFile(await opened(path))
-      const job = { input: [], output: ['-f', 'f32le'], largestAllocation: 2 ** 28, stallMs: 300 }
+      const job = { input: [], output: ['-f', 'f32le'], maxAllocationBytes: 2 ** 28, stallMs: 300 }
 
-      await assert.rejects(drain(run(source, job, new DecoderLog(source))), {
+      await assert.rejects(drain(runFfmpeg(source, job, new DecoderLog(source))), {
         code: 'MEDIA_STALLED',
       })
     })

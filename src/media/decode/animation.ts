@@ -1,7 +1,7 @@
 import { open, rm, writeFile } from 'node:fs/promises'
 import { stillWebps, type WebpAnimation, type WebpFrame } from '../probe/webp-animation.js'
 import type { DecoderLog } from '../process/decoder-log.js'
-import { type FfmpegCommand, run } from '../process/ffmpeg.js'
+import { type FfmpegCommand, runFfmpeg } from '../process/ffmpeg.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import { Apng } from './apng.js'
 import { LARGEST_PICTURE_ALLOCATION } from './video-command.js'
@@ -22,10 +22,15 @@ export async function asApng(
 ): Promise<StagedFile> {
   const [stills, path] = [`${source.path}.webp`, `${source.path}.apng`]
   await writeFile(stills, stillWebps(source.path, animation.frames))
-  const pixels = run({ ...source, url: `file:${stills}` }, STILLS, options.log, options.signal)
+  const pixels = runFfmpeg(
+    { ...source, url: `file:${stills}` },
+    STILLS,
+    options.log,
+    options.signal,
+  )
   const written = await writeApng(path, animation, framesOf(pixels, animation.frames))
   await rm(stills)
-  if (animation.isCut || written < animation.frames.length) options.log.isCut = true
+  if (animation.isCut || written < animation.frames.length) options.log.isTruncated = true
   return { ...source, path, url: `file:${path}` }
 }
 
@@ -44,7 +49,7 @@ const STILLS: FfmpegCommand = {
     '-f',
     'rawvideo',
   ],
-  largestAllocation: LARGEST_PICTURE_ALLOCATION,
+  maxAllocationBytes: LARGEST_PICTURE_ALLOCATION,
 }
 
 type Decoded = readonly [frame: WebpFrame, pixels: Buffer]

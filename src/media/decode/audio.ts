@@ -1,7 +1,7 @@
 import type { SegmentFormat } from '../../domain/segment-format.js'
 import type { AudioTrack } from '../probe/media-header.js'
 import { DecoderLog } from '../process/decoder-log.js'
-import { type FfmpegCommand, run } from '../process/ffmpeg.js'
+import { type FfmpegCommand, runFfmpeg } from '../process/ffmpeg.js'
 import { ffmpegSeconds } from '../process/ffmpeg-seconds.js'
 import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { StagedFile } from '../staging/staged-file.js'
@@ -83,7 +83,7 @@ export async function isAudible(
   }: Omit<AudioOptions, 'log'> & { readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
   const report = new DecoderLog(source)
-  const chunks = run(source, audioCommand(voice, format, timing), report, signal)
+  const chunks = runFfmpeg(source, audioCommand(voice, format, timing), report, signal)
   const samples = placedSamples(chunks, voice, { format, timing, log: report })
   for await (const block of blocks(samples, format.audio.sampleRateHz)) {
     if (clampSamples(block) >= SILENT_PEAK && !isConstant(block, format.audio.sampleRateHz))
@@ -108,7 +108,7 @@ export function audioCommand(
       ...['-ar', String(audio.sampleRateHz), '-c:a', 'pcm_f32le', '-f', 'f32le'],
       ...['-flush_packets', '0'], // in blocks of 32 KiB, not a few hundred samples at a time
     ],
-    largestAllocation: LARGEST_ALLOCATION,
+    maxAllocationBytes: LARGEST_ALLOCATION,
   }
 }
 

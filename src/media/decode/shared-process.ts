@@ -1,6 +1,6 @@
 import type { BufferedPipe } from '../process/buffered-pipe.js'
 import { DecoderLog } from '../process/decoder-log.js'
-import { type FfmpegCommand, run, start } from '../process/ffmpeg.js'
+import { type FfmpegCommand, runFfmpeg, startFfmpeg } from '../process/ffmpeg.js'
 import type { FfmpegProcess } from '../process/ffmpeg-process.js'
 import type { StagedFile } from '../staging/staged-file.js'
 
@@ -29,7 +29,7 @@ export function decodeInOneProcess(
       yield chunk
     }
     if (pair.isWhole(name, passed)) pair.reportTo(name, reports[name])
-    else yield* skipBytes(passed, run(source, jobs[name], reports[name], signal))
+    else yield* skipBytes(passed, runFfmpeg(source, jobs[name], reports[name], signal))
   }
   return { sound: half('sound'), picture: half('picture') }
 }
@@ -56,7 +56,7 @@ class SharedProcess {
 
   /** What came of a half until its end, or until it was abandoned; the last to leave ends the process. */
   async *chunksOf(name: StreamKind): AsyncGenerator<Buffer, void> {
-    this.#process ??= start(
+    this.#process ??= startFfmpeg(
       this.source,
       [this.jobs.sound, this.jobs.picture],
       this.#report,
@@ -70,7 +70,7 @@ class SharedProcess {
         if (own.isEmpty && other.isFull) own.discard()
         const chunk = await process.withStallTimeout(() => own.next())
         if (chunk === null) break
-        if (this.jobs[name].showsProgress)
+        if (this.jobs[name].printsPosition)
           await process.withStallTimeout(() => Promise.race([this.#report.started, process.exited]))
         yield chunk
       }

@@ -1,6 +1,6 @@
 import type { SegmentFormat } from '../../domain/segment-format.js'
 import type { MediaHeader, VideoTrack } from '../probe/media-header.js'
-import { run } from '../process/ffmpeg.js'
+import { runFfmpeg } from '../process/ffmpeg.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import { type AudioVariant, audioChunks, audioCommand } from './audio.js'
 import { type DecoderLogs, decodeInOneProcess, type StreamKind } from './shared-process.js'
@@ -32,12 +32,12 @@ export function openStreams(wanted: StreamRequest): Omit<Streams, 'stop'> {
   const chunks = openChunks(wanted)
   const open = (
     voice: AudioVariant,
-    chunks = run(source, audioCommand(voice, format, timing), reports.sound, signal),
+    chunks = runFfmpeg(source, audioCommand(voice, format, timing), reports.sound, signal),
   ) => audioChunks(chunks, voice, { format, timing, log: reports.sound })
   const options = { source, format, timing, signal }
   const look = (
     track: VideoTrack,
-    chunks = run(source, gridCommand(track, format, timing), reports.picture, signal),
+    chunks = runFfmpeg(source, gridCommand(track, format, timing), reports.picture, signal),
   ) => videoChunks(chunks, track, { ...options, log: reports.picture })
   const seen = video && chunks.picture && look(video, chunks.picture)
   return {
@@ -72,8 +72,8 @@ function openChunks(
   if (sound && picture && canShare)
     return decodeInOneProcess(source, { sound, picture }, reports, signal)
   return {
-    sound: sound && run(source, sound, reports.sound, signal),
-    picture: picture && run(source, picture, reports.picture, signal),
+    sound: sound && runFfmpeg(source, sound, reports.sound, signal),
+    picture: picture && runFfmpeg(source, picture, reports.picture, signal),
   }
 }
 

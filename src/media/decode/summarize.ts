@@ -80,7 +80,7 @@ function pastEnd({ name }: StagedFile, start: number): AppError {
 
 /** A cut last packet, or a tag behind it, is no damage; many complaints are, or any where much is missing. */
 function isDamaged(seconds: number, { header, reports, window }: DecodeFacts): boolean {
-  if (reports.picture.isCut) return true
+  if (reports.picture.isTruncated) return true
   if (window.start > 0) return false // to begin midway is to miss what frames refer to
   const isShort = window.end === Infinity && seconds < (header.seconds ?? 0) - 1
   return reports.sound.errorCount + reports.picture.errorCount > (isShort ? 0 : TOLERATED_ERRORS)

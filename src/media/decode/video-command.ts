@@ -63,7 +63,7 @@ export function gridCommand(
   return {
     ...videoCommand(track, [...clockOptions(timing), ...seek, ...skip], ['-vf', chain]),
     threads,
-    showsProgress: true,
+    printsPosition: true,
   }
 }
 
@@ -95,7 +95,7 @@ function videoCommand(
       '-f',
       'rawvideo',
     ],
-    largestAllocation: LARGEST_PICTURE_ALLOCATION,
+    maxAllocationBytes: LARGEST_PICTURE_ALLOCATION,
   }
 }
 

@@ -1,8 +1,7 @@
 import type { SegmentFormat } from '../../domain/segment-format.js'
 import type { VideoTrack } from '../probe/media-header.js'
 import { DecoderLog } from '../process/decoder-log.js'
-import { run } from '../process/ffmpeg.js'
-import { MEDIA_LIMITS } from '../staging/limits.js'
+import { runFfmpeg } from '../process/ffmpeg.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import type { Background } from './alpha.js'
 import { LEAST_TAIL_SECONDS } from './audio.js'
@@ -86,7 +85,7 @@ export async function isVisible(
 ): Promise<boolean> {
   const { source, format, timing, signal } = options
   const report = new DecoderLog(source)
-  const chunks = run(source, gridCommand(track, format, timing), report, signal)
+  const chunks = runFfmpeg(source, gridCommand(track, format, timing), report, signal)
   for await (const { frames } of videoChunks(chunks, track, { ...options, log: report }))
     if (frames.length > 0) return true
   return false
@@ -101,7 +100,7 @@ export async function stillFrame(
   background?: Background,
 ): Promise<Uint8Array | null> {
   const job = firstFrameCommand(track, format, background)
-  for await (const frame of frames(run(source, job, log, signal), format)) return frame
+  for await (const frame of frames(runFfmpeg(source, job, log, signal), format)) return frame
   return null
 }
 

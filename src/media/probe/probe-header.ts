@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AppError } from '../../errors.js'
-import { readable } from '../process/decoder-log.js'
+import { sanitizeLine } from '../process/decoder-log.js'
 import { ffmpegBuild } from '../process/ffmpeg-build.js'
 import { ffprobe } from '../process/ffprobe.js'
 import { hasClockByStreamsRead, hasTimestamps } from '../process/formats.js'
@@ -193,7 +193,7 @@ function refusal(stderr: string, source: StagedFile): AppError {
     return new AppError('MEDIA_FORMAT_REFUSED', detail)
   }
   const lines = stderr.split('\n').filter((line) => line.trim() !== '')
-  const words = lines.slice(-3).map((line) => readable(line, source))
+  const words = lines.slice(-3).map((line) => sanitizeLine(line, source))
   if (lines.some((line) => NOT_READ.test(line))) {
     return new AppError(
       'FILE_UNREADABLE',

@@ -1,9 +1,12 @@
 import type { Readable } from 'node:stream'
 
-/** Bytes read ahead of the reader; beyond them the writer waits. A minute and more of sound, ten seconds of frames. */
-const AHEAD_BYTES = 8 * 1024 ** 2
+/** Bytes buffered before the writer must wait: over a minute of audio, or ten seconds of frames. */
+const BUFFER_BYTES = 8 * 1024 ** 2
 
-/** A stream read ahead of its reader, who can ask how far, and can leave without stopping the writer. */
+/**
+ * Buffers a stream ahead of its one reader. Exposes how full the buffer is. Lets the reader discard
+ * the rest without stopping the writer.
+ */
 export class BufferedPipe {
   onFull: () => void = () => {}
   isAwaited = false
@@ -15,13 +18,13 @@ export class BufferedPipe {
 
   constructor(
     private readonly stream: Readable,
-    showLife: () => void,
+    onActivity: () => void,
   ) {
     stream.on('data', (chunk: Buffer) => {
-      showLife()
-      this.#take(chunk)
+      onActivity()
+      this.#append(chunk)
     })
-    stream.on('error', () => {}) // 'close' follows; how the process ended says the rest
+    stream.on('error', () => {}) // 'close' follows, and the exit code says what failed
     stream.on('close', () => {
       this.#ended = true
       this.#wake()
@@ -33,19 +36,19 @@ export class BufferedPipe {
   }
 
   get isFull(): boolean {
-    return this.#bytes >= AHEAD_BYTES
+    return this.#bytes >= BUFFER_BYTES
   }
 
-  /** The next chunk; null at the end, or when this is abandoned. One reader only. */
+  /** Returns the next chunk, or null at the end or after `discard`. Supports one reader only. */
   async next(): Promise<Buffer | null> {
-    if (this.isEmpty && !this.#ended && !this.isDiscarded) await this.#arrival()
+    if (this.isEmpty && !this.#ended && !this.isDiscarded) await this.#nextChange()
     const chunk = this.#chunks.shift() ?? null
     this.#bytes -= chunk?.length ?? 0
     if (!this.isFull) this.stream.resume()
     return chunk
   }
 
-  /** From here on what comes is thrown away, and the writer never waits. */
+  /** Drops the buffer and everything that arrives later. The writer then never waits. */
   discard(): void {
     this.isDiscarded = true
     this.#chunks = []
@@ -54,7 +57,7 @@ export class BufferedPipe {
     this.#wake()
   }
 
-  #take(chunk: Buffer): void {
+  #append(chunk: Buffer): void {
     if (this.isDiscarded) return
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
@@ -64,7 +67,7 @@ export class BufferedPipe {
     this.onFull()
   }
 
-  async #arrival(): Promise<void> {
+  async #nextChange(): Promise<void> {
     this.isAwaited = true
     await new Promise<void>((resolve) => {
       this.#wake = resolve

@@ -4,36 +4,39 @@ import { isBusy, toAppError } from '../../errors.js'
 import { MEDIA_LIMITS } from '../staging/limits.js'
 import { ffmpegMissing, findFfmpeg, findFfprobe } from './executables.js'
 
-/** What the ffmpeg in use says of itself. */
+/** The version and the optional libraries of the installed ffmpeg. */
 export interface FfmpegBuild {
-  readonly version: string // as 5.1.9-0+deb12u1
-  readonly hasZimg: boolean // without it HDR cannot be mapped to ordinary colours
-  readonly hasLibvpx: boolean // without it the alpha of VP8 and VP9 is lost
+  readonly version: string // such as 5.1.9-0+deb12u1
+  readonly hasZimg: boolean // without zimg, HDR is not mapped to BT.709
+  readonly hasLibvpx: boolean // without libvpx, the alpha of VP8 and VP9 is lost
 }
 
-const known = new Map<string, Promise<FfmpegBuild>>() // by path: a program is asked once
+const builds = new Map<string, Promise<FfmpegBuild>>() // by the paths of ffmpeg and ffprobe
 
-/** Asks ffmpeg, once in the life of this process; FFMPEG_MISSING where it or ffprobe cannot be run. */
+/**
+ * Returns the build of the installed ffmpeg. Runs each program once in the life of this process.
+ * Throws FFMPEG_MISSING if ffmpeg or ffprobe cannot be run.
+ */
 export async function ffmpegBuild(): Promise<FfmpegBuild> {
   const [ffmpeg, ffprobe] = [await findFfmpeg(), await findFfprobe()]
   const key = `${ffmpeg}\n${ffprobe}`
-  const build = known.get(key) ?? ask(ffmpeg, ffprobe)
-  known.set(key, build)
-  build.catch(() => known.delete(key)) // it may be installed meanwhile
+  const build = builds.get(key) ?? readBuild(ffmpeg, ffprobe)
+  builds.set(key, build)
+  build.catch(() => builds.delete(key)) // a user may install it later
   return build
 }
 
-async function ask(ffmpeg: string, ffprobe: string): Promise<FfmpegBuild> {
-  await banner(ffprobe)
-  const text = await banner(ffmpeg)
+async function readBuild(ffmpeg: string, ffprobe: string): Promise<FfmpegBuild> {
+  await readBanner(ffprobe)
+  const banner = await readBanner(ffmpeg)
   return {
-    version: /version (\S+)/.exec(text)?.[1] ?? 'unknown',
-    hasZimg: text.includes('--enable-libzimg'),
-    hasLibvpx: text.includes('--enable-libvpx'),
+    version: /version (\S+)/.exec(banner)?.[1] ?? 'unknown',
+    hasZimg: banner.includes('--enable-libzimg'),
+    hasLibvpx: banner.includes('--enable-libvpx'),
   }
 }
 
-async function banner(path: string): Promise<string> {
+async function readBanner(path: string): Promise<string> {
   try {
     const options = { timeout: MEDIA_LIMITS.probeMs, killSignal: 'SIGKILL' } as const
     return (await promisify(execFile)(path, ['-version'], options)).stdout

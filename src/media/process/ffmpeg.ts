@@ -6,75 +6,76 @@ import { findFfmpeg } from './executables.js'
 import { FfmpegProcess, OUTPUT_FDS } from './ffmpeg-process.js'
 import { INPUT_GUARDS } from './formats.js'
 
-/** One output of an ffmpeg, and what reading it takes. */
+/** The options of one ffmpeg output, and the limits that decoding it needs. */
 export interface FfmpegCommand {
-  readonly input: readonly string[]
-  readonly output: readonly string[]
-  readonly threads?: number // of its decoder
-  readonly largestAllocation: number // bytes, for one block of memory inside ffmpeg
+  readonly input: readonly string[] // options before `-i`
+  readonly output: readonly string[] // options of the output
+  readonly threads?: number // of the decoder, 1 by default
+  readonly maxAllocationBytes: number // of one block of memory in ffmpeg
   readonly stallMs?: number
-  readonly showsProgress?: boolean // it tells the time of its first frame before the frame itself
+  readonly printsPosition?: boolean // ffmpeg prints the time of the first frame before the frame
 }
 
 /**
- * Runs one ffmpeg and yields what it writes. The process lives exactly as long as the generator: closing it early, an
- * abort or a stall kills the process, and each returns only when the process is gone. An ffmpeg that fails by itself
- * is no error here, since what it wrote until then may be of use: `report` says so.
+ * Runs one ffmpeg and yields what it writes. The process lives as long as the generator: an early
+ * return, an abort or a stall kills it and resolves once it has exited. An ffmpeg that fails by
+ * itself is no error here, since its output until then may be usable: `log.failed` records it.
  */
-export async function* run(
+export async function* runFfmpeg(
   source: StagedFile,
-  job: FfmpegCommand,
-  report: DecoderLog,
+  command: FfmpegCommand,
+  log: DecoderLog,
   signal?: AbortSignal,
 ): AsyncGenerator<Buffer, void> {
-  await using child = await start(source, [job], report, signal)
+  await using child = await startFfmpeg(source, [command], log, signal)
   for (;;) {
     const chunk = await child.withStallTimeout(() => child.outputs[0].next())
     if (chunk === null) break
-    if (job.showsProgress)
-      await child.withStallTimeout(() => Promise.race([report.started, child.exited]))
+    if (command.printsPosition)
+      await child.withStallTimeout(() => Promise.race([log.started, child.exited]))
     yield chunk
   }
-  report.failed = (await child.exitCode()) !== 0
+  log.failed = (await child.exitCode()) !== 0
 }
 
-/** Starts one ffmpeg that does every job, at most one for each of `OUTPUT_FDS`. */
-export async function start(
+/** Starts one ffmpeg that runs every command, at most one for each of `OUTPUT_FDS`. */
+export async function startFfmpeg(
   source: StagedFile,
-  jobs: readonly FfmpegCommand[],
-  report: DecoderLog,
+  commands: readonly FfmpegCommand[],
+  log: DecoderLog,
   signal?: AbortSignal,
 ): Promise<FfmpegProcess> {
   const program = await findFfmpeg()
   signal?.throwIfAborted()
-  const stallMs = Math.min(...jobs.map((job) => job.stallMs ?? MEDIA_LIMITS.stallMs))
-  return await FfmpegProcess.start(program, argumentsOf(source, jobs), {
+  const stallMs = Math.min(...commands.map((command) => command.stallMs ?? LIMITS.stallMs))
+  return await FfmpegProcess.start(program, argumentsOf(source, commands), {
     limits: source.limits,
     stallMs,
-    onLine: (line) => report.onLine(line),
+    onLine: (line) => log.onLine(line),
     signal,
   })
 }
 
-/** The command line, without the program. */
+/** Returns the arguments of the ffmpeg that runs every command. */
 export function argumentsOf(
   { url, options = [] }: Pick<StagedFile, 'url' | 'options'>,
-  jobs: readonly FfmpegCommand[],
+  commands: readonly FfmpegCommand[],
 ): readonly string[] {
-  const largest = Math.min(...jobs.map((job) => job.largestAllocation))
-  const command = ffmpeg(url).inputOptions('-nostdin', '-v', 'error', '-max_alloc', String(largest))
-  const threads = Math.max(...jobs.map((job) => job.threads ?? 1))
-  command.inputOptions(
-    '-threads',
-    String(threads),
-    '-filter_threads',
-    '1',
-    ...INPUT_GUARDS,
-    ...options,
-    ...jobs.flatMap((job) => job.input),
-  )
-  for (const [i, job] of jobs.entries()) {
-    command.output(`pipe:${OUTPUT_FDS[i]}`).outputOptions('-sn', '-dn', ...job.output)
+  const maxAllocation = Math.min(...commands.map((command) => command.maxAllocationBytes))
+  const threads = Math.max(...commands.map((command) => command.threads ?? 1))
+  const builder = ffmpeg(url)
+    .inputOptions('-nostdin', '-v', 'error', '-max_alloc', String(maxAllocation))
+    .inputOptions(
+      '-threads',
+      String(threads),
+      '-filter_threads',
+      '1',
+      ...INPUT_GUARDS,
+      ...options,
+      ...commands.flatMap((command) => command.input),
+    )
+  for (const [i, command] of commands.entries()) {
+    builder.output(`pipe:${OUTPUT_FDS[i]}`).outputOptions('-sn', '-dn', ...command.output)
   }
-  return command._getArguments()
+  return builder._getArguments()
 }

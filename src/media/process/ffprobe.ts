@@ -4,42 +4,38 @@ import { findFfprobe } from './executables.js'
 import { FfmpegProcess, type ProcessOptions } from './ffmpeg-process.js'
 import { INPUT_GUARDS } from './formats.js'
 
-const LONGEST_ANSWER_BYTES = 16 * 1024 ** 2
-const MOST_WORDS = 1000 // lines
+const MAX_OUTPUT_BYTES = 16 * 1024 ** 2
+const MAX_STDERR_LINES = 1000
 
-export interface Said {
-  readonly json: unknown // null where ffprobe had no answer
+interface FfprobeOutput {
+  readonly json: unknown // null if ffprobe wrote no valid JSON
   readonly stderr: string
 }
 
-/** Asks ffprobe. */
+/** Runs ffprobe and returns its JSON and its warnings. */
 export async function ffprobe(
   source: StagedFile,
-  questions: readonly string[],
+  args: readonly string[],
   signal?: AbortSignal,
-): Promise<Said> {
-  const words: string[] = []
-  const hear = (line: string) => words.length < MOST_WORDS && words.push(line)
-  await using child = await start(
-    source,
-    ['-v', 'warning', ...questions, '-print_format', 'json'],
-    { onLine: hear, signal },
-  )
-  const answer = await answerOf(child)
-  await expectEnd(child)
-  return { json: parseJson(answer), stderr: words.join('\n') }
-}
-
-/** Yields the lines of an answer of any length, while ffprobe writes it. */
-export async function* ffprobeLines(
-  source: StagedFile,
-  questions: readonly string[],
-  signal?: AbortSignal,
-): AsyncGenerator<string, void> {
-  await using child = await start(source, ['-v', 'error', ...questions], {
-    onLine: () => {},
+): Promise<FfprobeOutput> {
+  const lines: string[] = []
+  const onLine = (line: string) => lines.length < MAX_STDERR_LINES && lines.push(line)
+  await using child = await start(source, ['-v', 'warning', ...args, '-print_format', 'json'], {
+    onLine,
     signal,
   })
+  const text = await readAll(child)
+  await waitForExit(child)
+  return { json: parseJson(text), stderr: lines.join('\n') }
+}
+
+/** Runs ffprobe and yields the lines of its output, of any length, as they arrive. */
+export async function* ffprobeLines(
+  source: StagedFile,
+  args: readonly string[],
+  signal?: AbortSignal,
+): AsyncGenerator<string, void> {
+  await using child = await start(source, ['-v', 'error', ...args], { onLine: () => {}, signal })
   let rest = ''
   for (;;) {
     const chunk = await child.withStallTimeout(() => child.outputs[0].next())
@@ -48,7 +44,7 @@ export async function* ffprobeLines(
     rest = lines.pop() ?? ''
     yield* lines
   }
-  await expectEnd(child)
+  await waitForExit(child)
 }
 
 async function start(
@@ -58,29 +54,31 @@ async function start(
 ): Promise<FfmpegProcess> {
   const program = await findFfprobe()
   signal?.throwIfAborted()
-  const stallMs = MEDIA_LIMITS.probeMs
   return FfmpegProcess.start(program, [...args, ...INPUT_GUARDS, ...options, '-i', url], {
     limits,
-    stallMs,
+    stallMs: LIMITS.probeMs,
     onLine,
     signal,
   })
 }
 
-async function expectEnd(child: FfmpegProcess): Promise<void> {
+/**
+ * Waits for the exit. Throws if another process killed ffprobe, which says nothing about the file.
+ */
+async function waitForExit(child: FfmpegProcess): Promise<void> {
   if ((await child.exitCode()) !== null) return
-  throw new Error('ffprobe was killed by another: that says nothing of the file')
+  throw new Error('Expected ffprobe to exit by itself, but another process killed it: try again')
 }
 
-/** What it writes, as far as an answer can go: one that is longer is none. */
-async function answerOf(child: FfmpegProcess): Promise<string> {
+/** Returns the output up to MAX_OUTPUT_BYTES. Reads and drops the rest. */
+async function readAll(child: FfmpegProcess): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   for (;;) {
     const chunk = await child.withStallTimeout(() => child.outputs[0].next())
     if (chunk === null) return Buffer.concat(chunks).toString()
     bytes += chunk.length
-    if (bytes <= LONGEST_ANSWER_BYTES) chunks.push(chunk)
+    if (bytes <= MAX_OUTPUT_BYTES) chunks.push(chunk)
   }
 }
 

@@ -1,49 +1,50 @@
-/** What one of ffmpeg's demuxers opens. */
+/** A media format and the ffmpeg demuxers that open it. */
 interface Format {
-  readonly demuxers: string // ffmpeg's names, the first of which stands for all
-  readonly extensions: string // of files that a scan takes for this format
-  readonly sound?: string // media type of a file without picture
-  readonly video?: string // media type of a file with a picture
+  readonly demuxers: string // ffmpeg's names, separated by commas
+  readonly extensions: string // of files that a scan reads as this format, separated by spaces
+  readonly audio?: string // media type of a file without video
+  readonly video?: string // media type of a file with video
 }
 
 /**
- * The formats that may be opened. Not among them: those that open further files or addresses (hls, dash,
- * concat, image2, imf, sdp, …), devices, lavfi, subtitles, raw data without a header, vector and page
- * formats, and TGA, which has no signature. Names that an ffmpeg does not know are of newer versions.
+ * The formats that may be opened. Excluded are formats that open other files or addresses (hls,
+ * dash, concat, image2, imf, sdp, …), devices, lavfi, subtitles and raw data without a header.
+ * Vector and page formats are excluded too, and TGA, which has no signature. Some names exist only
+ * in newer ffmpegs.
  */
 const FORMATS: readonly Format[] = [
   {
     demuxers: 'mov,mp4,m4a,3gp,3g2,mj2',
     extensions: 'mp4 m4v mov qt m4a m4b m4r alac 3gp 3gpp 3g2 f4v f4a mj2 heic heif hif avif',
-    sound: 'audio/mp4',
+    audio: 'audio/mp4',
     video: 'video/mp4',
   },
   {
     demuxers: 'matroska',
     extensions: 'mkv mka mk3d',
-    sound: 'audio/x-matroska',
+    audio: 'audio/x-matroska',
     video: 'video/x-matroska',
   },
-  { demuxers: 'webm', extensions: 'webm weba', sound: 'audio/webm', video: 'video/webm' },
+  { demuxers: 'webm', extensions: 'webm weba', audio: 'audio/webm', video: 'video/webm' },
   { demuxers: 'avi', extensions: 'avi divx', video: 'video/x-msvideo' },
   { demuxers: 'flv', extensions: 'flv', video: 'video/x-flv' },
-  { demuxers: 'mpegts', extensions: 'ts mts m2ts m2t', sound: 'audio/mp2t', video: 'video/mp2t' },
-  { demuxers: 'mpeg', extensions: 'mpg mpeg mpe vob', sound: 'audio/mpeg', video: 'video/mpeg' },
+  { demuxers: 'mpegts', extensions: 'ts mts m2ts m2t', audio: 'audio/mp2t', video: 'video/mp2t' },
+  { demuxers: 'mpeg', extensions: 'mpg mpeg mpe vob', audio: 'audio/mpeg', video: 'video/mpeg' },
   { demuxers: 'mpegvideo', extensions: 'm1v m2v', video: 'video/mpeg' },
-  { demuxers: 'asf', extensions: 'asf wmv wma', sound: 'audio/x-ms-wma', video: 'video/x-ms-wmv' },
+  { demuxers: 'asf', extensions: 'asf wmv wma', audio: 'audio/x-ms-wma', video: 'video/x-ms-wmv' },
   {
     demuxers: 'rm',
     extensions: 'rm rmvb ra',
-    sound: 'audio/x-realaudio',
+    audio: 'audio/x-realaudio',
     video: 'video/x-realvideo',
   },
-  { demuxers: 'nut', extensions: 'nut', sound: 'audio/x-nut', video: 'video/x-nut' },
-  { demuxers: 'mxf', extensions: 'mxf', sound: 'application/mxf', video: 'application/mxf' },
+  { demuxers: 'nut', extensions: 'nut', audio: 'audio/x-nut', video: 'video/x-nut' },
+  { demuxers: 'mxf', extensions: 'mxf', audio: 'application/mxf', video: 'application/mxf' },
   { demuxers: 'gxf', extensions: 'gxf', video: 'video/x-gxf' },
   {
     demuxers: 'ogg',
     extensions: 'ogg oga ogv ogx opus spx',
-    sound: 'audio/ogg',
+    audio: 'audio/ogg',
     video: 'video/ogg',
   },
   { demuxers: 'wtv', extensions: 'wtv', video: 'video/x-wtv' },
@@ -59,35 +60,35 @@ const FORMATS: readonly Format[] = [
   { demuxers: 'vc1', extensions: 'vc1', video: 'video/vc1' },
   { demuxers: 'mjpeg', extensions: 'mjpg mjpeg', video: 'video/x-motion-jpeg' },
 
-  { demuxers: 'wav', extensions: 'wav bwf', sound: 'audio/wav' },
-  { demuxers: 'w64', extensions: 'w64', sound: 'audio/x-w64' },
-  { demuxers: 'aiff', extensions: 'aif aiff aifc', sound: 'audio/aiff' },
-  { demuxers: 'au', extensions: 'au snd', sound: 'audio/basic' },
-  { demuxers: 'caf', extensions: 'caf', sound: 'audio/x-caf' },
-  { demuxers: 'flac', extensions: 'flac', sound: 'audio/flac' },
-  { demuxers: 'mp3', extensions: 'mp3 mp2 mpa mpga m2a', sound: 'audio/mpeg' },
-  { demuxers: 'aac', extensions: 'aac adts', sound: 'audio/aac' },
-  { demuxers: 'loas', extensions: 'loas latm', sound: 'audio/mp4a-latm' },
-  { demuxers: 'ac3', extensions: 'ac3', sound: 'audio/ac3' },
-  { demuxers: 'eac3', extensions: 'eac3 ec3', sound: 'audio/eac3' },
-  { demuxers: 'ac4', extensions: 'ac4', sound: 'audio/ac4' },
-  { demuxers: 'dts,dtshd', extensions: 'dts dtshd', sound: 'audio/vnd.dts' },
-  { demuxers: 'truehd,mlp', extensions: 'thd mlp', sound: 'audio/vnd.dolby.mlp' },
-  { demuxers: 'amr,amrnb,amrwb', extensions: 'amr', sound: 'audio/amr' },
-  { demuxers: 'ape', extensions: 'ape', sound: 'audio/x-ape' },
-  { demuxers: 'tta', extensions: 'tta', sound: 'audio/x-tta' },
-  { demuxers: 'wv', extensions: 'wv', sound: 'audio/x-wavpack' },
-  { demuxers: 'tak', extensions: 'tak', sound: 'audio/x-tak' },
-  { demuxers: 'mpc,mpc8', extensions: 'mpc', sound: 'audio/x-musepack' },
-  { demuxers: 'oma', extensions: 'oma aa3', sound: 'audio/x-oma' },
-  { demuxers: 'voc', extensions: 'voc', sound: 'audio/x-voc' },
-  { demuxers: 'dsf', extensions: 'dsf', sound: 'audio/x-dsf' },
-  { demuxers: 'iff', extensions: 'iff 8svx', sound: 'audio/x-8svx', video: 'image/x-ilbm' },
-  { demuxers: 'xwma', extensions: 'xwma', sound: 'audio/x-xwma' },
-  { demuxers: 'shn', extensions: 'shn', sound: 'audio/x-shorten' },
-  { demuxers: 'qcp', extensions: 'qcp', sound: 'audio/qcelp' },
-  { demuxers: 'ircam', extensions: 'sf ircam', sound: 'audio/x-ircam' },
-  { demuxers: 'osq', extensions: 'osq', sound: 'audio/x-osq' },
+  { demuxers: 'wav', extensions: 'wav bwf', audio: 'audio/wav' },
+  { demuxers: 'w64', extensions: 'w64', audio: 'audio/x-w64' },
+  { demuxers: 'aiff', extensions: 'aif aiff aifc', audio: 'audio/aiff' },
+  { demuxers: 'au', extensions: 'au snd', audio: 'audio/basic' },
+  { demuxers: 'caf', extensions: 'caf', audio: 'audio/x-caf' },
+  { demuxers: 'flac', extensions: 'flac', audio: 'audio/flac' },
+  { demuxers: 'mp3', extensions: 'mp3 mp2 mpa mpga m2a', audio: 'audio/mpeg' },
+  { demuxers: 'aac', extensions: 'aac adts', audio: 'audio/aac' },
+  { demuxers: 'loas', extensions: 'loas latm', audio: 'audio/mp4a-latm' },
+  { demuxers: 'ac3', extensions: 'ac3', audio: 'audio/ac3' },
+  { demuxers: 'eac3', extensions: 'eac3 ec3', audio: 'audio/eac3' },
+  { demuxers: 'ac4', extensions: 'ac4', audio: 'audio/ac4' },
+  { demuxers: 'dts,dtshd', extensions: 'dts dtshd', audio: 'audio/vnd.dts' },
+  { demuxers: 'truehd,mlp', extensions: 'thd mlp', audio: 'audio/vnd.dolby.mlp' },
+  { demuxers: 'amr,amrnb,amrwb', extensions: 'amr', audio: 'audio/amr' },
+  { demuxers: 'ape', extensions: 'ape', audio: 'audio/x-ape' },
+  { demuxers: 'tta', extensions: 'tta', audio: 'audio/x-tta' },
+  { demuxers: 'wv', extensions: 'wv', audio: 'audio/x-wavpack' },
+  { demuxers: 'tak', extensions: 'tak', audio: 'audio/x-tak' },
+  { demuxers: 'mpc,mpc8', extensions: 'mpc', audio: 'audio/x-musepack' },
+  { demuxers: 'oma', extensions: 'oma aa3', audio: 'audio/x-oma' },
+  { demuxers: 'voc', extensions: 'voc', audio: 'audio/x-voc' },
+  { demuxers: 'dsf', extensions: 'dsf', audio: 'audio/x-dsf' },
+  { demuxers: 'iff', extensions: 'iff 8svx', audio: 'audio/x-8svx', video: 'image/x-ilbm' },
+  { demuxers: 'xwma', extensions: 'xwma', audio: 'audio/x-xwma' },
+  { demuxers: 'shn', extensions: 'shn', audio: 'audio/x-shorten' },
+  { demuxers: 'qcp', extensions: 'qcp', audio: 'audio/qcelp' },
+  { demuxers: 'ircam', extensions: 'sf ircam', audio: 'audio/x-ircam' },
+  { demuxers: 'osq', extensions: 'osq', audio: 'audio/x-osq' },
 
   { demuxers: 'png_pipe', extensions: 'png', video: 'image/png' },
   { demuxers: 'apng', extensions: 'apng', video: 'image/apng' },
@@ -113,15 +114,17 @@ const FORMATS: readonly Format[] = [
   { demuxers: 'psd_pipe', extensions: 'psd', video: 'image/vnd.adobe.photoshop' },
 ]
 
-/** Names of the demuxers that may open a file. */
-export const DEMUXERS: readonly string[] = FORMATS.flatMap(({ demuxers }) => demuxers.split(','))
+const DEMUXERS: readonly string[] = FORMATS.flatMap(({ demuxers }) => demuxers.split(','))
 
-/** Extensions of media files, without the dot, in lower case. */
+/** The extensions of media files, in lower case, without the dot. */
 export const MEDIA_EXTENSIONS: ReadonlySet<string> = new Set(
   FORMATS.flatMap(({ extensions }) => extensions.split(' ')).filter(Boolean),
 )
 
-/** Input options of every ffmpeg and ffprobe: formats and protocols, of the file and of what it points to. */
+/**
+ * Input options of every ffmpeg and ffprobe: the allowed protocols and formats, nested ones
+ * included.
+ */
 export const INPUT_GUARDS: readonly string[] = [
   '-protocol_whitelist',
   'file',
@@ -129,16 +132,22 @@ export const INPUT_GUARDS: readonly string[] = [
   DEMUXERS.join(','),
 ]
 
-/** Formats whose clock may jump: ffmpeg corrects the jumps of one stream at a time, and sets other streams wrong. */
+/**
+ * Returns whether the clock of a format may jump. ffmpeg corrects the jumps of one stream at a
+ * time, which shifts the other streams.
+ */
 export const hasJumpingClock = (format: string): boolean => /^(mpegts|mpeg)$/.test(format)
 
-/** Formats whose clock ffmpeg shifts to the first packet of the streams that are read, instead of all streams. */
+/**
+ * Returns whether ffmpeg shifts the clock of a format to the first packet of the streams it reads.
+ * In other formats it shifts the clock to the first packet of all streams.
+ */
 export const hasClockByStreamsRead = (format: string): boolean =>
   hasJumpingClock(format) || format === 'ogg'
 
 /**
- * False for formats of sound alone, which have no timestamps: those that ffmpeg makes up are wrong
- * where the sample rate changes midway.
+ * Returns false for audio-only formats, which have no timestamps. ffmpeg generates them, and they
+ * are wrong after a change of the sample rate.
  */
 export const hasTimestamps = (format: string): boolean => {
   const found = formatOf(format)
@@ -146,12 +155,13 @@ export const hasTimestamps = (format: string): boolean => {
 }
 
 /**
- * The media type of a file by ffprobe's name of its format, such as `mov,mp4,m4a,3gp,3g2,mj2`. A file
- * of another format, or one that no browser should run anything from, is `application/octet-stream`.
+ * Returns the media type of a file by ffprobe's name of its format, such as
+ * `mov,mp4,m4a,3gp,3g2,mj2`. Returns `application/octet-stream` for other formats, and for those
+ * that a browser must not execute.
  */
-export function mediaTypeOf(format: string, hasPicture: boolean): string {
+export function mediaTypeOf(format: string, hasVideo: boolean): string {
   const found = formatOf(format)
-  const type = hasPicture ? (found?.video ?? found?.sound) : (found?.sound ?? found?.video)
+  const type = hasVideo ? (found?.video ?? found?.audio) : (found?.audio ?? found?.video)
   return type ?? 'application/octet-stream'
 }
 

@@ -1,89 +1,90 @@
 /**
- * A small process that starts programs for a large one, as `Launcher` asks it to. It ends with the one that asks, and
- * takes along what it has started.
+ * The main module of the spawn server, which starts programs for `SpawnServer`. Exits with its
+ * parent and kills the programs that still run.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { killGroup } from './process-group.js'
-import { type Answer, abstract, type Request } from './spawn-server.js'
+import { abstractSocket, type SpawnReply, type SpawnRequest } from './spawn-server.js'
 
 const OUTPUTS = 3
 const [, , name = ''] = process.argv
-const connected = new Map<string, Map<number, Socket>>() // by id and descriptor: outputs of what is not started yet
-const requests = new Map<string, Request>()
+/** The connected outputs of programs that have not started, by request id and descriptor. */
+const connected = new Map<string, Map<number, Socket>>()
+const requests = new Map<string, SpawnRequest>()
 const running = new Set<ChildProcess>()
 
-createServer((socket) => void take(socket)).listen(abstract(name), () =>
-  answer({ listening: true }),
+createServer((socket) => void accept(socket)).listen(abstractSocket(name), () =>
+  send({ listening: true }),
 )
-process.on('message', (request: Request) => {
+process.on('message', (request: SpawnRequest) => {
   requests.set(request.id, request)
-  begin(request.id)
+  startIfReady(request.id)
 })
-process.on('disconnect', leave)
-if (!process.connected) leave() // who asks has gone before it could be heard
+process.on('disconnect', exit)
+if (!process.connected) exit() // the parent exited before 'disconnect' was observed
 
-function leave(): never {
+function exit(): never {
   for (const { pid } of running) if (pid !== undefined) killGroup(pid)
   process.exit()
 }
 
-/** A connection's one line says whose output it is. */
-async function take(socket: Socket): Promise<void> {
+/** Reads the one line of a connection: the request id and the descriptor of its output. */
+async function accept(socket: Socket): Promise<void> {
   socket.on('error', () => {})
   const [line] = await once(socket, 'data')
   socket.pause()
-  const [id = '', descriptor] = String(line).trim().split(' ')
+  const [id = '', fd] = String(line).trim().split(' ')
   const outputs = connected.get(id) ?? new Map<number, Socket>()
-  connected.set(id, outputs.set(Number(descriptor), socket))
+  connected.set(id, outputs.set(Number(fd), socket))
   socket.once('close', () => connected.delete(id))
-  begin(id)
+  startIfReady(id)
 }
 
-/** Once both its outputs and the request are here. */
-function begin(id: string): void {
+/** Starts a program once the request and all of its outputs have arrived. */
+function startIfReady(id: string): void {
   const [request, outputs] = [requests.get(id), connected.get(id)]
   if (!request || outputs?.size !== OUTPUTS) return
   requests.delete(id)
   const sockets = [...outputs.values()]
   try {
-    const child = launch(request, outputs)
-    child.once('error', (error) => refuse(id, error, sockets))
+    const child = start(request, outputs)
+    child.once('error', (error) => fail(id, error, sockets))
     if (child.pid === undefined) return
     running.add(child)
-    answer({ id, pid: child.pid })
+    send({ id, pid: child.pid })
     child.once('exit', (code, signal) => {
       running.delete(child)
-      answer({ id, code, signal })
+      send({ id, code, signal })
     })
-    for (const socket of sockets) socket.destroy() // the program has its own now
+    for (const socket of sockets) socket.destroy() // the program has its own copies
   } catch (error) {
-    refuse(id, error, sockets)
+    fail(id, error, sockets)
   }
 }
 
-function launch({ program, args }: Request, outputs: ReadonlyMap<number, Socket>): ChildProcess {
-  const [one, two, three] = [outputs.get(1), outputs.get(2), outputs.get(3)] as [
+function start(
+  { program, args }: SpawnRequest,
+  outputs: ReadonlyMap<number, Socket>,
+): ChildProcess {
+  const [stdout, stderr, third] = [outputs.get(1), outputs.get(2), outputs.get(3)] as [
     Socket,
     Socket,
     Socket,
   ]
-  // The third as standard input too: Node makes writing wait on the first three descriptors only, and these are one.
-  return spawn(program, args, { stdio: [three, one, two, three], detached: true })
+  // The third output is stdin too: Node makes only descriptors 0 to 2 blocking, and both are one
+  // socket.
+  return spawn(program, args, { stdio: [third, stdout, stderr, third], detached: true })
 }
 
-/** The sockets are closed by who asked, once it has heard why. */
-function refuse(id: string, error: unknown, sockets: readonly Socket[]): void {
-  answer({ id, failed: told(error) })
+/** Replies with an error. The parent closes the sockets once it has received the reply. */
+function fail(id: string, error: unknown, sockets: readonly Socket[]): void {
+  const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException
+  send({ id, failed: { code, message } })
   for (const socket of sockets) socket.resume()
 }
 
-function told(error: unknown): { readonly code: string; readonly message: string } {
-  const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException
-  return { code, message }
-}
-
-function answer(what: Answer): void {
-  process.send?.(what, undefined, {}, () => {}) // who asked may have gone just now
+function send(reply: SpawnReply): void {
+  process.send?.(reply, undefined, {}, () => {}) // ignores that the parent has just exited
 }

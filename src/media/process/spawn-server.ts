@@ -6,61 +6,67 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { killGroup } from './process-group.js'
 
-/** A program in a process group of its own, so that it can be killed whole where it is a wrapper. */
+/** A process in a group of its own, so that a wrapper and its children are killed together. */
 export interface SpawnedProcess {
   readonly outputs: readonly [Readable, Readable, Readable] // of its descriptors 1, 2 and 3
   readonly ended: Promise<Exit>
-  kill(): void // with what it has started
+  kill(): void // kills the group
 }
 
-/** How a program ended: by its own exit code, or killed by a signal. */
+/** How a process ended: by an exit code, or by a signal. */
 export interface Exit {
   readonly code: number | null
   readonly signal: string | null
 }
 
-export interface Request {
+/** Asks the spawn server to start a program. */
+export interface SpawnRequest {
   readonly id: string
   readonly program: string
   readonly args: readonly string[]
 }
 
-export type Answer =
+/**
+ * A message of the spawn server: it listens, or a process has started, failed to start, or ended.
+ */
+export type SpawnReply =
   | { readonly listening: true }
   | { readonly id: string; readonly pid: number }
   | { readonly id: string; readonly failed: { readonly code: string; readonly message: string } }
   | ({ readonly id: string } & Exit)
 
-const OUTPUTS = [1, 2, 3] as const // descriptors
+const OUTPUT_FDS = [1, 2, 3] as const
 
 /**
- * Has programs started by a small process. Linux copies the page tables of a process that starts another: 5 to 10 ms
- * for each 100 MB, in which it does nothing else, and a large index has gigabytes. What the programs write comes
- * straight here, by sockets that the small process hands on to them.
+ * Spawns processes through a small child process. On Linux a spawn copies the page tables of the
+ * parent: the parent blocks for 5 to 10 ms per 100 MB, and a large index has gigabytes. Output does
+ * not pass through the child: it hands its sockets on to the programs.
  */
 export class SpawnServer {
-  readonly #launches = new Map<string, Launch>() // by id
+  readonly #pending = new Map<string, PendingProcess>() // by id, until the process has ended
 
   private constructor(
     private readonly child: ChildProcess,
     private readonly path: string,
-    onGone: () => void,
+    onExit: () => void,
   ) {
     child.on(
       'message',
-      (answer: Answer) => 'id' in answer && this.#launches.get(answer.id)?.hear(answer),
+      (reply: SpawnReply) => 'id' in reply && this.#pending.get(reply.id)?.onReply(reply),
     )
-    child.on('error', () => {}) // of a request that comes too late: 'exit' tells the rest
+    child.on('error', () => {}) // of a request sent too late: 'exit' follows
     child.once('exit', () => {
-      onGone()
-      for (const launch of this.#launches.values()) launch.lose()
+      onExit()
+      for (const pending of this.#pending.values()) pending.onServerExit()
     })
   }
 
-  static async start(onGone: () => void): Promise<SpawnServer> {
+  /** Starts the server and waits until it listens. Throws EAGAIN if it exits before. */
+  static async start(onExit: () => void): Promise<SpawnServer> {
     const name = `earshot-${randomUUID()}`
     const main = fileURLToPath(new URL('spawn-server-main.js', import.meta.url))
-    // Detached: a Ctrl-C is for us, and it ends when we do. It holds none of our streams, whose readers wait for their end.
+    // Detached, so that a Ctrl-C stops only this process: the server exits after it. The server
+    // inherits no stream, since a reader of one would wait until the server exits.
     const child = fork(main, [name], {
       execArgv: [],
       detached: true,
@@ -68,104 +74,105 @@ export class SpawnServer {
     })
     await Promise.race([
       once(child, 'message'),
-      once(child, 'exit').then(() => Promise.reject(lost())),
+      once(child, 'exit').then(() => Promise.reject(serverExited())),
     ])
     child.unref()
     child.channel?.unref()
-    return new SpawnServer(child, abstract(name), onGone)
+    return new SpawnServer(child, abstractSocket(name), onExit)
   }
 
-  async launch(program: string, args: readonly string[]): Promise<SpawnedProcess> {
+  /** Spawns a program. Throws the error of the system, or EAGAIN if the server exits. */
+  async spawn(program: string, args: readonly string[]): Promise<SpawnedProcess> {
     const id = randomUUID()
-    const launch = this.#open(id)
+    const pending = this.#open(id)
     try {
-      await Promise.all(
-        OUTPUTS.map((descriptor) => launch.connect(this.path, `${id} ${descriptor}\n`)),
-      )
-      this.child.send({ id, program, args } satisfies Request)
-      const pid = await launch.started
-      return { outputs: launch.outputs, ended: launch.ended, kill: () => killGroup(pid) }
+      await Promise.all(OUTPUT_FDS.map((fd) => pending.connect(this.path, `${id} ${fd}\n`)))
+      this.child.send({ id, program, args } satisfies SpawnRequest)
+      const pid = await pending.started
+      return { outputs: pending.outputs, ended: pending.ended, kill: () => killGroup(pid) }
     } catch (error) {
-      launch.fail(error)
+      pending.fail(error)
       throw error
     }
   }
 
-  /** This process lives at least until all is known of what runs for it. */
-  #open(id: string): Launch {
-    const launch = new Launch()
-    this.#launches.set(id, launch)
+  /** Registers a process and keeps this one alive until every registered process has ended. */
+  #open(id: string): PendingProcess {
+    const pending = new PendingProcess()
+    this.#pending.set(id, pending)
     this.child.channel?.ref()
-    void launch.ended.then(() => {
-      this.#launches.delete(id)
-      if (this.#launches.size === 0) this.child.channel?.unref()
+    void pending.ended.then(() => {
+      this.#pending.delete(id)
+      if (this.#pending.size === 0) this.child.channel?.unref()
     })
-    return launch
+    return pending
   }
 }
 
-/** A socket of no file: none can be left behind. */
-export const abstract = (name: string): string => `\0${name}`
+/** Returns the path of an abstract socket, which leaves no file behind. */
+export const abstractSocket = (name: string): string => `\0${name}`
 
-/** What is heard of one program. */
-class Launch {
-  readonly started: Promise<number> // its process id
+/** Tracks one process of the server: its sockets, its start and its end. */
+class PendingProcess {
+  readonly started: Promise<number> // resolves with the process id
   readonly ended: Promise<Exit>
   readonly #sockets: Socket[] = []
   #pid: number | null = null
-  #start: (pid: number) => void = () => {}
-  #refuse: (error: unknown) => void = () => {}
-  #end: (exit: Exit) => void = () => {}
+  #resolveStarted: (pid: number) => void = () => {}
+  #rejectStarted: (error: unknown) => void = () => {}
+  #resolveEnded: (exit: Exit) => void = () => {}
 
   constructor() {
     this.started = new Promise((resolve, reject) => {
-      this.#start = resolve
-      this.#refuse = reject
+      this.#resolveStarted = resolve
+      this.#rejectStarted = reject
     })
     this.started.catch(() => {})
     this.ended = new Promise((resolve) => {
-      this.#end = resolve
+      this.#resolveEnded = resolve
     })
   }
 
   get outputs(): SpawnedProcess['outputs'] {
-    const [one, two, three] = this.#sockets as [Socket, Socket, Socket]
-    return [one, two, three]
+    const [stdout, stderr, third] = this.#sockets as [Socket, Socket, Socket]
+    return [stdout, stderr, third]
   }
 
   async connect(path: string, line: string): Promise<void> {
     const socket = connect(path)
     this.#sockets.push(socket)
     await once(socket, 'connect').catch((error) => {
-      throw error.code === 'ECONNREFUSED' ? lost() : error
+      throw error.code === 'ECONNREFUSED' ? serverExited() : error
     })
-    socket.once('close', () => this.#refuse(lost())) // nothing, where it has been started
+    socket.once('close', () => this.#rejectStarted(serverExited())) // no effect after the start
     socket.write(line)
   }
 
-  hear(answer: Exclude<Answer, { listening: true }>): void {
-    if ('pid' in answer) this.#run(answer.pid)
-    else if ('code' in answer) this.#end({ code: answer.code, signal: answer.signal })
-    else this.fail(Object.assign(new Error(answer.failed.message), { code: answer.failed.code }))
+  onReply(reply: Exclude<SpawnReply, { listening: true }>): void {
+    if ('pid' in reply) this.#start(reply.pid)
+    else if ('code' in reply) this.#resolveEnded({ code: reply.code, signal: reply.signal })
+    else this.fail(Object.assign(new Error(reply.failed.message), { code: reply.failed.code }))
   }
 
-  /** Without the small process nobody would hear how it ends. */
-  lose(): void {
+  /** Kills the process, since no reply would say how it ends. */
+  onServerExit(): void {
     if (this.#pid !== null) killGroup(this.#pid)
-    this.fail(lost())
-  }
-
-  #run(pid: number): void {
-    this.#pid = pid
-    this.#start(pid)
+    this.fail(serverExited())
   }
 
   fail(error: unknown): void {
     for (const socket of this.#sockets) socket.destroy()
-    this.#refuse(error)
-    this.#end({ code: null, signal: null })
+    this.#rejectStarted(error)
+    this.#resolveEnded({ code: null, signal: null })
+  }
+
+  #start(pid: number): void {
+    this.#pid = pid
+    this.#resolveStarted(pid)
   }
 }
 
-const lost = () =>
-  Object.assign(new Error('the process that starts ffmpeg has ended'), { code: 'EAGAIN' })
+const serverExited = () =>
+  Object.assign(new Error('The process that starts ffmpeg has exited: try again'), {
+    code: 'EAGAIN',
+  })

@@ -5,23 +5,29 @@ import type { Readable } from 'node:stream'
 import { killGroup } from './process-group.js'
 import { type Exit, type SpawnedProcess, SpawnServer } from './spawn-server.js'
 
-/** Errors are the system's: ENOENT, EACCES, EMFILE and their like by `code`. */
-export async function launch(program: string, args: readonly string[]): Promise<SpawnedProcess> {
+/**
+ * Spawns a program in a process group of its own. On Linux a spawn server starts it. Throws the
+ * error of the system (ENOENT, EACCES, EMFILE and so on in `code`).
+ */
+export async function spawnProcess(
+  program: string,
+  args: readonly string[],
+): Promise<SpawnedProcess> {
   return process.platform === 'linux'
-    ? await (await launcher()).launch(program, args)
-    : await launchHere(program, args)
+    ? await (await spawnServer()).spawn(program, args)
+    : await spawnDirectly(program, args)
 }
 
-let started: Promise<SpawnServer> | null = null // one at a time, for the life of this process
+let server: Promise<SpawnServer> | null = null // one at a time, shared by this process
 
-function launcher(): Promise<SpawnServer> {
-  started ??= startLauncher()
-  return started
+function spawnServer(): Promise<SpawnServer> {
+  server ??= startServer()
+  return server
 }
 
-async function startLauncher(): Promise<SpawnServer> {
+async function startServer(): Promise<SpawnServer> {
   const forget = () => {
-    started = null // another is started when it is needed
+    server = null // the next call starts another
   }
   try {
     return await SpawnServer.start(forget)
@@ -31,25 +37,24 @@ async function startLauncher(): Promise<SpawnServer> {
   }
 }
 
-async function launchHere(program: string, args: readonly string[]): Promise<SpawnedProcess> {
+async function spawnDirectly(program: string, args: readonly string[]): Promise<SpawnedProcess> {
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
     windowsHide: true,
   })
-  if (!child.stderr) throw notStarted(child)
+  if (!child.stderr) throw outOfDescriptors(child)
   await once(child, 'spawn')
   const pid = child.pid as number
   const ended = once(child, 'exit').then(([code, signal]): Exit => ({ code, signal }))
-  const [, one, two, three] = child.stdio as unknown as Readable[]
+  const [, stdout, stderr, third] = child.stdio as unknown as Readable[]
   const kill = () => (process.platform === 'win32' ? void child.kill('SIGKILL') : killGroup(pid))
-  return { outputs: [one, two, three] as SpawnedProcess['outputs'], ended, kill }
+  return { outputs: [stdout, stderr, third] as SpawnedProcess['outputs'], ended, kill }
 }
 
-/** Where there are no descriptors left for its pipes, Node starts nothing, and says so later. */
-function notStarted(child: ChildProcess): Error {
+/** Creates EMFILE. Without descriptors for pipes, Node starts nothing and emits the error later. */
+function outOfDescriptors(child: ChildProcess): Error {
   child.once('error', () => {})
-  return Object.assign(new Error(`${basename(child.spawnfile)} cannot be started`), {
-    code: 'EMFILE',
-  })
+  const message = `${basename(child.spawnfile)} cannot be started: no file descriptors are left`
+  return Object.assign(new Error(message), { code: 'EMFILE' })
 }

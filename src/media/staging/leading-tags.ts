@@ -1,29 +1,32 @@
 import type { OpenedFile } from '../../storage/opened-file.js'
 
-/** ffmpeg looks this far before it guesses the format: a longer tag hides what comes after it. */
-const LOOKED_AT_BYTES = 2 ** 20
+/**
+ * ffmpeg reads this many bytes before it guesses the format. A longer tag hides the audio from it.
+ */
+const FFMPEG_PROBE_BYTES = 2 ** 20
 const HEADER_BYTES = 10
 const MARGIN_BYTES = 64 * 1024
-/** Of one file; each may be 256 MiB long. */
-const MOST_TAGS = 64
+/** Maximum number of tags read in one file. One tag may be 256 MiB long. */
+const MAX_TAGS = 64
 
 /**
- * How many bytes of ID3v2 tags (id3.org, section 3.1) stand before the sound, if they are so many that
- * ffmpeg would not see the sound; else 0. MPEG audio after one tag needs no help, and ffmpeg reads its cover art.
+ * Returns the bytes of ID3v2 tags (id3.org, section 3.1) before the audio if they hide it from
+ * ffmpeg, else 0. Returns 0 for MPEG audio after one tag: ffmpeg finds it and reads the cover art
+ * in the tag.
  */
 export async function hiddenTagBytes(file: OpenedFile): Promise<number> {
-  let at = 0
+  let offset = 0
   let count = 0
-  for (; count < MOST_TAGS; count++) {
-    const length = tagLength(await file.read(HEADER_BYTES, at))
+  for (; count < MAX_TAGS; count++) {
+    const length = tagLength(await file.read(HEADER_BYTES, offset))
     if (length === 0) break
-    at += length
+    offset += length
   }
-  if (at < LOOKED_AT_BYTES - MARGIN_BYTES || at >= file.bytes) return 0
-  return count === 1 && isMpegAudio(await file.read(2, at)) ? 0 : at
+  if (offset < FFMPEG_PROBE_BYTES - MARGIN_BYTES || offset >= file.bytes) return 0
+  return count === 1 && isMpegAudio(await file.read(2, offset)) ? 0 : offset
 }
 
-/** Length of a tag with its header and footer; 0 where there is none. */
+/** Returns the length of a tag in bytes, including header and footer, or 0 if there is no tag. */
 function tagLength(header: Buffer): number {
   if (header.length < HEADER_BYTES || header.toString('latin1', 0, 3) !== 'ID3') return 0
   const size = header.subarray(6, 10)
@@ -34,7 +37,7 @@ function tagLength(header: Buffer): number {
   )
 }
 
-/** A frame of layer I to III; that of AAC looks alike, but for its layer of 0. */
+/** Returns whether a frame is MPEG audio of layer I to III. An AAC frame has layer 0. */
 function isMpegAudio([first = 0, second = 0]: Buffer): boolean {
   return first === 0xff && (second & 0xe0) === 0xe0 && (second & 0x06) !== 0
 }

@@ -8,25 +8,32 @@ import { isHeif } from './heif.js'
 import { hiddenTagBytes } from './leading-tags.js'
 import { MEDIA_LIMITS } from './limits.js'
 
-const DEFAULT_LIMITS: ProcessLimits = {
-  memoryBytes: MEDIA_LIMITS.largeDecoderBytes,
-  cpuSeconds: null,
+const FOLDER_PREFIX = 'earshot-media-'
+const ABANDONED_MS = 24 * 3600 * 1000
+const DEFAULT_LIMITS: ProcessLimits = { memoryBytes: LIMITS.largeDecoderBytes, cpuSeconds: null }
+const TEMP_UNUSABLE_CODES = ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS']
+
+/** The limits of one decoder process. The operating system enforces them. */
+export interface ProcessLimits {
+  readonly memoryBytes: number
+  readonly cpuSeconds: number | null // null: not limited
 }
 
-/** A media file as ffmpeg is told of it. `name` is for messages. */
+/** A file staged under a neutral name for ffmpeg. Dispose removes the link. */
 export interface StagedFile extends AsyncDisposable {
-  readonly path: string // of the link to it
-  readonly url: string
-  readonly name: string
+  readonly path: string // of the link
+  readonly url: string // ffmpeg's input
+  readonly name: string // for messages
   readonly isHeif: boolean
-  readonly limits: ProcessLimits // of each process that reads it
-  readonly options?: readonly string[] // options of the input, for ffmpeg and ffprobe alike
+  readonly limits: ProcessLimits // of each process that reads the file
+  readonly options?: readonly string[] // input options, for ffmpeg and ffprobe alike
 }
 
 /**
- * Links to the opened file from an empty folder under a name without extension. ffmpeg then judges by
- * content alone, takes no character of the name for a pattern, an option or a protocol, and finds no
- * other file in the folder. The file must stay open until the source is closed.
+ * Links to an opened file from an empty folder, under a name without an extension. ffmpeg then
+ * probes by content alone. It finds no pattern, option or protocol in the name, and no other file
+ * in the folder. The file must stay open until the staged file is disposed of. Throws
+ * TEMP_UNUSABLE.
  */
 export async function stageFile(
   file: OpenedFile,
@@ -55,34 +62,29 @@ export async function stageFile(
   return { ...source, url, options: ['-protocol_whitelist', 'file,subfile'] }
 }
 
-/** A new, empty folder among the system's temporary files. Throws TEMP_UNUSABLE. */
+/** Creates an empty folder in the temporary folder of the system. Throws TEMP_UNUSABLE. */
 export async function temporaryFolder(): Promise<string> {
   try {
-    return await mkdtemp(join(tmpdir(), PREFIX))
+    return await mkdtemp(join(tmpdir(), FOLDER_PREFIX))
   } catch (cause) {
     const { code = '' } = cause as NodeJS.ErrnoException
-    if (!UNUSABLE.includes(code)) throw cause
-    const detail = `No temporary file can be made in ${tmpdir()} (${code}): set TMPDIR to a folder that can be written.`
+    if (!TEMP_UNUSABLE_CODES.includes(code)) throw cause
+    const detail =
+      `No temporary file can be created in ${tmpdir()} (${code}): ` +
+      'set TMPDIR to a folder that can be written.'
     throw new AppError('TEMP_UNUSABLE', detail, { cause })
   }
 }
 
-const UNUSABLE = ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS']
-
-/** Removes the folders of links that killed processes have left; what is younger than a day may be in use. */
+/**
+ * Removes the link folders that killed processes left in the temporary folder. Keeps folders
+ * younger than a day, since a process may use them.
+ */
 export async function sweepStagedFiles(): Promise<void> {
   for (const name of await readdir(tmpdir()).catch(() => [])) {
     const folder = join(tmpdir(), name)
     const isOld = async () => Date.now() - (await stat(folder)).mtimeMs > ABANDONED_MS
-    if (name.startsWith(PREFIX) && (await isOld().catch(() => false)))
+    if (name.startsWith(FOLDER_PREFIX) && (await isOld().catch(() => false)))
       await rm(folder, { recursive: true, force: true })
   }
-}
-
-const PREFIX = 'earshot-media-'
-const ABANDONED_MS = 24 * 3600 * 1000
-/** What one decoder process may use; the operating system enforces it. */
-export interface ProcessLimits {
-  readonly memoryBytes: number
-  readonly cpuSeconds: number | null // null: not limited
 }

@@ -5,7 +5,7 @@ import { buffer, text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { launch } from '../../src/media/process/spawn.js'
+import { spawnProcess } from '../../src/media/process/spawn.js'
 
 const onLinux = {
   skip: process.platform === 'linux' ? false : 'programs are started directly here',
@@ -15,7 +15,7 @@ describe('a program that is launched', () => {
   it('is heard by each of its outputs, whole, and by its exit code', async () => {
     const script =
       'head -c 3000000 /dev/zero; printf words >&2; head -c 5000000 /dev/zero >&3; exit 7'
-    const { outputs, ended } = await launch('/bin/sh', ['-c', script])
+    const { outputs, ended } = await spawnProcess('/bin/sh', ['-c', script])
     const [one, two, three] = outputs
 
     const heard = await Promise.all([buffer(one), text(two), buffer(three)])
@@ -25,7 +25,10 @@ describe('a program that is launched', () => {
   })
 
   it('waits for a slow reader', async () => {
-    const { outputs, ended } = await launch('/bin/sh', ['-c', 'head -c 20000000 /dev/zero >&3'])
+    const { outputs, ended } = await spawnProcess('/bin/sh', [
+      '-c',
+      'head -c 20000000 /dev/zero >&3',
+    ])
     await setTimeout(300)
 
     assert.equal(await Promise.race([ended, setTimeout(0, 'runs')]), 'runs')
@@ -35,7 +38,7 @@ describe('a program that is launched', () => {
   })
 
   it('is killed with what it has started', async () => {
-    const { ended, kill } = await launch('/bin/sh', ['-c', 'sleep 71234 & wait'])
+    const { ended, kill } = await spawnProcess('/bin/sh', ['-c', 'sleep 71234 & wait'])
 
     kill()
 
@@ -44,13 +47,13 @@ describe('a program that is launched', () => {
   })
 
   it('is refused by the code of the system where it cannot be run', async () => {
-    await assert.rejects(launch('/nowhere/ffmpeg', []), { code: 'ENOENT' })
-    await assert.rejects(launch('/etc/passwd', []), { code: 'EACCES' })
+    await assert.rejects(spawnProcess('/nowhere/ffmpeg', []), { code: 'ENOENT' })
+    await assert.rejects(spawnProcess('/etc/passwd', []), { code: 'EACCES' })
   })
 
   it('is gone soon after the process that asked for it was killed', onLinux, async () => {
-    const module = new URL('../../src/media/launch.js', import.meta.url)
-    const script = `import { launch } from '${module}'; await launch('/bin/sleep', ['71235']); console.log('runs')`
+    const module = new URL('../../src/media/process/spawn.js', import.meta.url)
+    const script = `import { spawnProcess } from '${module}'; await spawnProcess('/bin/sleep', ['71235']); console.log('runs')`
     const asking = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -67,9 +70,9 @@ describe('a program that is launched', () => {
     'is not waited for by what starts programs, where who asked goes before it is heard',
     onLinux,
     async () => {
-      const module = new URL('../../src/media/launch.js', import.meta.url)
+      const module = new URL('../../src/media/process/spawn.js', import.meta.url)
       for (const ms of [0, 20, 40, 60]) {
-        const script = `import { launch } from '${module}'; void launch('/bin/sleep', ['1']); setTimeout(process.exit, ${ms})`
+        const script = `import { spawnProcess } from '${module}'; void spawnProcess('/bin/sleep', ['1']); setTimeout(process.exit, ${ms})`
         await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
       }
 
@@ -82,7 +85,7 @@ describe('a program that is launched', () => {
     'counts as killed where the process that starts programs is killed, and the next finds another',
     onLinux,
     async () => {
-      const { ended } = await launch('/bin/sleep', ['71236'])
+      const { ended } = await spawnProcess('/bin/sleep', ['71236'])
 
       await promisify(execFile)('pkill', [
         '-9',
@@ -93,7 +96,7 @@ describe('a program that is launched', () => {
       ])
 
       assert.deepEqual(await ended, { code: null, signal: null })
-      const next = await launch('/bin/sh', ['-c', 'exit 3'])
+      const next = await spawnProcess('/bin/sh', ['-c', 'exit 3'])
       assert.equal((await next.ended).code, 3)
       await promisify(execFile)('pkill', ['-f', 'sleep 71236']).catch(() => {})
     },
