@@ -30,7 +30,7 @@ export async function asApng(
   )
   const written = await writeApng(path, animation, framesOf(pixels, animation.frames))
   await rm(stills)
-  if (animation.isCut || written < animation.frames.length) options.log.isTruncated = true
+  if (animation.isTruncated || written < animation.frames.length) options.log.isTruncated = true
   return { ...source, path, url: `file:${path}` }
 }
 

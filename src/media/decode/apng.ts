@@ -26,7 +26,7 @@ export class Apng {
 
   /** A frame out of its pixels, RGBA. */
   async frame(
-    { x, y, width, height, ...how }: Omit<WebpFrame, 'at' | 'bytes'>,
+    { x, y, width, height, ...how }: Omit<WebpFrame, 'offset' | 'bytes'>,
     pixels: Buffer,
   ): Promise<Buffer> {
     const control = Buffer.concat([

@@ -1,25 +1,29 @@
 import type { Span } from '../../domain/clip.js'
 import { ffmpegSeconds } from '../process/ffmpeg-seconds.js'
 
-/** A stretch of a file in which its clock runs on without a jump. */
+/** A section of a file in which the clock has no jump. */
 export interface ClockPiece {
   readonly shift: number // seconds to add to a timestamp to get the time in the clip
   readonly spans: ReadonlyMap<number, Span> // timestamps of each stream in the piece, in seconds
 }
 
-/** How timestamps become times in the clip, for a file whose clock may jump. */
+/** Maps timestamps to times in the clip, for a file whose clock may jump. */
 export interface Clock {
   readonly pieces: readonly ClockPiece[]
 }
 
-/** A timestamp that goes back by more than this belongs to a later piece. */
-export const LARGEST_STEP_BACK_SECONDS = 0.5
-const SLACK_SECONDS = 1 // a frame may lie so far outside of what its packets state
+/** A timestamp that steps back by more than this starts a new piece. */
+export const MAX_STEP_BACK_SECONDS = 0.5
+/** A frame may be up to this far outside the span of its packets. */
+const SLACK_SECONDS = 1
 const SLACK_AT_JUMP_SECONDS = 0.1
-/** Frames without timestamps of their own, which are counted on from those before a jump, reach so far past it. */
+/** ffmpeg extrapolates frames without timestamps up to this far past a jump. */
 const PAST_JUMP_SECONDS = 2
 
-/** The timestamps of one stream in one piece; frames that come later, up to `reach`, belong to the next piece. */
+/**
+ * One stream in one piece, in seconds. Frames after `high` and before `reach` belong to the next
+ * piece.
+ */
 interface Stretch extends Span, Pick<ClockPiece, 'shift'> {
   readonly low: number
   readonly high: number
@@ -51,42 +55,49 @@ export function stretchesOf({ pieces }: Clock, stream: number): readonly Stretch
   })
 }
 
-/** Returns the timestamp at which the clip begins. */
+/** Returns the timestamp at which the clip begins, in seconds. */
 export const originOf = ({ pieces }: Clock): number => -(pieces[0]?.shift ?? 0)
 
 /**
- * Returns a function that maps the timestamps of one stream, given in order, to times in the clip. A timestamp in no
- * piece is an error of the file: it is mapped as the one before it.
+ * Returns a function that maps the timestamps of one stream to times in the clip, in seconds.
+ * Timestamps must be passed in order. A timestamp in no piece is an error of the file: it maps to
+ * the time of the one before.
  */
 export function clipTimes(clock: Clock, stream: number): (timestamp: number) => number {
   const stretches = stretchesOf(clock, stream)
-  let at = 0
+  let index = 0
   let previous = stretches[0]?.start ?? 0
   return (timestamp) => {
-    const isBack = timestamp < previous - LARGEST_STEP_BACK_SECONDS
-    const current = stretches[at]
+    const isBack = timestamp < previous - MAX_STEP_BACK_SECONDS
+    const current = stretches[index]
     if (current && !isBack && timestamp > current.high && timestamp < current.reach)
       return current.next
-    const first = isBack ? at + 1 : at
+    const first = isBack ? index + 1 : index
     const found = stretches.findIndex(
       ({ low, high }, i) => i >= first && timestamp >= low && timestamp <= high,
     )
     if (found >= 0) {
-      at = found
+      index = found
       previous = timestamp
     }
-    return previous + (stretches[at]?.shift ?? 0)
+    return previous + (stretches[index]?.shift ?? 0)
   }
 }
 
-/** Returns `clipTimes` as a filter of ffmpeg for the frames of a picture, with the clip beginning at `start`. */
+/**
+ * Returns `clipTimes` as an ffmpeg filter for the frames of a video stream. The filter subtracts
+ * `start` seconds from the time in the clip.
+ */
 export function setptsFilter(clock: Clock, stream: number, start: number): string {
   const stretches = stretchesOf(clock, stream)
-  const lookUp = (of: keyof Stretch, index: string) => {
-    const terms = stretches.map((stretch, i) => `eq(${index},${i})*${ffmpegSeconds(stretch[of])}`)
+  const lookUp = (field: keyof Stretch, index: string) => {
+    const terms = stretches.map(
+      (stretch, i) => `eq(${index},${i})*${ffmpegSeconds(stretch[field])}`,
+    )
     return `(${terms.join('+') || '0'})`
   }
-  // Variables: 0 the current piece, 1 the previous timestamp, 2 the piece that is looked at, 3 whether T goes back.
+  // Variables: 0 the current piece, 1 the previous timestamp, 2 the candidate piece, 3 whether T
+  // steps back.
   const isPast = `not(ld(3))*gt(T,${lookUp('high', 'ld(0)')})*lt(T,${lookUp('reach', 'ld(0)')})`
   const isOutside = `gt(lt(T,${lookUp('low', 'ld(2)')})+gt(T,${lookUp('high', 'ld(2)')}),0)`
   const wasFound = `lt(ld(2),${stretches.length})`
@@ -95,7 +106,7 @@ export function setptsFilter(clock: Clock, stream: number, start: number): strin
     `if(${wasFound},st(0,ld(2));st(1,T));ld(1)+${lookUp('shift', 'ld(0)')}`
   const first = ffmpegSeconds(stretches[0]?.start ?? 0)
   const expression =
-    `if(eq(N,0),st(1,${first}));st(3,lt(T,ld(1)-${LARGEST_STEP_BACK_SECONDS}));` +
+    `if(eq(N,0),st(1,${first}));st(3,lt(T,ld(1)-${MAX_STEP_BACK_SECONDS}));` +
     `if(${isPast},${lookUp('next', 'ld(0)')},${time})`
   return `setpts='st(4,(${expression}));(ld(4)-${ffmpegSeconds(start)})/TB'`
 }

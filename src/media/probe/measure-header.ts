@@ -6,17 +6,18 @@ import { probeHeader } from './probe-header.js'
 import { type ClockReading, readClock } from './read-clock.js'
 
 /** ffmpeg holds in memory what it reads ahead to find streams. */
-const MOST_AHEAD_BYTES = 64 * 1024 ** 2
+const MAX_AHEAD_BYTES = 64 * 1024 ** 2
 const PAST_FIRST_PACKET_BYTES = 1024 ** 2
 
-export interface MeasuredFile {
+/** A staged file, with the options that find all of its streams, and its measured header. */
+interface MeasuredFile {
   readonly source: StagedFile
   readonly header: MediaHeader
 }
 
 /**
- * Replaces what the header of a transport or program stream claims by what its packets say: which streams have any,
- * where they begin and end, and how the clock jumps. ffprobe itself looks only a few seconds ahead.
+ * Measures the header of a transport or program stream by its packets: which streams have packets,
+ * when they begin and end, and how the clock jumps. ffprobe itself reads only a few seconds ahead.
  */
 export async function measureHeader(
   source: StagedFile,
@@ -27,18 +28,18 @@ export async function measureHeader(
   const reading = await readClock(source, signal)
   if (reading.clock.pieces.length === 0) return { source, header }
   const wider = withLateStreams(source, header, reading)
-  const known = wider === source ? header : await probeHeader(wider, signal)
-  return { source: wider, header: withClock(known, reading.clock) }
+  const probed = wider === source ? header : await probeHeader(wider, signal)
+  return { source: wider, header: withClock(probed, reading.clock) }
 }
 
-/** Makes ffmpeg look ahead as far as the first packets of streams that it has not found. */
+/** Makes ffmpeg read ahead up to the first packets of streams that it has not found. */
 function withLateStreams(
   source: StagedFile,
   { streams }: MediaHeader,
   { firstPositions }: ClockReading,
 ): StagedFile {
   const late = [...firstPositions].filter(
-    ([stream, position]) => stream >= streams && position <= MOST_AHEAD_BYTES,
+    ([stream, position]) => stream >= streams && position <= MAX_AHEAD_BYTES,
   )
   if (late.length === 0) return source
   const bytes = Math.max(...late.map(([, position]) => position)) + PAST_FIRST_PACKET_BYTES
@@ -59,10 +60,10 @@ function withClock(header: MediaHeader, clock: Clock): MediaHeader {
   const ends = clock.pieces.flatMap(({ spans, shift }) =>
     [...spans.values()].map(({ end }) => end + shift),
   )
-  const pictures = header.video === null ? [] : [header.video, ...header.otherVideos]
-  const [picture = null, ...otherPictures] = pictures.flatMap(measured)
+  const videos = header.video === null ? [] : [header.video, ...header.otherVideos]
+  const [video = null, ...otherVideos] = videos.flatMap(measured)
   return {
-    ...{ ...header, clock, video: picture, otherVideos: otherPictures },
+    ...{ ...header, clock, video, otherVideos },
     seconds: Math.max(...ends),
     audioTracks: header.audioTracks.flatMap(measured),
   }

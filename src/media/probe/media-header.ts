@@ -1,48 +1,58 @@
 import type { Clock } from './clock.js'
 import type { WebpAnimation } from './webp-animation.js'
 
+/** ffmpeg's names of PQ and HLG. */
+export const HDR_TRANSFERS = ['smpte2084', 'arib-std-b67'] as const
+
+/** The transfer function of an HDR track. */
+type HdrTransfer = (typeof HDR_TRANSFERS)[number]
+
+/** A stream of a file, as its header states it. */
 export interface Track {
-  readonly index: number
+  readonly index: number // ffmpeg's index of the stream
   readonly startsAt: number // seconds after the start of the clip
-  readonly seconds: number | null // the header's claim
+  readonly seconds: number | null // stated, not measured
 }
 
+/** An audio stream. */
 export interface AudioTrack extends Track {
   readonly channels: number
-  readonly hasLayout: boolean // the file says what each channel is for
+  readonly hasLayout: boolean // whether the file assigns each channel to a speaker
   readonly spacing: Spacing
 }
 
 /**
- * How the packets of a sound lie in time. `untimed`: they follow one another, and timestamps are made up by ffmpeg.
- * `even`: they follow one another, but for damaged ones. `any`: there may be gaps.
+ * How audio packets are spaced in time. `untimed`: contiguous, since the timestamps are generated
+ * by ffmpeg. `even`: contiguous, except for damaged packets. `any`: gaps are possible.
  */
 export type Spacing = 'untimed' | 'even' | 'any'
 
+/** A video stream or an image. */
 export interface VideoTrack extends Track {
-  readonly width: number // 0 where the header does not say
+  readonly width: number // pixels; 0 if the header does not state it
   readonly height: number
   readonly hdr: HdrTransfer | null
   readonly canToneMap: boolean
-  readonly keyGap: number | null // seconds between key frames, where that is known and steady
-  readonly hasAlpha: boolean // parts of it may be transparent
-  readonly decoder: string | null // to be used in place of ffmpeg's own, which does not read the alpha
+  readonly keyGap: number | null // seconds between key frames, if known and regular
+  readonly hasAlpha: boolean // parts may be transparent
+  readonly decoder: string | null // overrides ffmpeg's default decoder, which drops the alpha
 }
 
-/** What the header of a file claims. */
+/** What the header of a file states. */
 export interface MediaHeader {
-  readonly format: string
+  readonly format: string // ffprobe's name
   readonly seconds: number | null
   readonly video: VideoTrack | null
-  readonly otherVideos: readonly VideoTrack[] // to be looked at where that one is blank
+  readonly otherVideos: readonly VideoTrack[] // used if `video` is blank
   readonly cover: VideoTrack | null
   readonly audioTracks: readonly AudioTrack[] // the default ones first
-  readonly isStill: boolean // one picture and nothing else
-  readonly streams: number // how many streams there are, those of other types included
-  readonly animation: WebpAnimation | null // where ffmpeg cannot decode it as it is
-  readonly clock: Clock | null // where the timestamps that ffmpeg gives are not times in the clip
+  readonly isStill: boolean // one image and nothing else
+  readonly streams: number // number of streams of all types
+  readonly animation: WebpAnimation | null // if ffmpeg cannot decode the file directly
+  readonly clock: Clock | null // if ffmpeg's timestamps are not times in the clip
 }
-/** ffmpeg's names of PQ and HLG. */
-export const HDR_TRANSFERS = ['smpte2084', 'arib-std-b67'] as const
 
-export type HdrTransfer = (typeof HDR_TRANSFERS)[number]
+/** Returns the tracks with the default ones first, otherwise in the order of the file. */
+export function defaultFirst<T>(tracks: readonly T[], isDefault: (track: T) => boolean): T[] {
+  return [...tracks].sort((a, b) => Number(isDefault(b)) - Number(isDefault(a)))
+}

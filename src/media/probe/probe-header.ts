@@ -8,12 +8,18 @@ import { heifUnsupported } from '../staging/heif.js'
 import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import type { Clock } from './clock.js'
-import { HDR_TRANSFERS, type MediaHeader, type Track, type VideoTrack } from './media-header.js'
+import {
+  defaultFirst,
+  HDR_TRANSFERS,
+  type MediaHeader,
+  type Track,
+  type VideoTrack,
+} from './media-header.js'
 import { readWebpAnimation, type WebpAnimation } from './webp-animation.js'
 
-/** Below it ffmpeg is guessing: noise is taken for mp3 with a score of 1 to 12. */
-const LEAST_SCORE = 25
-const LARGEST_ANIMATION_PIXELS = 4096 * 4096 // each frame of which is held in memory
+/** Below this score ffmpeg is guessing: it reads noise as mp3 with a score of 1 to 12. */
+const MIN_PROBE_SCORE = 25
+const MAX_CANVAS_PIXELS = 4096 * 4096 // of an animation, each frame of which is held in memory
 const number = z.coerce.number().optional().catch(undefined)
 const flag = z.number().default(0)
 const Stream = z.object({
@@ -33,7 +39,7 @@ const Stream = z.object({
   nb_frames: number,
   disposition: z.object({ attached_pic: flag, timed_thumbnails: flag, default: flag }).prefault({}),
 })
-const Answer = z.object({
+const Output = z.object({
   streams: z.array(Stream).default([]),
   format: z.object({
     format_name: z.string(),
@@ -44,24 +50,54 @@ const Answer = z.object({
 })
 type Stream = z.infer<typeof Stream>
 
-const SHOW =
-  'format=format_name,start_time,duration,probe_score:' +
-  'stream=index,codec_type,codec_name,pix_fmt,width,height,channels,channel_layout,color_transfer,start_time,duration,nb_read_packets,nb_frames:' +
+const STREAM_ENTRIES = [
+  'index',
+  'codec_type',
+  'codec_name',
+  'pix_fmt',
+  'width',
+  'height',
+  'channels',
+  'channel_layout',
+  'color_transfer',
+  'start_time',
+  'duration',
+  'nb_read_packets',
+  'nb_frames',
+].join(',')
+const ENTRIES =
+  `format=format_name,start_time,duration,probe_score:stream=${STREAM_ENTRIES}:` +
   'stream_disposition=attached_pic,timed_thumbnails,default:stream_tags=alpha_mode'
 
-// Two packets tell a still from an animation.
-const QUESTIONS = ['-count_packets', '-read_intervals', '%+#2', '-show_entries', SHOW]
+// Two packets distinguish an image from an animation.
+const ARGUMENTS = ['-count_packets', '-read_intervals', '%+#2', '-show_entries', ENTRIES]
 
-/** Reads the header of a file. */
+/** The decoders that read the alpha of VP8 and VP9, by codec. */
+const LIBVPX: Readonly<Record<string, string>> = { vp8: 'libvpx', vp9: 'libvpx-vp9' }
+
+/** Names of ffmpeg's pixel formats with alpha. A palette may have transparent colours. */
+const ALPHA_FORMAT = /^(yuva|rgba|bgra|argb|abgr|gbrap|ya\d|pal8|ayuv|vuya)/
+
+/**
+ * Errors of the system, which say nothing about the content: the file was removed after sniffing,
+ * say.
+ */
+const NOT_READ =
+  /: (No such file or directory|Permission denied|Stale file handle|Too many open files)$/
+
+/**
+ * Reads the header of a file by ffprobe. Throws MEDIA_NOT_RECOGNISED, MEDIA_FORMAT_REFUSED,
+ * MEDIA_DAMAGED, MEDIA_TOO_LARGE, MEDIA_HEIF_UNSUPPORTED or FILE_UNREADABLE.
+ */
 export async function probeHeader(source: StagedFile, signal?: AbortSignal): Promise<MediaHeader> {
-  const { json, stderr } = await ffprobe(source, QUESTIONS, signal)
-  const answer = Answer.safeParse(json)
-  if (!answer.success) throw refusal(stderr, source)
-  const { format, streams } = answer.data
-  if (format.probe_score < LEAST_SCORE) throw notRecognised(source)
+  const { json, stderr } = await ffprobe(source, ARGUMENTS, signal)
+  const output = Output.safeParse(json)
+  if (!output.success) throw probeError(stderr, source)
+  const { format, streams } = output.data
+  if (format.probe_score < MIN_PROBE_SCORE) throw notRecognised(source)
 
   const start = format.start_time ?? 0
-  const asTrack = (stream: Stream): Track => {
+  const toTrack = (stream: Stream): Track => {
     const startsAt = Math.max(0, (stream.start_time ?? start) - start)
     const restOfClip = format.duration === undefined ? null : format.duration - startsAt
     const { index, duration: seconds = restOfClip } = stream
@@ -70,35 +106,40 @@ export async function probeHeader(source: StagedFile, signal?: AbortSignal): Pro
   const isCover = ({ disposition }: Stream) =>
     disposition.attached_pic + disposition.timed_thumbnails > 0
   const ofType = (type: string) =>
-    streams.filter((stream) => stream.codec_type === type).sort(defaultFirst)
-  const pictures = ofType('video')
-  const shown = pictures.filter((stream) => !isCover(stream))
-  const [moving, ...others] = shown
-  const cover = pictures.find((stream) => stream.disposition.attached_pic > 0)
-  const sounds = ofType('audio')
+    defaultFirst(
+      streams.filter((stream) => stream.codec_type === type),
+      ({ disposition }) => disposition.default > 0,
+    )
+  const allVideos = ofType('video')
+  const videos = allVideos.filter((stream) => !isCover(stream))
+  const [video, ...otherVideos] = videos
+  const cover = allVideos.find((stream) => stream.disposition.attached_pic > 0)
+  const audios = ofType('audio')
   const spacing = hasTimestamps(format.format_name) ? 'any' : 'untimed'
-  const animation = moving?.width === 0 ? await readWebpAnimation(source.path) : null
-  if (animation) return animatedHeader(animation, source)
+  const animation = video?.width === 0 ? await readWebpAnimation(source.path) : null
+  if (animation) return animationHeader(animation, source)
   return {
     format: format.format_name,
     seconds: format.duration ?? null,
-    video: moving ? await toVideoTrack(moving, asTrack(moving)) : null,
-    otherVideos: await Promise.all(others.map((stream) => toVideoTrack(stream, asTrack(stream)))),
-    cover: cover ? await toVideoTrack(cover, asTrack(cover)) : null,
-    audioTracks: sounds.map((stream) => ({
-      ...asTrack(stream),
+    video: video ? await toVideoTrack(video, toTrack(video)) : null,
+    otherVideos: await Promise.all(
+      otherVideos.map((stream) => toVideoTrack(stream, toTrack(stream))),
+    ),
+    cover: cover ? await toVideoTrack(cover, toTrack(cover)) : null,
+    audioTracks: audios.map((stream) => ({
+      ...toTrack(stream),
       channels: stream.channels ?? 1,
       hasLayout: hasLayout(stream),
       spacing,
     })),
-    isStill: sounds.length === 0 && (format.format_name.endsWith('_pipe') || hasOnePicture(shown)),
+    isStill: audios.length === 0 && (format.format_name.endsWith('_pipe') || hasOneFrame(videos)),
     streams: streams.length,
     animation: null,
-    clock: hasClockByStreamsRead(format.format_name) && moving ? steadyClock(start, streams) : null,
+    clock: hasClockByStreamsRead(format.format_name) && video ? steadyClock(start, streams) : null,
   }
 }
 
-/** A clock without jumps that begins at a timestamp. */
+/** Returns a clock without jumps that begins at a timestamp. */
 function steadyClock(start: number, streams: readonly Stream[]): Clock {
   const spans = new Map(
     streams.map(({ index }) => [index, { start: -FOREVER_SECONDS, end: FOREVER_SECONDS }]),
@@ -108,42 +149,39 @@ function steadyClock(start: number, streams: readonly Stream[]): Clock {
 
 const FOREVER_SECONDS = 1e9
 
-/** The two packets may be one of each of two tracks: then the header is asked. */
-function hasOnePicture([first, ...others]: readonly Stream[]): boolean {
+/** With several tracks the two packets may be one of each, so the header must state one frame. */
+function hasOneFrame([first, ...others]: readonly Stream[]): boolean {
   return first?.nb_read_packets === 1 && (others.length === 0 || first.nb_frames === 1)
 }
 
-/** What the header of an animated WebP claims, of which ffprobe says nothing. */
-function animatedHeader(animation: WebpAnimation, { name }: StagedFile): MediaHeader {
+/** Returns the header of an animated WebP, which ffprobe does not report. */
+function animationHeader(animation: WebpAnimation, { name }: StagedFile): MediaHeader {
   const { width, height, frames } = animation
-  if (width * height > LARGEST_ANIMATION_PIXELS) {
-    const detail = `Expected an animated WebP of at most ${LARGEST_ANIMATION_PIXELS} pixels, got ${width} × ${height}: ${name}`
+  if (width * height > MAX_CANVAS_PIXELS) {
+    const detail =
+      `Expected an animated WebP of at most ${MAX_CANVAS_PIXELS} pixels, ` +
+      `got ${width} × ${height}: ${name}`
     throw new AppError('MEDIA_FORMAT_REFUSED', detail)
   }
   const total = frames.reduce((sum, frame) => sum + frame.width * frame.height, 0)
-  if (total > MEDIA_LIMITS.animationPixels) {
-    const detail = `Expected an animation of at most ${MEDIA_LIMITS.animationPixels} pixels in all frames, got ${total}: ${name}`
+  if (total > LIMITS.animationPixels) {
+    const detail =
+      `Expected an animation of at most ${LIMITS.animationPixels} pixels in all frames, ` +
+      `got ${total}: ${name}`
     throw new AppError('MEDIA_TOO_LARGE', detail)
   }
-  if (frames.length === 0)
-    throw new AppError('MEDIA_DAMAGED', `${name} is an animated WebP without one whole frame`)
-  const seconds = frames.reduce((sum, { ms }) => sum + ms, 0) / 1000
-  const picture = {
-    index: 0,
-    startsAt: 0,
-    seconds,
-    width,
-    height,
-    hdr: null,
-    canToneMap: false,
-    keyGap: null,
-    hasAlpha: true,
-    decoder: null,
+  if (frames.length === 0) {
+    const detail = `Expected an animated WebP with a complete frame, got none: ${name}`
+    throw new AppError('MEDIA_DAMAGED', detail)
   }
+  const seconds = frames.reduce((sum, { ms }) => sum + ms, 0) / 1000
   return {
     format: 'webp',
     seconds,
-    video: picture,
+    video: {
+      ...{ index: 0, startsAt: 0, seconds, width, height },
+      ...{ hdr: null, canToneMap: false, keyGap: null, hasAlpha: true, decoder: null },
+    },
     otherVideos: [],
     cover: null,
     audioTracks: [],
@@ -163,57 +201,37 @@ async function toVideoTrack(stream: Stream, track: Track): Promise<VideoTrack> {
   return { ...track, width, height, hdr, canToneMap, keyGap: null, hasAlpha, decoder }
 }
 
-/** Names of ffmpeg's pixel formats that hold opacity; a palette may. */
-const ALPHA_FORMAT = /^(yuva|rgba|bgra|argb|abgr|gbrap|ya\d|pal8|ayuv|vuya)/
-
-/** VP8 and VP9 keep their alpha in a second stream, which only libvpx decodes. */
+/** VP8 and VP9 store alpha in a second stream, which only libvpx decodes. */
 async function alphaDecoder({ codec_name, tags }: Stream): Promise<string | null> {
   const decoder = LIBVPX[codec_name]
   if (tags.alpha_mode !== '1' || decoder === undefined) return null
   return (await ffmpegBuild()).hasLibvpx ? decoder : null
 }
 
-const LIBVPX: Readonly<Record<string, string>> = { vp8: 'libvpx', vp9: 'libvpx-vp9' }
-
 const hasLayout = ({ channel_layout = 'unknown' }: Stream): boolean =>
   !/^unknown|^\d+ channels/.test(channel_layout)
 
-const defaultFirst = (a: Stream, b: Stream): number => b.disposition.default - a.disposition.default
-
-/** What the system says of a file, which is no word on its content: it has gone since it was sniffed, say. */
-const NOT_READ =
-  /: (No such file or directory|Permission denied|Stale file handle|Too many open files)$/
-
-/** Why ffprobe knows nothing of a file, from what it said. */
-function refusal(stderr: string, source: StagedFile): AppError {
+/** Creates the error for a file that ffprobe cannot open, by the messages of ffprobe. */
+function probeError(stderr: string, source: StagedFile): AppError {
   if (/detected only with low score/.test(stderr)) return notRecognised(source)
   const refused = /\[(\S+) @ [^\]]*\] Format not on whitelist/.exec(stderr)?.[1]
   if (refused !== undefined) {
-    const detail = `${source.name} is of the format "${refused}", which is not among those that Earshot opens`
+    const detail = `Expected a format that Earshot opens, got "${refused}": ${source.name}`
     return new AppError('MEDIA_FORMAT_REFUSED', detail)
   }
   const lines = stderr.split('\n').filter((line) => line.trim() !== '')
-  const words = lines.slice(-3).map((line) => sanitizeLine(line, source))
-  if (lines.some((line) => NOT_READ.test(line))) {
-    return new AppError(
-      'FILE_UNREADABLE',
-      `${source.name} cannot be read. ffmpeg says: ${words.join('; ')}`,
-    )
-  }
-  if (source.isHeif && lines.some((line) => line.includes('moov atom not found'))) {
+  const lastErrors = lines.slice(-3).map((line) => sanitizeLine(line, source))
+  const cause = `ffmpeg says: ${lastErrors.join('; ')}`
+  if (lines.some((line) => NOT_READ.test(line)))
+    return new AppError('FILE_UNREADABLE', `${source.name} cannot be read. ${cause}`)
+  if (source.isHeif && lines.some((line) => line.includes('moov atom not found')))
     return heifUnsupported(source.name, 'that the installed ffmpeg does not open')
-  }
-  // Only a demuxer that took the file for its own speaks under its name.
+  // A demuxer prints its name only after it has recognised the file.
   if (!lines.some((line) => /^\[\S+ @ /.test(line))) return notRecognised(source)
-  return new AppError(
-    'MEDIA_DAMAGED',
-    `${source.name} cannot be opened. ffmpeg says: ${words.join('; ')}`,
-  )
+  return new AppError('MEDIA_DAMAGED', `${source.name} cannot be opened. ${cause}`)
 }
 
 function notRecognised({ name }: StagedFile): AppError {
-  return new AppError(
-    'MEDIA_NOT_RECOGNISED',
-    `Expected video, sound or a picture, got a file of no known format: ${name}`,
-  )
+  const detail = `Expected video, audio or an image, got a file of no known format: ${name}`
+  return new AppError('MEDIA_NOT_RECOGNISED', detail)
 }

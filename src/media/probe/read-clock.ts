@@ -1,44 +1,48 @@
 import type { Span } from '../../domain/clip.js'
 import { ffprobeLines } from '../process/ffprobe.js'
 import type { StagedFile } from '../staging/staged-file.js'
-import { type Clock, type ClockPiece, LARGEST_STEP_BACK_SECONDS } from './clock.js'
+import { type Clock, type ClockPiece, MAX_STEP_BACK_SECONDS } from './clock.js'
 
-/** A longer step forward ends a piece of the clock; ffmpeg itself takes it for a discontinuity. */
-const LARGEST_STEP_SECONDS = 10
-/** A longer gap between two pieces is not believed: the second is another recording with a clock of its own. */
-const LONGEST_GAP_SECONDS = 3600
-/** The packets of one stream may lie so far behind those of another in the file. */
+/** A longer step forward ends a piece of the clock. ffmpeg treats it as a discontinuity too. */
+const MAX_STEP_SECONDS = 10
+/**
+ * After a longer gap the next piece is another recording with its own clock, and the gap is
+ * dropped.
+ */
+const MAX_GAP_SECONDS = 3600
+/** Packets of one stream may be this far behind those of another in the file. */
 const INTERLEAVE_SECONDS = 2
-const MOST_PIECES = 500
+const MAX_PIECES = 500
 
 /** The timestamps of one packet, in seconds. */
-export interface Packet {
+interface Packet {
   readonly stream: number
   readonly isVideo: boolean
   readonly decodedAt: number
   readonly shownAt: number
   readonly seconds: number
-  readonly position: number | null // bytes; null: its timestamps are counted on from those of the packet before
+  readonly position: number | null // bytes; null: ffprobe extrapolates the timestamps
 }
 
+/** The clock of a file, and where its streams begin. */
 export interface ClockReading {
   readonly clock: Clock
-  readonly firstPositions: ReadonlyMap<number, number> // bytes, of each stream that has packets
+  readonly firstPositions: ReadonlyMap<number, number> // byte offset of the first packet, by stream
 }
 
-const QUESTIONS = [
+const ARGUMENTS = [
   '-show_entries',
   'packet=codec_type,stream_index,pts_time,dts_time,duration_time,pos',
   '-of',
   'csv=p=0',
 ]
 
-/** Reads the timestamps of all packets of a file, without decoding them. */
+/** Reads the clock of a file from the timestamps of all packets, without decoding them. */
 export async function readClock(source: StagedFile, signal?: AbortSignal): Promise<ClockReading> {
   const firstPositions = new Map<number, number>()
   const builder = new ClockBuilder()
   const steady = new SteadyPackets((packet) => builder.add(packet))
-  for await (const line of ffprobeLines(source, QUESTIONS, signal)) {
+  for await (const line of ffprobeLines(source, ARGUMENTS, signal)) {
     const packet = parsePacket(line)
     if (packet === null) continue
     if (!firstPositions.has(packet.stream)) firstPositions.set(packet.stream, packet.position ?? 0)
@@ -58,24 +62,27 @@ function parsePacket(line: string): Packet | null {
   ]
   const decodedAt = Number.isFinite(dts) ? dts : pts
   if (!Number.isInteger(stream) || !Number.isFinite(decodedAt)) return null
-  const isNear = Math.abs(pts - decodedAt) <= LARGEST_STEP_SECONDS // at a jump ffprobe mixes those of two packets
+  // At a jump ffprobe mixes the timestamps of two packets.
+  const isNear = Math.abs(pts - decodedAt) <= MAX_STEP_SECONDS
   return {
     ...{ stream, isVideo: type === 'video', decodedAt },
     shownAt: isNear ? pts : decodedAt,
-    seconds: duration <= LARGEST_STEP_SECONDS ? duration : 0,
+    seconds: duration <= MAX_STEP_SECONDS ? duration : 0,
     position: Number.isFinite(position) ? position : null,
   }
 }
 
 const continues = (from: number, to: number): boolean =>
-  to >= from - LARGEST_STEP_BACK_SECONDS && to <= from + LARGEST_STEP_SECONDS
+  to >= from - MAX_STEP_BACK_SECONDS && to <= from + MAX_STEP_SECONDS
 
-/** Passes packets on, without single ones whose timestamp is wrong: those from which the next does not continue. */
+/**
+ * Forwards packets and drops single wrong timestamps, from which the next packet does not continue.
+ */
 class SteadyPackets {
   readonly #last = new Map<number, Packet>()
   readonly #doubtful = new Map<number, Packet>()
 
-  constructor(private readonly pass: (packet: Packet) => void) {}
+  constructor(private readonly forward: (packet: Packet) => void) {}
 
   add(packet: Packet): void {
     const { stream, decodedAt } = packet
@@ -83,18 +90,18 @@ class SteadyPackets {
     const doubtful = this.#doubtful.get(stream)
     this.#doubtful.delete(stream)
     if (last === undefined || continues(last.decodedAt, decodedAt)) {
-      this.#pass(packet)
+      this.#forward(packet)
     } else if (doubtful !== undefined && continues(doubtful.decodedAt, decodedAt)) {
-      this.#pass(doubtful)
-      this.#pass(packet)
+      this.#forward(doubtful)
+      this.#forward(packet)
     } else {
       this.#doubtful.set(stream, packet)
     }
   }
 
-  #pass(packet: Packet): void {
+  #forward(packet: Packet): void {
     this.#last.set(packet.stream, packet)
-    this.pass(packet)
+    this.forward(packet)
   }
 }
 
@@ -106,12 +113,12 @@ interface OpenPiece {
 
 interface OpenSpan {
   start: number
-  end: number // without the pictures whose timestamps are counted on
-  impliedEnd: number // with them
+  end: number // without frames whose timestamps are extrapolated
+  impliedEnd: number // with these frames
 }
 
-/** Sorts the packets of all streams, in the order of the file, into pieces of the clock. */
-export class ClockBuilder {
+/** Groups the packets of all streams, in the order of the file, into pieces of the clock. */
+class ClockBuilder {
   readonly #pieces: OpenPiece[] = []
   readonly #streams = new Map<number, { piece: number; last: number }>()
 
@@ -133,16 +140,19 @@ export class ClockBuilder {
     piece.spans.set(stream, span)
   }
 
-  /** Returns the pieces on one time line: a gap between two is kept, and a clock that starts again follows on. */
+  /**
+   * Returns the pieces on one timeline. Keeps a gap between two pieces. Appends a piece whose clock
+   * restarts to the one before.
+   */
   build(): Clock {
     const pieces: ClockPiece[] = []
-    let end = 0 // of the clip so far
+    let end = 0 // of the pieces so far, in seconds of the clip
     let shift = 0
     for (const open of this.#pieces) {
       const spans = spansOf(open, pieces.length === this.#pieces.length - 1)
       const start = Math.min(...[...spans.values()].map((span) => span.start))
       const gap = start + shift - end
-      const isGap = pieces.length > 0 && gap >= 0 && gap <= LONGEST_GAP_SECONDS
+      const isGap = pieces.length > 0 && gap >= 0 && gap <= MAX_GAP_SECONDS
       if (!isGap) shift = end - start
       end = Math.max(end, ...[...spans.values()].map((span) => span.end + shift))
       pieces.push({ shift, spans })
@@ -155,17 +165,21 @@ export class ClockBuilder {
     const state = this.#streams.get(stream)
     if (state === undefined) return this.#find(time, 0) ?? this.#open(time)
     const { piece, last } = state
-    if (continues(last, time)) return piece < newest && this.#hasLeft(newest, time) ? newest : piece
+    if (continues(last, time))
+      return piece < newest && this.#isPastOlder(newest, time) ? newest : piece
     return this.#find(time, time > last ? piece : piece + 1) ?? this.#open(time)
   }
 
-  /** Whether the other streams have been in a piece for so long that a packet here cannot belong to an older one. */
-  #hasLeft(index: number, time: number): boolean {
+  /**
+   * Returns whether the other streams have been in a piece for so long that this packet cannot
+   * belong to an older one.
+   */
+  #isPastOlder(index: number, time: number): boolean {
     const { first, last } = this.#pieces[index] as OpenPiece
     return last - first > INTERLEAVE_SECONDS && this.#reaches(index, time)
   }
 
-  /** Returns the newest piece, from one on, that a timestamp can belong to. */
+  /** Returns the newest piece, from index `from` on, that a timestamp can belong to. */
   #find(time: number, from: number): number | undefined {
     for (let i = this.#pieces.length - 1; i >= from; i--) if (this.#reaches(i, time)) return i
     return undefined
@@ -173,19 +187,20 @@ export class ClockBuilder {
 
   #reaches(index: number, time: number): boolean {
     const { first, last } = this.#pieces[index] as OpenPiece
-    return time >= first - LARGEST_STEP_SECONDS && time <= last + LARGEST_STEP_SECONDS
+    return time >= first - MAX_STEP_SECONDS && time <= last + MAX_STEP_SECONDS
   }
 
   #open(time: number): number {
-    if (this.#pieces.length < MOST_PIECES)
+    if (this.#pieces.length < MAX_PIECES)
       this.#pieces.push({ first: time, last: time, spans: new Map() })
     return this.#pieces.length - 1
   }
 }
 
 /**
- * A packet of a program stream holds many small pictures, and has a timestamp for the first: where the clock jumps, the
- * others may come from after the jump.
+ * Returns the spans of a piece. Before a jump they exclude extrapolated frames: a packet of a
+ * program stream has a timestamp for its first frame only, and its other frames may follow the
+ * jump.
  */
 function spansOf({ spans }: OpenPiece, isLast: boolean): ReadonlyMap<number, Span> {
   return new Map(

@@ -5,18 +5,18 @@ import type { MediaHeader } from './media-header.js'
 import { mp4Header } from './mp4/mp4-header.js'
 import { probeHeader } from './probe-header.js'
 
-export interface HeaderOptions {
-  readonly slot?: DecoderSlot | undefined
+interface HeaderOptions {
+  readonly slot?: DecoderSlot | undefined // permit whose limits apply to ffprobe
   readonly signal?: AbortSignal | undefined
 }
 
-/** The header of a file: read here where it is of the commonest kind, and else asked of ffprobe. */
+/** Reads the header of a file: in this process if it is a plain MP4, else by ffprobe. */
 export async function readHeader(
   file: OpenedFile,
   { slot, signal }: HeaderOptions = {},
 ): Promise<MediaHeader> {
-  const known = await mp4Header(file)
-  if (known) return known
+  const header = await mp4Header(file)
+  if (header) return header
   await using source = await stageFile(file, slot?.limits)
   return await probeHeader(source, signal)
 }

@@ -4,7 +4,10 @@ import { HEIF_ITEMS_BYTES, hasTiles, heifUnsupported, isHeif } from '../staging/
 
 const HEAD_BYTES = 4096
 
-/** Refuses, by content and never by name, what must not reach ffmpeg at all. */
+/**
+ * Rejects files that must not reach ffmpeg, by content and never by name. Throws MEDIA_EMPTY,
+ * MEDIA_IS_TEXT, MEDIA_IS_ARCHIVE, MEDIA_IS_PLAYLIST or MEDIA_HEIF_UNSUPPORTED.
+ */
 export async function sniff(file: OpenedFile): Promise<void> {
   const { name } = file
   const head = await file.read(HEAD_BYTES, 0)
@@ -12,22 +15,22 @@ export async function sniff(file: OpenedFile): Promise<void> {
     throw new AppError('MEDIA_EMPTY', `Expected media, got a file of 0 bytes: ${name}`)
 
   if (isHeif(head) && hasTiles(await file.read(HEIF_ITEMS_BYTES, 0))) {
-    throw heifUnsupported(name, 'in tiles, which Earshot does not put together')
+    throw heifUnsupported(name, 'in tiles, which Earshot does not assemble')
   }
 
   const archive = archiveOf(head)
   if (archive !== null) {
-    throw new AppError(
-      'MEDIA_IS_ARCHIVE',
-      `${name} is a ${archive} archive: unpack it and add what is inside`,
-    )
+    const detail = `Expected media, got a ${archive} archive (${name}): unpack it and add its files`
+    throw new AppError('MEDIA_IS_ARCHIVE', detail)
   }
 
   const text = textOf(head)
   if (text === null) return
   const playlist = PLAYLISTS.find(([, pattern]) => pattern.test(text))
   if (playlist !== undefined) {
-    const detail = `${name} is a playlist (${playlist[0]}): add the media files that it names instead`
+    const detail =
+      `Expected media, got a ${playlist[0]} playlist (${name}): ` +
+      'add the media files that it lists'
     throw new AppError('MEDIA_IS_PLAYLIST', detail)
   }
   throw new AppError('MEDIA_IS_TEXT', `Expected media, got text: ${name}`)
@@ -66,13 +69,13 @@ const PLAYLISTS: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['cue', /^(REM|PERFORMER|TITLE|CATALOG|FILE)\s[\s\S]*^\s*TRACK \d+ /im],
 ]
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what tells media from text
+// biome-ignore lint/suspicious/noControlCharactersInRegex: media have them, text has not
 const CONTROL = /[\x00-\x08\x0e-\x1a\x1c-\x1f]/
 
-/** The head as text, or null for bytes that no text holds. */
+/** Returns the head of a file as text, or null if it is not text. */
 function textOf(head: Buffer): string | null {
   const encoding = utf16Of(head) ?? 'utf-8'
-  // Told from the bytes, where each control character is one: nearly all media ends here.
+  // A control character is one byte in every encoding but UTF-16. Nearly all media return here.
   if (encoding === 'utf-8' && CONTROL.test(head.toString('latin1'))) return null
   const text = decodeText(head, encoding)?.trimStart() ?? null
   return text === null || CONTROL.test(text) ? null : text
@@ -80,14 +83,14 @@ function textOf(head: Buffer): string | null {
 
 function decodeText(head: Buffer, encoding: string): string | null {
   try {
-    // Streaming, because the head may end inside a character.
+    // Streaming, since the head may end inside a character.
     return new TextDecoder(encoding, { fatal: true }).decode(head, { stream: true })
   } catch {
-    return mostlyAscii(head) ? head.toString('latin1') : null
+    return isMostlyAscii(head) ? head.toString('latin1') : null
   }
 }
 
-/** UTF-16 by its mark, or by every other byte of the first ones being zero. */
+/** Returns the UTF-16 encoding of a file with a byte order mark, or with every other byte zero. */
 function utf16Of(head: Buffer): 'utf-16le' | 'utf-16be' | null {
   if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le'
   if (head[0] === 0xfe && head[1] === 0xff) return 'utf-16be'
@@ -98,7 +101,7 @@ function utf16Of(head: Buffer): 'utf-16le' | 'utf-16be' | null {
   return zeros(0) ? 'utf-16be' : null
 }
 
-/** Latin-1 and its kin: old subtitles and play lists. */
-function mostlyAscii(head: Buffer): boolean {
+/** Returns whether bytes are likely Latin-1 or similar, as in old subtitles and playlists. */
+function isMostlyAscii(head: Buffer): boolean {
   return head.filter((byte) => byte < 0x80).length > head.length * 0.85
 }

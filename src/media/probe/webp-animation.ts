@@ -1,34 +1,36 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { uintLE } from './uint.js'
 
 const HEAD_BYTES = 30
-const CHUNK_BYTES = 8 // its name and its size
-const FRAME_BYTES = 16 // of an ANMF chunk, before the picture
-const MOST_OVERHEAD_BYTES = 2 ** 16
-const ANIMATED = 0x02 // of the flags in VP8X
-const IS_OPAQUE = 0x02 // of a frame: it replaces what it covers
-const IS_CLEARED = 0x01 // of a frame: what it covered is transparent afterwards
+const CHUNK_HEADER_BYTES = 8 // name and size
+const FRAME_HEADER_BYTES = 16 // of an ANMF chunk, before the image
+const MAX_OVERHEAD_BYTES = 2 ** 16
+const ANIMATED = 0x02 // flag of VP8X
+const NOT_BLENDED = 0x02 // flag of a frame: it replaces the canvas under it
+const CLEARED = 0x01 // flag of a frame: its area becomes transparent after it
 
-/** One frame: a picture of its own, and where, how and for how long it comes onto the canvas. */
+/** One frame of an animated WebP: an image, and its place and time on the canvas. */
 export interface WebpFrame {
-  readonly at: number // of its picture's chunks in the file
-  readonly bytes: number
-  readonly x: number
+  readonly offset: number // of the image's chunks in the file
+  readonly bytes: number // of the image's chunks
+  readonly x: number // pixels
   readonly y: number
   readonly width: number
   readonly height: number
   readonly ms: number
-  readonly isBlended: boolean
-  readonly isCleared: boolean
+  readonly isBlended: boolean // over the canvas, by its alpha
+  readonly isCleared: boolean // becomes transparent after its time
 }
 
+/** The layout of an animated WebP (RFC 9649). */
 export interface WebpAnimation {
   readonly width: number
   readonly height: number
-  readonly frames: readonly WebpFrame[] // that are there whole
-  readonly isCut: boolean
+  readonly frames: readonly WebpFrame[] // the complete ones
+  readonly isTruncated: boolean // a frame is incomplete or invalid
 }
 
-/** The layout of an animated WebP; null for any other file. */
+/** Reads the layout of an animated WebP. Returns null for any other file. */
 export async function readWebpAnimation(path: string): Promise<WebpAnimation | null> {
   await using file = await open(path)
   const head = await read(file, 0, HEAD_BYTES)
@@ -37,67 +39,67 @@ export async function readWebpAnimation(path: string): Promise<WebpAnimation | n
   const [width, height] = [head.readUIntLE(24, 3) + 1, head.readUIntLE(27, 3) + 1]
   const { size } = await file.stat()
   const frames: WebpFrame[] = []
-  let at = 12
-  while (at + CHUNK_BYTES <= size) {
-    const chunk = await read(file, at, CHUNK_BYTES + FRAME_BYTES)
+  let offset = 12
+  while (offset + CHUNK_HEADER_BYTES <= size) {
+    const chunk = await read(file, offset, CHUNK_HEADER_BYTES + FRAME_HEADER_BYTES)
     const bytes = chunk.readUInt32LE(4)
-    const end = at + CHUNK_BYTES + bytes
+    const end = offset + CHUNK_HEADER_BYTES + bytes
     if (chunk.toString('latin1', 0, 4) === 'ANMF') {
       if (end > size) break
       const frame = toFrame(
-        chunk.subarray(CHUNK_BYTES),
-        at + CHUNK_BYTES + FRAME_BYTES,
-        bytes - FRAME_BYTES,
+        chunk.subarray(CHUNK_HEADER_BYTES),
+        offset + CHUNK_HEADER_BYTES + FRAME_HEADER_BYTES,
+        bytes - FRAME_HEADER_BYTES,
       )
       if (!frame || !isWithin(frame, { width, height })) break
       frames.push(frame)
     }
-    at = end + (bytes % 2)
+    offset = end + (bytes % 2)
   }
-  return { width, height, frames, isCut: at < size }
+  return { width, height, frames, isTruncated: offset < size }
 }
 
-/** Whether it lies on the canvas, and has no more bytes than such a picture can have. */
+/** Returns whether a frame is on the canvas, and is no longer in bytes than its pixels can be. */
 function isWithin(
   { x, y, bytes, ...frame }: WebpFrame,
-  { width, height }: Omit<WebpAnimation, 'frames' | 'isCut'>,
+  { width, height }: Omit<WebpAnimation, 'frames' | 'isTruncated'>,
 ) {
   const isOnCanvas = x + frame.width <= width && y + frame.height <= height
-  return isOnCanvas && bytes <= 4 * frame.width * frame.height + MOST_OVERHEAD_BYTES
+  return isOnCanvas && bytes <= 4 * frame.width * frame.height + MAX_OVERHEAD_BYTES
 }
 
-function toFrame(head: Buffer, at: number, bytes: number): WebpFrame | null {
-  if (head.length < FRAME_BYTES || bytes <= 0) return null
+function toFrame(head: Buffer, offset: number, bytes: number): WebpFrame | null {
+  if (head.length < FRAME_HEADER_BYTES || bytes <= 0) return null
   const flags = head[15] ?? 0
   return {
-    ...{ at, bytes, x: 2 * head.readUIntLE(0, 3), y: 2 * head.readUIntLE(3, 3) },
+    ...{ offset, bytes, x: 2 * head.readUIntLE(0, 3), y: 2 * head.readUIntLE(3, 3) },
     ...{
       width: head.readUIntLE(6, 3) + 1,
       height: head.readUIntLE(9, 3) + 1,
       ms: head.readUIntLE(12, 3),
     },
-    ...{ isBlended: (flags & IS_OPAQUE) === 0, isCleared: (flags & IS_CLEARED) !== 0 },
+    ...{ isBlended: (flags & NOT_BLENDED) === 0, isCleared: (flags & CLEARED) !== 0 },
   }
 }
 
-/** The frames one after the other, each as a WebP of its own, as ffmpeg takes them. */
+/** Yields each frame as a separate still WebP, which ffmpeg can decode. */
 export async function* stillWebps(
   path: string,
   frames: readonly WebpFrame[],
 ): AsyncGenerator<Buffer> {
   await using file = await open(path)
   for (const frame of frames) {
-    const picture = await read(file, frame.at, frame.bytes)
-    const hasAlpha = picture.toString('latin1', 0, 4) === 'ALPH'
-    const chunks = hasAlpha ? [extended(frame), picture] : [picture]
+    const image = await read(file, frame.offset, frame.bytes)
+    const hasAlpha = image.toString('latin1', 0, 4) === 'ALPH'
+    const chunks = hasAlpha ? [alphaHeader(frame), image] : [image]
     const body = Buffer.concat([Buffer.from('WEBP'), ...chunks])
-    yield Buffer.concat([Buffer.from('RIFF'), uint32(body.length), body])
+    yield Buffer.concat([Buffer.from('RIFF'), uintLE(body.length, 4), body])
   }
 }
 
-/** The header that says that the picture comes with transparency. */
-function extended({ width, height }: WebpFrame): Buffer {
-  const chunk = Buffer.alloc(CHUNK_BYTES + 10)
+/** Returns the VP8X chunk of an image with alpha. */
+function alphaHeader({ width, height }: WebpFrame): Buffer {
+  const chunk = Buffer.alloc(CHUNK_HEADER_BYTES + 10)
   chunk.write('VP8X')
   chunk.writeUInt32LE(10, 4)
   chunk[8] = 0x10
@@ -106,13 +108,7 @@ function extended({ width, height }: WebpFrame): Buffer {
   return chunk
 }
 
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
-}
-
-async function read(file: FileHandle, at: number, bytes: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, at)
+async function read(file: FileHandle, offset: number, bytes: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, offset)
   return buffer.subarray(0, bytesRead)
 }
