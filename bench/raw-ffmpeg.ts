@@ -21,13 +21,13 @@ export async function rawCommand(path: string, format: SegmentFormat): Promise<r
   const source = { url: `file:${path}` }
   if (header.video && header.isStill)
     return argumentsOf(source, [firstFrameCommand(header.video, format)])
-  const picture = header.video && { ...header.video, keyGap: await keyGapOf(file, header.video) }
-  const { sound, picture: seen } = streamCommands({
-    header: { ...header, video: picture },
+  const withGap = header.video && { ...header.video, keyGap: await keyGapOf(file, header.video) }
+  const { audio, video } = streamCommands({
+    header: { ...header, video: withGap },
     format,
     window: ALL,
   })
-  return argumentsOf(source, [...(sound ? [sound] : []), ...(seen ? [seen] : [])])
+  return argumentsOf(source, [...(audio ? [audio] : []), ...(video ? [video] : [])])
 }
 
 /** Runs it, and throws away what comes. */
@@ -38,7 +38,7 @@ export async function runRaw(command: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`ffmpeg failed: ${command.join(' ')}`)
 }
 
-async function keyGapOf(file: OpenedFile, picture: VideoTrack): Promise<number | null> {
+async function keyGapOf(file: OpenedFile, video: VideoTrack): Promise<number | null> {
   await using source = await stageFile(file)
-  return await keyGap(source, picture)
+  return await keyGap(source, video)
 }

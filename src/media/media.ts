@@ -3,7 +3,7 @@ import type { Modality } from '../domain/modality.js'
 import type { MediaSegment, SegmentFormat } from '../domain/segment-format.js'
 import { AppError } from '../errors.js'
 import type { OpenedFile } from '../storage/opened-file.js'
-import { asApng } from './decode/animation.js'
+import { convertToApng } from './decode/animation.js'
 import { decodeStill } from './decode/still.js'
 import { openStreams } from './decode/streams.js'
 import { type DecodeSummary, noContent, summarizeDecode } from './decode/summarize.js'
@@ -20,33 +20,33 @@ import type { DecoderSlot } from './process/decoder-pool.js'
 import { MEDIA_LIMITS } from './staging/limits.js'
 import { type StagedFile, stageFile } from './staging/staged-file.js'
 
-export type { DecodeSummary as DecodeOutcome } from './decode/summarize.js'
+/** A file with fewer bytes per second of its stated length is not that long. Speech has more. */
+const MIN_BYTES_PER_SECOND = 250
 
+/** How a media file is opened. */
 export interface MediaOptions {
-  readonly range?: Span | undefined
-  readonly only?: Modality | undefined // the other half is not decoded
-  readonly longestSeconds?: number | undefined // more is MEDIA_TOO_LONG; MEDIA_LIMITS.clipSeconds by default
-  readonly slot?: DecoderSlot | undefined // of the budget of decoders
+  readonly range?: Span | undefined // seconds of the clip; all of it by default
+  readonly only?: Modality | undefined // the other modality is not decoded
+  readonly longestSeconds?: number | undefined // LIMITS.clipSeconds by default
+  readonly slot?: DecoderSlot | undefined // permit whose limits apply to the decoders
   readonly signal?: AbortSignal | undefined
 }
 
-export type MediaKind = 'video' | 'sound' | 'picture'
-
-/** A media file, recognised and not yet decoded. */
+/** A media file that has been recognised but not decoded. */
 export interface Media {
-  readonly kind: MediaKind // what the header promises
-  readonly statedSeconds: number | null // the header's claim, for progress and limits only
+  readonly statedSeconds: number | null // stated by the header, for progress and limits only
   /**
-   * Segments in order, each of the format's length but the last. A tail shorter than a second is no segment, unless it
-   * is all there is. Closing the generator early stops ffmpeg.
+   * Decodes and yields the segments in order. Each has the format's length, except the last. A tail
+   * shorter than a second is dropped, unless it is the whole clip. An early return stops ffmpeg.
    */
   segments(): AsyncGenerator<MediaSegment, void>
   readonly outcome: DecodeSummary // known once segments() has ended
 }
 
 /**
- * Recognises a file by its content and refuses what is no media, or none that Earshot opens. The file
- * must stay open until the segments have been read.
+ * Recognises a media file by its content. The file must stay open until the segments have been
+ * read. Throws the errors of `sniff` and `readHeader`, MEDIA_NO_CONTENT, MEDIA_TOO_SMALL,
+ * MEDIA_TOO_LONG or MODALITY_NOT_SERVED.
  */
 export async function openMedia(
   file: OpenedFile,
@@ -56,50 +56,55 @@ export async function openMedia(
   await sniff(file)
   const header = await readHeader(file, options)
   const usable = { ...header, ...largeEnough(header, file.name) }
-  refuseUnserved(usable, file.name, format)
-  if (options.range === undefined) refuseTooLong(file, header, options.longestSeconds)
+  assertServed(usable, file.name, format)
+  if (options.range === undefined) assertLength(file, header, options.longestSeconds)
   return new MediaFile(file, format, usable, options)
 }
 
-/** The picture tracks without those that are too small to show anything. */
+/** Returns the video tracks that are large enough to show anything. Throws MEDIA_TOO_SMALL. */
 function largeEnough(
   { video, otherVideos, audioTracks }: MediaHeader,
   name: string,
 ): Pick<MediaHeader, 'video' | 'otherVideos'> {
   if (video === null && audioTracks.length === 0) throw noContent(name)
   const side = ({ width, height }: VideoTrack) => (width === 0 ? Infinity : Math.min(width, height))
-  const pictures = video === null ? [] : [video, ...otherVideos]
-  const [first = null, ...others] = pictures.filter(
-    (track) => side(track) >= MEDIA_LIMITS.pictureSidePixels,
+  const videos = video === null ? [] : [video, ...otherVideos]
+  const [first = null, ...others] = videos.filter(
+    (track) => side(track) >= LIMITS.pictureSidePixels,
   )
   if (first !== null || audioTracks.length > 0) return { video: first, otherVideos: others }
-  const detail = `Expected a picture of at least ${MEDIA_LIMITS.pictureSidePixels} pixels a side, got ${Math.max(...pictures.map(side))}: ${name}`
+  const detail =
+    `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, ` +
+    `got ${Math.max(...videos.map(side))}: ${name}`
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }
 
-function refuseUnserved(
+/** Throws MODALITY_NOT_SERVED if the file has no modality that the bundle encodes. */
+function assertServed(
   { video, audioTracks }: MediaHeader,
   name: string,
   { modalities }: SegmentFormat,
 ): void {
   const has = { audio: audioTracks.length > 0, visual: video !== null }
   if (modalities.some((modality) => has[modality])) return
-  const detail = `Expected a file with ${modalities.join(' or ')} content, all that the bundle in use takes: ${name}`
+  const detail =
+    `Expected a file with ${modalities.join(' or ')} content, ` +
+    `which is all that the bundle in use encodes: ${name}`
   throw new AppError('MODALITY_NOT_SERVED', detail)
 }
 
-/** A header's length is believed where the file has bytes enough for it: 250 a second is less than any speech. */
-function refuseTooLong(
+/** Throws MEDIA_TOO_LONG by the stated length, if the file has enough bytes for it. */
+function assertLength(
   { bytes }: OpenedFile,
   { seconds }: MediaHeader,
-  longestSeconds: number = MEDIA_LIMITS.clipSeconds,
+  maxSeconds: number = LIMITS.clipSeconds,
 ): void {
-  if (seconds === null || seconds <= longestSeconds || bytes / 250 <= longestSeconds) return
-  throw tooLong(longestSeconds)
+  if (seconds === null || seconds <= maxSeconds || bytes / MIN_BYTES_PER_SECOND <= maxSeconds)
+    return
+  throw tooLong(maxSeconds)
 }
 
 class MediaFile implements Media {
-  readonly kind: MediaKind
   readonly statedSeconds: number | null
   #outcome: DecodeSummary | null = null
 
@@ -109,73 +114,65 @@ class MediaFile implements Media {
     private readonly header: MediaHeader,
     private readonly options: MediaOptions,
   ) {
-    this.kind = header.isStill ? 'picture' : header.video !== null ? 'video' : 'sound'
     this.statedSeconds = header.isStill ? 0 : header.seconds
   }
 
   get outcome(): DecodeSummary {
-    if (this.#outcome === null) throw new Error('The outcome is known once segments() has ended')
+    if (this.#outcome === null)
+      throw new Error('Expected segments() to have ended before the outcome is read')
     return this.#outcome
   }
 
   async *segments(): AsyncGenerator<MediaSegment, void> {
     const { slot, signal } = this.options
     await slot?.enlargeFor(this.header, signal)
-    await using source = await stageFile(this.file, slot?.limits)
-    this.#outcome = yield* this.#decode(source)
+    await using staged = await stageFile(this.file, slot?.limits)
+    this.#outcome = yield* this.#decode(staged)
   }
 
-  async *#decode(file: StagedFile): AsyncGenerator<MediaSegment, DecodeSummary> {
+  async *#decode(staged: StagedFile): AsyncGenerator<MediaSegment, DecodeSummary> {
     const { range, only, signal: outer } = this.options
+    const { format } = this
     const stop = new AbortController()
     const signal = outer ? AbortSignal.any([outer, stop.signal]) : stop.signal
     const window: Window = range ?? { start: 0, end: Infinity }
-    const reports = { sound: new DecoderLog(file), picture: new DecoderLog(file) }
+    const logs = { audio: new DecoderLog(staged), video: new DecoderLog(staged) }
 
     const { animation } = this.header
-    const opened = animation
-      ? await asApng(file, animation, { log: reports.picture, signal })
-      : file
-    const { source, header: measured } = await measureHeader(opened, this.header, signal)
-    const header = await this.#wanted(source, measured, signal)
-    if (header.video !== null && header.isStill) {
-      return yield* decodeStill(source, header.video, this.format, { log: reports.picture, signal })
-    }
-    const halves = openStreams({ source, header, format: this.format, window, reports, signal })
-    const summary = yield* zipSegments({ ...halves, stop }, window, this.format.seconds)
-    const mix = this.format.audio.channels
+    const decodable = animation
+      ? await convertToApng(staged, animation, { log: logs.video, signal })
+      : staged
+    const { source, header: measured } = await measureHeader(decodable, this.header, signal)
+    const header = await this.#requestedStreams(source, measured, signal)
+    if (header.video !== null && header.isStill)
+      return yield* decodeStill(source, header.video, format, { log: logs.video, signal })
+    const streams = openStreams({ source, header, format, window, logs, signal })
+    const summaries = yield* zipSegments({ ...streams, stop }, window, format.seconds)
     return summarizeDecode({
-      source,
-      header: measured,
-      summary,
-      reports,
-      window,
-      mix,
-      isHalf: only !== undefined,
+      ...{ source, header: measured, summaries, logs, window },
+      mix: format.audio.channels,
+      isOneModality: only !== undefined,
     })
   }
 
-  /** The header without the half that is not wanted. */
-  async #wanted(
+  /**
+   * Returns the header without the streams that are not requested, and with the key gap of the
+   * video.
+   */
+  async #requestedStreams(
     source: StagedFile,
     header: MediaHeader,
     signal: AbortSignal,
   ): Promise<MediaHeader> {
-    const { video, audioTracks, isStill } = header
-    const isHeard = this.#isWanted('audio')
-    const isSeen = this.#isWanted('visual')
-    const moving = video && !isStill && isSeen
-    const seen = moving ? { ...video, keyGap: await keyGap(source, video, signal) } : video
-    const otherPictures = isSeen ? header.otherVideos : []
-    return {
-      ...header,
-      video: isSeen ? seen : null,
-      otherVideos: otherPictures,
-      audioTracks: isHeard ? audioTracks : [],
-    }
+    const { video, otherVideos, audioTracks, isStill } = header
+    const audioHeader = { ...header, audioTracks: this.#isRequested('audio') ? audioTracks : [] }
+    if (!this.#isRequested('visual')) return { ...audioHeader, video: null, otherVideos: [] }
+    if (video === null || isStill) return { ...audioHeader, video, otherVideos }
+    const withGap = { ...video, keyGap: await keyGap(source, video, signal) }
+    return { ...audioHeader, video: withGap, otherVideos }
   }
 
-  #isWanted(modality: Modality): boolean {
+  #isRequested(modality: Modality): boolean {
     const { only = modality } = this.options
     return only === modality && this.format.modalities.includes(modality)
   }

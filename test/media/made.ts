@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { promisify } from 'node:util'
 import type { MediaSegment, SegmentFormat } from '../../src/domain/segment-format.js'
-import { type DecodeOutcome, type MediaOptions, openMedia } from '../../src/media/media.js'
+import type { DecodeSummary } from '../../src/media/decode/summarize.js'
+import { type MediaOptions, openMedia } from '../../src/media/media.js'
 import { opened } from '../opened.js'
 
 export const FORMAT: SegmentFormat = {
@@ -64,7 +65,7 @@ export async function remake(
 
 export interface Decoded {
   readonly segments: readonly MediaSegment[]
-  readonly outcome: DecodeOutcome
+  readonly outcome: DecodeSummary
 }
 
 export async function decode(

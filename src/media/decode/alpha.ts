@@ -1,12 +1,17 @@
 import type { VideoTrack } from '../probe/media-header.js'
 
-/** What stands behind transparent parts: docs/decisions/011-alpha.md says why. */
-export const BACKGROUNDS = [128, 255] as const // shades of grey
+/**
+ * Shades of grey behind transparent pixels, in the order of use. See docs/decisions/011-alpha.md.
+ */
+export const BACKGROUNDS = [128, 255] as const
+
+/** A shade of grey, 0 to 255. */
 export type Background = (typeof BACKGROUNDS)[number]
 
 /**
- * Filters that put a picture onto a background, to be put before all others; none for a picture that is
- * opaque throughout. Pixels that no viewer shows must not reach the scaler, which would mix them in.
+ * Returns filters that put a video onto a background, or an empty string for an opaque track. They
+ * must precede all others: the scaler would blend the colours of transparent pixels into visible
+ * ones.
  */
 export function flatten(
   { hasAlpha }: Pick<VideoTrack, 'hasAlpha'>,
@@ -20,6 +25,6 @@ export function flatten(
   )
 }
 
-/** Input options by which the decoder of a track reads its alpha. */
+/** Returns the input options that select a decoder which reads the alpha of a track. */
 export const decoderOptions = ({ decoder }: Pick<VideoTrack, 'decoder'>): readonly string[] =>
   decoder === null ? [] : ['-c:v', decoder]

@@ -4,83 +4,78 @@ import type { DecoderLog } from '../process/decoder-log.js'
 import { type FfmpegCommand, runFfmpeg } from '../process/ffmpeg.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import { Apng } from './apng.js'
-import { LARGEST_PICTURE_ALLOCATION } from './video-command.js'
+import { blocksOf } from './blocks.js'
+import { MAX_VIDEO_ALLOCATION_BYTES } from './video-command.js'
 
-export interface AnimationOptions {
+interface AnimationOptions {
   readonly log: DecoderLog
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * An animated WebP as an APNG beside its link, which ffmpeg can decode where it cannot decode the other: it decodes the
- * frames as pictures of their own, and they are put together again, up to the first that cannot be decoded.
+ * Decodes the stills and stops at the first error, since later pixels would be assigned to the
+ * wrong frame. Each frame has its own size.
  */
-export async function asApng(
+const STILLS_COMMAND: FfmpegCommand = {
+  input: ['-xerror', '-f', 'webp_pipe'],
+  output: [
+    ...['-map', '0:v:0', '-autoscale', '0'],
+    ...['-c:v', 'rawvideo', '-pix_fmt', 'rgba', '-f', 'rawvideo'],
+  ],
+  maxAllocationBytes: MAX_VIDEO_ALLOCATION_BYTES,
+}
+
+/**
+ * Converts an animated WebP to an APNG in the folder of its link, for an ffmpeg that decodes only
+ * still WebPs. Contains the frames up to the first that cannot be decoded, and marks the log as
+ * truncated then.
+ */
+export async function convertToApng(
   source: StagedFile,
   animation: WebpAnimation,
-  options: AnimationOptions,
+  { log, signal }: AnimationOptions,
 ): Promise<StagedFile> {
   const [stills, path] = [`${source.path}.webp`, `${source.path}.apng`]
   await writeFile(stills, stillWebps(source.path, animation.frames))
-  const pixels = runFfmpeg(
-    { ...source, url: `file:${stills}` },
-    STILLS,
-    options.log,
-    options.signal,
-  )
-  const written = await writeApng(path, animation, framesOf(pixels, animation.frames))
+  const chunks = runFfmpeg({ ...source, url: `file:${stills}` }, STILLS_COMMAND, log, signal)
+  const written = await writeApng(path, animation, framesOf(chunks, animation.frames))
   await rm(stills)
-  if (animation.isTruncated || written < animation.frames.length) options.log.isTruncated = true
+  if (animation.isTruncated || written < animation.frames.length) log.isTruncated = true
   return { ...source, path, url: `file:${path}` }
 }
 
-/** As many pixels of each as it has; an error ends them, for the next one's would be taken for it. */
-const STILLS: FfmpegCommand = {
-  input: ['-xerror', '-f', 'webp_pipe'],
-  output: [
-    '-map',
-    '0:v:0',
-    '-autoscale',
-    '0',
-    '-c:v',
-    'rawvideo',
-    '-pix_fmt',
-    'rgba',
-    '-f',
-    'rawvideo',
-  ],
-  maxAllocationBytes: LARGEST_PICTURE_ALLOCATION,
-}
+type DecodedFrame = readonly [frame: WebpFrame, pixels: Buffer]
 
-type Decoded = readonly [frame: WebpFrame, pixels: Buffer]
-
-/** Answers how many frames came. */
+/** Writes an APNG and returns the number of frames written. */
 async function writeApng(
   path: string,
   animation: WebpAnimation,
-  frames: AsyncIterable<Decoded>,
+  frames: AsyncIterable<DecodedFrame>,
 ): Promise<number> {
-  const shown = animation.frames.length === 1 ? onWholeCanvas(animation) : animation
-  const apng = new Apng(shown)
+  const target = animation.frames.length === 1 ? withWholeFrames(animation) : animation
+  const apng = new Apng(target)
   let written = 0
   await using file = await open(path, 'w')
   await file.appendFile(await apng.head())
   for await (const [frame, pixels] of frames) {
-    const placed = shown === animation ? pixels : onCanvas(frame, pixels, animation)
-    await file.appendFile(await apng.frame(shown.frames[written] as WebpFrame, placed))
+    const placed = target === animation ? pixels : onCanvas(frame, pixels, animation)
+    await file.appendFile(await apng.frame(target.frames[written] as WebpFrame, placed))
     written++
   }
   await file.appendFile(apng.tail)
   return written
 }
 
-/** An animation whose frames all cover the canvas: else an empty frame would come before the only one. */
-function onWholeCanvas({ width, height, frames, ...animation }: WebpAnimation): WebpAnimation {
+/**
+ * Returns the animation with frames of the size of the canvas. Without that, an empty frame would
+ * precede the only one.
+ */
+function withWholeFrames({ width, height, frames, ...animation }: WebpAnimation): WebpAnimation {
   const whole = frames.map((frame) => ({ ...frame, x: 0, y: 0, width, height }))
   return { ...animation, width, height, frames: whole }
 }
 
-/** The pixels of a frame on the whole canvas, which is transparent around it. */
+/** Returns the pixels of a frame on the whole canvas, transparent around the frame. */
 function onCanvas(
   { x, y, width, height }: WebpFrame,
   pixels: Buffer,
@@ -94,24 +89,20 @@ function onCanvas(
   return whole
 }
 
+/** Yields the frames whose pixels (RGBA) have arrived completely. */
 async function* framesOf(
   chunks: AsyncIterable<Buffer>,
   frames: readonly WebpFrame[],
-): AsyncGenerator<Decoded> {
-  const waiting = [...frames].reverse()
-  let next = waiting.pop()
-  let pixels = Buffer.alloc(next ? 4 * next.width * next.height : 0)
-  let filled = 0
-  for await (const chunk of chunks) {
-    for (let from = 0; from < chunk.length && next; ) {
-      const copied = chunk.copy(pixels, filled, from)
-      from += copied
-      filled += copied
-      if (filled < pixels.length) continue
-      yield [next, pixels]
-      next = waiting.pop()
-      pixels = Buffer.alloc(next ? 4 * next.width * next.height : 0)
-      filled = 0
-    }
+): AsyncGenerator<DecodedFrame> {
+  const bytesOf = ({ width, height }: WebpFrame) => 4 * width * height
+  let allocated = 0
+  const allocate = () => {
+    const frame = frames[allocated++]
+    return frame ? Buffer.alloc(bytesOf(frame)) : null
+  }
+  let decoded = 0
+  for await (const pixels of blocksOf(chunks, allocate)) {
+    const frame = frames[decoded++] as WebpFrame
+    if (pixels.length === bytesOf(frame)) yield [frame, pixels]
   }
 }

@@ -1,74 +1,69 @@
 import { promisify } from 'node:util'
 import { crc32, deflate } from 'node:zlib'
+import { uintBE } from '../probe/uint.js'
 import type { WebpAnimation, WebpFrame } from '../probe/webp-animation.js'
 
-const LONGEST_MS = 65_535
-const QUICK = { level: 1 } as const
+const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
+const MAX_FRAME_MS = 65_535
+const FAST = { level: 1 } as const
 
-/** An APNG has the frames of an animated WebP, and ffmpeg can show it: the same places, times and ways of covering. */
+/**
+ * Encodes the frames of an animated WebP as an APNG, which ffmpeg decodes. Keeps the place, the
+ * time, the blending and the clearing of each frame.
+ */
 export class Apng {
+  readonly tail = pngChunk('IEND', Buffer.alloc(0))
   #sequence = 0
   #frames = 0
 
   constructor(private readonly animation: WebpAnimation) {}
 
-  /** Everything before the first frame, which must cover the canvas: an empty one comes before a smaller one. */
+  /**
+   * Returns the bytes before the first frame. The first frame of an APNG must cover the canvas: an
+   * empty one precedes a smaller one.
+   */
   async head(): Promise<Buffer> {
     const { width, height, frames } = this.animation
     const [first] = frames
     const isWhole = first?.width === width && first.height === height
-    const header = Buffer.concat([uint32(width), uint32(height), Buffer.of(8, 6, 0, 0, 0)]) // RGBA, 8 bits
-    const control = Buffer.concat([uint32(frames.length + (isWhole ? 0 : 1)), uint32(1)])
+    const rgba = Buffer.of(8, 6, 0, 0, 0) // RGBA of 8 bits
+    const header = Buffer.concat([uintBE(width, 4), uintBE(height, 4), rgba])
+    const count = frames.length + (isWhole ? 0 : 1)
+    const control = Buffer.concat([uintBE(count, 4), uintBE(1, 4)])
     const empty = { x: 0, y: 0, width, height, ms: 1, isBlended: false, isCleared: false }
     const lead = isWhole ? [] : [await this.frame(empty, Buffer.alloc(4 * width * height))]
-    return Buffer.concat([SIGNATURE, chunk('IHDR', header), chunk('acTL', control), ...lead])
+    return Buffer.concat([SIGNATURE, pngChunk('IHDR', header), pngChunk('acTL', control), ...lead])
   }
 
-  /** A frame out of its pixels, RGBA. */
+  /** Encodes a frame from its pixels (RGBA). */
   async frame(
-    { x, y, width, height, ...how }: Omit<WebpFrame, 'offset' | 'bytes'>,
+    { x, y, width, height, ms, isBlended, isCleared }: Omit<WebpFrame, 'offset' | 'bytes'>,
     pixels: Buffer,
   ): Promise<Buffer> {
     const control = Buffer.concat([
-      ...[this.#sequence++, width, height, x, y].map(uint32),
-      ...[uint16(Math.max(1, Math.min(LONGEST_MS, how.ms))), uint16(1000)],
-      Buffer.of(how.isCleared ? 1 : 0, how.isBlended ? 1 : 0),
+      ...[this.#sequence++, width, height, x, y].map((value) => uintBE(value, 4)),
+      ...[Math.max(1, Math.min(MAX_FRAME_MS, ms)), 1000].map((value) => uintBE(value, 2)),
+      Buffer.of(isCleared ? 1 : 0, isBlended ? 1 : 0),
     ])
-    const data = await promisify(deflate)(rows(pixels, 4 * width), QUICK)
+    const data = await promisify(deflate)(unfilteredRows(pixels, 4 * width), FAST)
     const isFirst = this.#frames++ === 0
-    const picture = isFirst
-      ? chunk('IDAT', data)
-      : chunk('fdAT', Buffer.concat([uint32(this.#sequence++), data]))
-    return Buffer.concat([chunk('fcTL', control), picture])
+    const image = isFirst
+      ? pngChunk('IDAT', data)
+      : pngChunk('fdAT', Buffer.concat([uintBE(this.#sequence++, 4), data]))
+    return Buffer.concat([pngChunk('fcTL', control), image])
   }
-
-  readonly tail = chunk('IEND', Buffer.alloc(0))
 }
 
-const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
-
-/** Rows each with its filter in front: none. */
-function rows(pixels: Buffer, bytes: number): Buffer {
-  const height = pixels.length / bytes
-  const filtered = Buffer.alloc(pixels.length + height)
+/** Returns rows of pixels, each after a byte that says that it has no filter. */
+function unfilteredRows(pixels: Buffer, rowBytes: number): Buffer {
+  const height = pixels.length / rowBytes
+  const rows = Buffer.alloc(pixels.length + height)
   for (let y = 0; y < height; y++)
-    pixels.copy(filtered, y * (bytes + 1) + 1, y * bytes, (y + 1) * bytes)
-  return filtered
+    pixels.copy(rows, y * (rowBytes + 1) + 1, y * rowBytes, (y + 1) * rowBytes)
+  return rows
 }
 
-function chunk(name: string, data: Buffer): Buffer {
+function pngChunk(name: string, data: Buffer): Buffer {
   const named = Buffer.concat([Buffer.from(name), data])
-  return Buffer.concat([uint32(data.length), named, uint32(crc32(named))])
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32BE(value)
-  return bytes
-}
-
-function uint16(value: number): Buffer {
-  const bytes = Buffer.alloc(2)
-  bytes.writeUInt16BE(value)
-  return bytes
+  return Buffer.concat([uintBE(data.length, 4), named, uintBE(crc32(named), 4)])
 }

@@ -5,40 +5,47 @@ import { type FfmpegCommand, runFfmpeg } from '../process/ffmpeg.js'
 import { ffmpegSeconds } from '../process/ffmpeg-seconds.js'
 import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { StagedFile } from '../staging/staged-file.js'
+import { blocksOf } from './blocks.js'
 import { audioFilters, placeSamples } from './timed-samples.js'
 import { audioOrigin, audioTimes, canSeek, clockOptions, type Timing } from './timing.js'
 import { tooLong } from './too-long.js'
 
-export const LEAST_TAIL_SECONDS = 1
-export const SILENT_PEAK = 1e-4 // -80 dBFS
-const LARGEST_ALLOCATION = 128 * 1024 ** 2
+/** A shorter tail is dropped, unless it is the whole clip. */
+export const MIN_TAIL_SECONDS = 1
+const SILENT_PEAK = 1e-4 // -80 dBFS
+const MAX_ALLOCATION_BYTES = 128 * 1024 ** 2
+const EDGE_SECONDS = 0.02
+const MIN_DC_OFFSET = 10 * SILENT_PEAK
 
-/** The sound of one segment: null where it is silent. */
+/** The audio of one segment. */
 export interface AudioChunk {
   readonly seconds: number
-  readonly samples: Float32Array | null
+  readonly samples: Float32Array | null // mono in [-1, 1]; null if silent
 }
 
+/** What decoding the audio of a file measured. */
 export interface AudioSummary {
-  readonly seconds: number // measured, the dropped tail included
+  readonly seconds: number // measured, with the dropped tail
   readonly audible: boolean
-  readonly variant: AudioVariant | null // as it was heard
+  readonly variant: AudioVariant | null // the one that was decoded
 }
 
+/** The summary of a file without audio. */
 export const NO_AUDIO: AudioSummary = { seconds: 0, audible: false, variant: null }
 
-/** One way to hear a file: a track, and what becomes of its channels. */
+/** A track, and how its channels are mixed. */
 export interface AudioVariant {
   readonly track: AudioTrack
   readonly channels: Mix
 }
 
 /**
- * How channels become one. `mean`: as ffmpeg mixes the channels of a layout, which leaves the LFE out.
- * `first`: the first alone. `all`: the mean of every channel, whatever it is for.
+ * How channels become one. `mean`: as ffmpeg mixes the channels of a layout, without the LFE.
+ * `first`: the first channel only. `all`: the mean of every channel, regardless of the layout.
  */
 export type Mix = SegmentFormat['audio']['channels'] | 'all'
 
+/** How the audio of a file is decoded. */
 export interface AudioOptions {
   readonly format: SegmentFormat
   readonly timing: Timing
@@ -46,12 +53,12 @@ export interface AudioOptions {
 }
 
 /**
- * The sound in parts of the segment's length, out of the bytes of `soundJob`; a tail shorter than a second is no part,
- * unless it is all.
+ * Yields audio in chunks of the segment's length, from the output of `audioCommand`. Drops a tail
+ * shorter than MIN_TAIL_SECONDS, unless it is the whole clip. Throws MEDIA_TOO_LONG.
  */
 export async function* audioChunks(
   chunks: AsyncIterable<Buffer>,
-  voice: AudioVariant,
+  variant: AudioVariant,
   options: AudioOptions,
 ): AsyncGenerator<AudioChunk, AudioSummary> {
   const { format, timing } = options
@@ -59,40 +66,40 @@ export async function* audioChunks(
   const length = Math.round(format.seconds * rate)
   let total = 0
   let audible = false
-  for await (const samples of blocks(placedSamples(chunks, voice, options), length)) {
-    const first = total === 0
+  const placed = placedSamples(chunks, variant, options)
+  for await (const samples of blocksOf(placed, () => new Float32Array(length))) {
+    const isFirst = total === 0
     total += samples.length
     if (timing.window.start + total / rate > MEDIA_LIMITS.clipSeconds) throw tooLong()
     const seconds = samples.length / rate
-    if (!first && seconds < LEAST_TAIL_SECONDS) break
-    const loud = clampSamples(samples) >= SILENT_PEAK && !isConstant(samples, rate)
-    audible ||= loud
-    yield { seconds, samples: loud ? samples.subarray(0, format.audio.samples) : null }
+    if (!isFirst && seconds < MIN_TAIL_SECONDS) break
+    const isLoud = clampSamples(samples) >= SILENT_PEAK && !isConstant(samples, rate)
+    audible ||= isLoud
+    yield { seconds, samples: isLoud ? samples.subarray(0, format.audio.samples) : null }
   }
-  return { seconds: total / rate, audible, variant: voice }
+  return { seconds: total / rate, audible, variant }
 }
 
-/** Whether anything can be heard; reads no further than that. */
+/** Decodes a variant up to its first audible second, and returns whether there is one. */
 export async function isAudible(
   source: StagedFile,
-  voice: AudioVariant,
+  variant: AudioVariant,
   {
     format,
     timing,
     signal,
   }: Omit<AudioOptions, 'log'> & { readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
-  const report = new DecoderLog(source)
-  const chunks = runFfmpeg(source, audioCommand(voice, format, timing), report, signal)
-  const samples = placedSamples(chunks, voice, { format, timing, log: report })
-  for await (const block of blocks(samples, format.audio.sampleRateHz)) {
-    if (clampSamples(block) >= SILENT_PEAK && !isConstant(block, format.audio.sampleRateHz))
-      return true
-  }
+  const log = new DecoderLog(source)
+  const rate = format.audio.sampleRateHz
+  const chunks = runFfmpeg(source, audioCommand(variant, format, timing), log, signal)
+  const samples = placedSamples(chunks, variant, { format, timing, log })
+  for await (const block of blocksOf(samples, () => new Float32Array(rate)))
+    if (clampSamples(block) >= SILENT_PEAK && !isConstant(block, rate)) return true
   return false
 }
 
-/** Raw samples with their timestamps as bytes, for `placeSamples`. */
+/** Returns the command that decodes a variant to raw samples and timestamps, for `placeSamples`. */
 export function audioCommand(
   { track, channels }: AudioVariant,
   { audio }: SegmentFormat,
@@ -106,9 +113,9 @@ export function audioCommand(
     output: [
       ...['-map', `0:${track.index}`, '-af', `${mix}${filters}`],
       ...['-ar', String(audio.sampleRateHz), '-c:a', 'pcm_f32le', '-f', 'f32le'],
-      ...['-flush_packets', '0'], // in blocks of 32 KiB, not a few hundred samples at a time
+      ...['-flush_packets', '0'], // writes 32 KiB at a time, not a few hundred samples
     ],
-    maxAllocationBytes: LARGEST_ALLOCATION,
+    maxAllocationBytes: MAX_ALLOCATION_BYTES,
   }
 }
 
@@ -119,7 +126,7 @@ function mixFilter(mix: Mix, { channels }: AudioTrack): string {
   return `pan=mono|c0=${terms.join('+')},`
 }
 
-/** The samples in their place; a timestamp beyond what a clip may last is not believed. */
+/** Yields the samples of the window. Rejects timestamps beyond the maximum length of a clip. */
 function placedSamples(
   chunks: AsyncIterable<Buffer>,
   { track }: AudioVariant,
@@ -132,38 +139,18 @@ function placedSamples(
     rateHz: format.audio.sampleRateHz,
     startsAt: canSeek(timing) ? Math.max(0, lead) : lead,
     seconds: window.end - window.start,
-    longest: MEDIA_LIMITS.clipSeconds - window.start,
+    maxSeconds: LIMITS.clipSeconds - window.start,
     toSeconds: audioTimes(timing, track.index),
-    refuse: (seconds) =>
-      log.addError(`A timestamp of ${seconds} s in the sound is beyond any clip`),
+    onRejected: (seconds) =>
+      log.addError(
+        `Expected audio timestamps of at most ${LIMITS.clipSeconds} s, got ${seconds} s`,
+      ),
   })
 }
 
-/** Blocks of `length` samples; the last may be shorter. */
-async function* blocks(
-  runs: AsyncIterable<Float32Array>,
-  length: number,
-): AsyncGenerator<Float32Array> {
-  let block = new Float32Array(length)
-  let filled = 0
-  for await (const samples of runs) {
-    for (let from = 0; from < samples.length; ) {
-      const copied = samples.subarray(from, from + length - filled)
-      block.set(copied, filled)
-      from += copied.length
-      filled += copied.length
-      if (filled < length) continue
-      yield block
-      block = new Float32Array(length)
-      filled = 0
-    }
-  }
-  if (filled > 0) yield block.subarray(0, filled)
-}
-
 /**
- * Whether samples hold a constant voltage and nothing else, which cannot be heard. At the edges of a
- * track the resampler makes a pulse of it: they count only where the rest is no such voltage.
+ * Returns whether samples are a DC offset and nothing else, which is inaudible. Ignores the edges,
+ * where the resampler turns the offset into a pulse.
  */
 function isConstant(samples: Float32Array, rateHz: number): boolean {
   const edge = Math.min(Math.round(EDGE_SECONDS * rateHz), Math.floor(samples.length / 4))
@@ -172,26 +159,26 @@ function isConstant(samples: Float32Array, rateHz: number): boolean {
     const sample = samples[i] as number
     if (sample < low) low = sample
     if (sample > high) high = sample
-    if (high - low >= 2 * SILENT_PEAK) return false // nearly every block, after a few samples
+    if (high - low >= 2 * SILENT_PEAK) return false // most blocks return after a few samples
     sum += sample
   }
   const mean = sum / (samples.length - 2 * edge)
-  return Math.abs(mean) >= LEAST_VOLTAGE
+  return Math.abs(mean) >= MIN_DC_OFFSET
 }
 
-const EDGE_SECONDS = 0.02
-const LEAST_VOLTAGE = 10 * SILENT_PEAK
-
-/** Holds samples to [-1, 1], in place: decoders overshoot, and hostile files hold NaN. Returns the peak. */
+/**
+ * Clamps samples to [-1, 1] in place and returns the peak. Decoders overshoot, and hostile files
+ * contain NaN, which becomes 0.
+ */
 function clampSamples(samples: Float32Array): number {
   let [low, high] = [0, 0]
   for (let i = 0; i < samples.length; i++) {
     const sample = samples[i] as number
-    if (sample >= low && sample <= high) continue // nearly every one
-    const held = sample >= -1 && sample <= 1 ? sample : sample > 1 ? 1 : sample < -1 ? -1 : 0
-    samples[i] = held
-    low = Math.min(low, held)
-    high = Math.max(high, held)
+    if (sample >= low && sample <= high) continue // nearly every sample
+    const clamped = sample >= -1 && sample <= 1 ? sample : sample > 1 ? 1 : sample < -1 ? -1 : 0
+    samples[i] = clamped
+    low = Math.min(low, clamped)
+    high = Math.max(high, clamped)
   }
   return Math.max(high, -low)
 }

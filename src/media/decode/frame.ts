@@ -1,35 +1,34 @@
 import type { SegmentFormat } from '../../domain/segment-format.js'
+import { blocksOf } from './blocks.js'
 
-/** Frames looked at in each cell: the one in its middle, and one on either side. */
+/** Candidate frames per cell: the one in the middle, and one on either side. */
 export const CANDIDATES = 3
-const FAR_MORE = 16 // times the detail: four times as sharp, or something where the middle is black or flat
+/**
+ * The factor of detail that replaces the middle frame: four times as sharp, or not black or flat.
+ */
+const DETAIL_FACTOR = 16
 const FLAT_DEVIATION = 2 // of 255, per channel
-const ROWS_APART = 8 // at which detail is looked for
-const PIXELS_APART = 16
+const ROW_STEP = 8 // rows between samples of detail
+const PIXEL_STEP = 16 // pixels between samples of a quick check
 
-/** RGB frames out of raw bytes; `spare` ones, which nobody holds any more, are filled again. */
-export async function* frames(
-  chunks: AsyncIterable<Buffer>,
+/**
+ * Yields RGB frames from raw bytes. Takes arrays from `spare` first, which must be in use nowhere
+ * else. Drops an incomplete last frame.
+ */
+export async function* framesOf(
+  chunks: AsyncIterable<Uint8Array>,
   { visual: { width, height } }: SegmentFormat,
   spare: Uint8Array[] = [],
 ): AsyncGenerator<Uint8Array> {
   const length = width * height * 3
-  let frame: Uint8Array = new Uint8Array(length)
-  let filled = 0
-  for await (const chunk of chunks) {
-    for (let from = 0; from < chunk.length; ) {
-      const copied = chunk.copy(frame, filled, from)
-      from += copied
-      filled += copied
-      if (filled < length) continue
-      yield frame
-      frame = spare.pop() ?? new Uint8Array(length)
-      filled = 0
-    }
-  }
+  for await (const frame of blocksOf(chunks, () => spare.pop() ?? new Uint8Array(length)))
+    if (frame.length === length) yield frame
 }
 
-/** The frame of each cell: that of its middle, unless one beside it shows far more. The last cell may be cut. */
+/**
+ * Yields one frame per cell: the middle one, unless another candidate has far more detail. The last
+ * cell may be incomplete.
+ */
 export async function* chosenFrames(
   chunks: AsyncIterable<Buffer>,
   format: SegmentFormat,
@@ -37,7 +36,7 @@ export async function* chosenFrames(
   const { width } = format.visual
   const spare: Uint8Array[] = []
   let cell: Uint8Array[] = []
-  for await (const frame of frames(chunks, format, spare)) {
+  for await (const frame of framesOf(chunks, format, spare)) {
     cell.push(frame)
     if (cell.length < CANDIDATES) continue
     const chosen = chooseFrame(cell, width)
@@ -51,23 +50,26 @@ export async function* chosenFrames(
 function chooseFrame(cell: readonly Uint8Array[], width: number): Uint8Array {
   const middle = cell[CANDIDATES >> 1] ?? (cell.at(-1) as Uint8Array)
   let chosen = middle
-  let most = FAR_MORE * detail(middle, width)
+  let max = DETAIL_FACTOR * detail(middle, width)
   for (const frame of cell) {
-    const found = frame === middle ? 0 : detail(frame, width)
-    if (found <= most) continue
+    const candidate = frame === middle ? 0 : detail(frame, width)
+    if (candidate <= max) continue
     chosen = frame
-    most = found
+    max = candidate
   }
   return chosen
 }
 
-/** Mean square of the Laplacian of green, on some of the rows: little where a frame is black, flat or blurred. */
+/**
+ * Returns the mean square of the Laplacian of green, on some rows. It is small if a frame is black,
+ * flat or blurred.
+ */
 function detail(frame: Uint8Array, width: number): number {
   const row = 3 * width
   const at = (i: number) => frame[i] as number
   let sum = 0
   let pixels = 1
-  for (let start = row; start < frame.length - row; start += ROWS_APART * row) {
+  for (let start = row; start < frame.length - row; start += ROW_STEP * row) {
     for (let i = start + 4; i < start + row - 3; i += 3) {
       sum += (4 * at(i) - at(i - 3) - at(i + 3) - at(i - row) - at(i + row)) ** 2
       pixels++
@@ -76,16 +78,22 @@ function detail(frame: Uint8Array, width: number): number {
   return sum / pixels
 }
 
-/** One flat colour, but for what coding adds. Most frames are told by few of their pixels that they are none. */
+/**
+ * Returns whether a frame is one flat colour, except for coding noise. A few pixels rule that out
+ * for most frames.
+ */
 export function isBlank(frame: Uint8Array): boolean {
-  const most = (FLAT_DEVIATION ** 2 * frame.length) / 3
-  return [PIXELS_APART, 1].every((step) =>
-    [0, 1, 2].every((channel) => spread(frame, channel, step) <= most),
+  const max = (FLAT_DEVIATION ** 2 * frame.length) / 3
+  return [PIXEL_STEP, 1].every((step) =>
+    [0, 1, 2].every((channel) => squaredDeviation(frame, channel, step) <= max),
   )
 }
 
-/** The squared distances of a channel's pixels, one in `step`, from their mean, summed up: of some no more than of all. */
-function spread(frame: Uint8Array, channel: number, step: number): number {
+/**
+ * Returns the sum of squared deviations from the mean of a channel, over one in `step` pixels. The
+ * sum over some pixels is at most that over all.
+ */
+function squaredDeviation(frame: Uint8Array, channel: number, step: number): number {
   let sum = 0
   let squares = 0
   let pixels = 0

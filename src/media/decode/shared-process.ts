@@ -4,105 +4,112 @@ import { type FfmpegCommand, runFfmpeg, startFfmpeg } from '../process/ffmpeg.js
 import type { FfmpegProcess } from '../process/ffmpeg-process.js'
 import type { StagedFile } from '../staging/staged-file.js'
 
-const STREAM_KINDS = ['sound', 'picture'] as const
+const STREAM_KINDS = ['audio', 'video'] as const
+
+/** The two streams of a file that are decoded. */
 export type StreamKind = (typeof STREAM_KINDS)[number]
+
+/** One log per stream. */
 export type DecoderLogs = Readonly<Record<StreamKind, DecoderLog>>
 
 /**
- * Sound and picture of a file out of one ffmpeg, since starting one costs more than decoding a short clip. Each half is
- * the bytes that an ffmpeg of its own would give, and gets one where they cannot come together: where the one fails,
- * and where a half waits for ffmpeg while ffmpeg waits for the other half to be read, as at a long gap in one of them.
+ * Decodes audio and video with one ffmpeg, since starting one costs more than decoding a short
+ * clip. Falls back to one process per stream if the shared one fails or deadlocks (one pipe full
+ * while the other is awaited), as at a long gap in one stream. Each stream yields the same bytes
+ * either way.
  */
 export function decodeInOneProcess(
   source: StagedFile,
-  jobs: Readonly<Record<StreamKind, FfmpegCommand>>,
-  reports: DecoderLogs,
+  commands: Readonly<Record<StreamKind, FfmpegCommand>>,
+  logs: DecoderLogs,
   signal?: AbortSignal,
 ): Record<StreamKind, AsyncGenerator<Buffer, void>> {
-  const pair = new SharedProcess(source, jobs, signal)
-  const half = async function* (name: StreamKind): AsyncGenerator<Buffer, void> {
-    let passed = 0
-    for await (const chunk of pair.chunksOf(name)) {
-      if (passed === 0 && name === 'picture')
-        reports.picture.firstPositionSeconds ??= pair.firstBeat
-      passed += chunk.length
+  const shared = new SharedProcess(source, commands, signal)
+  const stream = async function* (kind: StreamKind): AsyncGenerator<Buffer, void> {
+    let bytes = 0
+    for await (const chunk of shared.chunksOf(kind)) {
+      if (bytes === 0 && kind === 'video')
+        logs.video.firstPositionSeconds ??= shared.firstPositionSeconds
+      bytes += chunk.length
       yield chunk
     }
-    if (pair.isWhole(name, passed)) pair.reportTo(name, reports[name])
-    else yield* skipBytes(passed, runFfmpeg(source, jobs[name], reports[name], signal))
+    if (shared.isComplete(kind, bytes)) shared.mergeLogInto(kind, logs[kind])
+    else yield* skipBytes(bytes, runFfmpeg(source, commands[kind], logs[kind], signal))
   }
-  return { sound: half('sound'), picture: half('picture') }
+  return { audio: stream('audio'), video: stream('video') }
 }
 
+/** Owns the shared ffmpeg and its two readers. */
 class SharedProcess {
+  readonly #abandoned = new Set<StreamKind>()
+  readonly #log: DecoderLog
   #process: Promise<FfmpegProcess> | null = null
-  #abandoned = new Set<StreamKind>()
   #readers = STREAM_KINDS.length
-  #content = false
-  readonly #report: DecoderLog
+  #succeeded = false
 
   constructor(
     private readonly source: StagedFile,
-    private readonly jobs: Readonly<Record<StreamKind, FfmpegCommand>>,
+    private readonly commands: Readonly<Record<StreamKind, FfmpegCommand>>,
     private readonly signal: AbortSignal | undefined,
   ) {
-    this.#report = new DecoderLog(source)
+    this.#log = new DecoderLog(source)
   }
 
-  /** When the first picture was seen, in seconds; known once the first part of the picture has come. */
-  get firstBeat(): number | null {
-    return this.#report.firstPositionSeconds
+  /** Time of the first video frame in seconds, known once the first video chunk has arrived. */
+  get firstPositionSeconds(): number | null {
+    return this.#log.firstPositionSeconds
   }
 
-  /** What came of a half until its end, or until it was abandoned; the last to leave ends the process. */
-  async *chunksOf(name: StreamKind): AsyncGenerator<Buffer, void> {
-    this.#process ??= startFfmpeg(
-      this.source,
-      [this.jobs.sound, this.jobs.picture],
-      this.#report,
-      this.signal,
-    )
+  /**
+   * Yields the chunks of a stream until it ends or is abandoned. The last reader disposes of
+   * ffmpeg.
+   */
+  async *chunksOf(kind: StreamKind): AsyncGenerator<Buffer, void> {
+    const commands = [this.commands.audio, this.commands.video]
+    this.#process ??= startFfmpeg(this.source, commands, this.#log, this.signal)
     const process = await this.#process
-    const [own, other] = outputsOf(process, name)
+    const [own, other] = pipesOf(process, kind)
     own.onFull = () => other.isAwaited && other.discard()
     try {
       for (;;) {
         if (own.isEmpty && other.isFull) own.discard()
         const chunk = await process.withStallTimeout(() => own.next())
         if (chunk === null) break
-        if (this.jobs[name].printsPosition)
-          await process.withStallTimeout(() => Promise.race([this.#report.started, process.exited]))
+        if (this.commands[kind].printsPosition)
+          await process.withStallTimeout(() => Promise.race([this.#log.started, process.exited]))
         yield chunk
       }
-      if (own.isDiscarded) this.#abandoned.add(name)
-      else this.#content = (await process.exitCode()) === 0
+      if (own.isDiscarded) this.#abandoned.add(kind)
+      else this.#succeeded = (await process.exitCode()) === 0
     } finally {
       own.discard()
       if (--this.#readers === 0) await process[Symbol.asyncDispose]()
     }
   }
 
-  /** Having nothing of a half is believed only of an ffmpeg that had nothing to complain of. */
-  isWhole(name: StreamKind, bytes: number): boolean {
-    if (this.#abandoned.has(name)) return false
-    return this.#content && (bytes > 0 || !this.#report.hasErrors)
+  /** An empty stream is accepted only if ffmpeg logged no error. */
+  isComplete(kind: StreamKind, bytes: number): boolean {
+    if (this.#abandoned.has(kind)) return false
+    return this.#succeeded && (bytes > 0 || !this.#log.hasErrors)
   }
 
-  /** What ffmpeg said is told once: of the picture, where that came from here. */
-  reportTo(name: StreamKind, report: DecoderLog): void {
-    if (name === 'picture' || this.#abandoned.has('picture')) report.merge(this.#report)
+  /**
+   * Merges the shared log into one stream's log only: the video's, unless its stream was abandoned.
+   */
+  mergeLogInto(kind: StreamKind, log: DecoderLog): void {
+    if (kind === 'video' || this.#abandoned.has('video')) log.merge(this.#log)
   }
 }
 
-function outputsOf(
+function pipesOf(
   { outputs }: FfmpegProcess,
-  name: StreamKind,
+  kind: StreamKind,
 ): readonly [own: BufferedPipe, other: BufferedPipe] {
-  const [sound, picture] = outputs
-  return name === 'sound' ? [sound, picture] : [picture, sound]
+  const [audio, video] = outputs
+  return kind === 'audio' ? [audio, video] : [video, audio]
 }
 
-/** What comes after so many bytes. */
+/** Yields what follows the first `bytes` bytes. */
 async function* skipBytes(
   bytes: number,
   chunks: AsyncIterable<Buffer>,

@@ -6,14 +6,17 @@ import { isBlank } from './frame.js'
 import { type DecodeSummary, damaged, noContent } from './summarize.js'
 import { type StillOptions, stillFrame } from './video.js'
 
-/** A picture: one segment of no length. */
+/**
+ * Decodes an image to one segment of length 0. Throws MEDIA_DAMAGED or MEDIA_TOO_LARGE if it cannot
+ * be decoded, MEDIA_NO_CONTENT if it is blank.
+ */
 export async function* decodeStill(
   source: StagedFile,
   track: VideoTrack,
   format: SegmentFormat,
   options: StillOptions,
 ): AsyncGenerator<MediaSegment, DecodeSummary> {
-  const frame = await shownFrame(source, track, format, options)
+  const frame = await visibleFrame(source, track, format, options)
   if (frame === null) throw damaged(source, [options.log])
   if (isBlank(frame)) throw noContent(source.name)
   yield { start: 0, end: 0, samples: null, frames: [frame] }
@@ -21,8 +24,8 @@ export async function* decodeStill(
   return { seconds: 0, notes, audible: false, visible: true }
 }
 
-/** The picture on the first background on which it shows anything. */
-async function shownFrame(
+/** Returns the image on the first background on which it is not blank. */
+async function visibleFrame(
   source: StagedFile,
   track: VideoTrack,
   format: SegmentFormat,

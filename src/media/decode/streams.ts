@@ -1,6 +1,6 @@
 import type { SegmentFormat } from '../../domain/segment-format.js'
 import type { MediaHeader, VideoTrack } from '../probe/media-header.js'
-import { runFfmpeg } from '../process/ffmpeg.js'
+import { type FfmpegCommand, runFfmpeg } from '../process/ffmpeg.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import { type AudioVariant, audioChunks, audioCommand } from './audio.js'
 import { type DecoderLogs, decodeInOneProcess, type StreamKind } from './shared-process.js'
@@ -10,70 +10,80 @@ import { videoChunks } from './video.js'
 import { gridCommand } from './video-command.js'
 import type { Streams } from './zip-segments.js'
 
-/** A larger picture takes larger blocks of memory than a gap in the sound may be filled with: it has its own ffmpeg. */
-const LARGEST_SHARED_PIXELS = 3840 * 2160
+/**
+ * A larger video has its own ffmpeg: it needs larger blocks of memory than an audio gap may be
+ * filled with.
+ */
+const MAX_SHARED_PIXELS = 3840 * 2160
 
-export interface StreamRequest {
+/** What `openStreams` decodes. */
+interface StreamRequest {
   readonly source: StagedFile
-  readonly header: MediaHeader // without the halves that are not wanted
+  readonly header: MediaHeader // without the streams that are not wanted
   readonly format: SegmentFormat
   readonly window: Window
-  readonly reports: DecoderLogs
+  readonly logs: DecoderLogs
   readonly signal: AbortSignal
 }
 
-/** Sound and picture of a file, to be decoded side by side. */
-export function openStreams(wanted: StreamRequest): Omit<Streams, 'stop'> {
-  const { source, header, format, reports, signal } = wanted
+/**
+ * Opens the audio and the video of a file, to be read in parallel. Each is null if the header has
+ * none.
+ */
+export function openStreams(request: StreamRequest): Omit<Streams, 'stop'> {
+  const { source, header, format, logs, signal } = request
   const { video, otherVideos, audioTracks } = header
-  const timing = timingOf(wanted)
-  const voices = audioVariants(audioTracks, format)
-  const [voice] = voices
-  const chunks = openChunks(wanted)
-  const open = (
-    voice: AudioVariant,
-    chunks = runFfmpeg(source, audioCommand(voice, format, timing), reports.sound, signal),
-  ) => audioChunks(chunks, voice, { format, timing, log: reports.sound })
+  const timing = timingOf(request)
   const options = { source, format, timing, signal }
-  const look = (
+  const variants = audioVariants(audioTracks, format)
+  const [variant] = variants
+  const chunks = openChunks(request)
+  const openAudio = (
+    variant: AudioVariant,
+    chunks = runFfmpeg(source, audioCommand(variant, format, timing), logs.audio, signal),
+  ) => audioChunks(chunks, variant, { format, timing, log: logs.audio })
+  const openVideo = (
     track: VideoTrack,
-    chunks = runFfmpeg(source, gridCommand(track, format, timing), reports.picture, signal),
-  ) => videoChunks(chunks, track, { ...options, log: reports.picture })
-  const seen = video && chunks.picture && look(video, chunks.picture)
+    chunks = runFfmpeg(source, gridCommand(track, format, timing), logs.video, signal),
+  ) => videoChunks(chunks, track, { ...options, log: logs.video })
+  const firstAudio = variant && chunks.audio && openAudio(variant, chunks.audio)
+  const firstVideo = video && chunks.video && openVideo(video, chunks.video)
   return {
-    audio:
-      voice && chunks.sound
-        ? firstAudibleVariant(open(voice, chunks.sound), voices, { ...options, open })
-        : null,
-    video: seen && firstVisibleTrack(seen, [video, ...otherVideos], { ...options, open: look }),
+    audio: firstAudio
+      ? firstAudibleVariant(firstAudio, variants, { ...options, open: openAudio })
+      : null,
+    video: firstVideo
+      ? firstVisibleTrack(firstVideo, [video, ...otherVideos], { ...options, open: openVideo })
+      : null,
   }
 }
 
-/** What ffmpeg is to do for each half that there is; of the sound, for the first of its voices. */
+/**
+ * Returns the command of each stream that the header has. Decodes the first variant of the audio.
+ */
 export function streamCommands({
   header,
   format,
   window,
-}: Pick<StreamRequest, 'header' | 'format' | 'window'>) {
+}: Pick<StreamRequest, 'header' | 'format' | 'window'>): Record<StreamKind, FfmpegCommand | null> {
   const timing = timingOf({ header, window })
-  const [voice] = audioVariants(header.audioTracks, format)
+  const [variant] = audioVariants(header.audioTracks, format)
   return {
-    sound: voice ? audioCommand(voice, format, timing) : null,
-    picture: header.video && gridCommand(header.video, format, timing),
+    audio: variant ? audioCommand(variant, format, timing) : null,
+    video: header.video && gridCommand(header.video, format, timing),
   }
 }
 
 function openChunks(
-  wanted: StreamRequest,
+  request: StreamRequest,
 ): Record<StreamKind, AsyncGenerator<Buffer, void> | null> {
-  const { source, header, window, reports, signal } = wanted
-  const { sound, picture } = streamCommands(wanted)
-  const canShare = window.start === 0 && !isHuge(header.video) // a seek is not the same for sound and picture
-  if (sound && picture && canShare)
-    return decodeInOneProcess(source, { sound, picture }, reports, signal)
+  const { source, header, window, logs, signal } = request
+  const { audio, video } = streamCommands(request)
+  const canShare = window.start === 0 && !isHuge(header.video) // audio and video seek differently
+  if (audio && video && canShare) return decodeInOneProcess(source, { audio, video }, logs, signal)
   return {
-    sound: sound && runFfmpeg(source, sound, reports.sound, signal),
-    picture: picture && runFfmpeg(source, picture, reports.picture, signal),
+    audio: audio && runFfmpeg(source, audio, logs.audio, signal),
+    video: video && runFfmpeg(source, video, logs.video, signal),
   }
 }
 
@@ -81,5 +91,5 @@ function timingOf({ header, window }: Pick<StreamRequest, 'header' | 'window'>):
   return { window, clock: header.clock }
 }
 
-const isHuge = (picture: VideoTrack | null) =>
-  (picture?.width ?? 0) * (picture?.height ?? 0) > LARGEST_SHARED_PIXELS
+const isHuge = (video: VideoTrack | null) =>
+  (video?.width ?? 0) * (video?.height ?? 0) > MAX_SHARED_PIXELS

@@ -1,15 +1,18 @@
 import type { Spacing } from '../probe/media-header.js'
 import { ffmpegSeconds } from '../process/ffmpeg-seconds.js'
 
-/** The same limit as that of ffmpeg's `aresample`: timestamps that differ by less are rounding or jitter. */
+/**
+ * The tolerance of ffmpeg's `aresample`: a smaller difference of timestamps is rounding or jitter.
+ */
 const TOLERANCE_SECONDS = 0.1
 const SILENCE = new Float32Array(16 * 1024)
-const UNKNOWN = 0 // a timestamp that says nothing
+const NO_TIMESTAMP = 0
 
 /**
- * Returns filters that resample sound to one channel and add a second, which holds the timestamp of the frame that a
- * sample came in, less `origin`: raw samples have no other. ffmpeg itself (`aresample=async=1`) fills a gap in one block
- * of memory, however long: that is left to it where there are no gaps but lost packets, since it costs less.
+ * Returns filters that resample audio to one channel. For spacing `any`, a second channel holds the
+ * timestamp of the sample's frame, less `origin`: raw samples have none. ffmpeg itself
+ * (`aresample=async=1`) fills a gap in one block of memory of any length. It costs less, so it does
+ * so for spacing `even`, where gaps are lost packets only.
  */
 export function audioFilters(rateHz: number, spacing: Spacing, origin: number): string {
   const resample = `aresample=${rateHz}:rematrix_maxval=1`
@@ -23,17 +26,21 @@ export function audioFilters(rateHz: number, spacing: Spacing, origin: number): 
   )
 }
 
+/** How samples are placed in a window. */
 export interface Placement {
   readonly spacing: Spacing
   readonly rateHz: number
-  readonly startsAt: number // seconds of the window where the first sample belongs, unless its timestamp differs
+  readonly startsAt: number // seconds of the window of a first sample without a timestamp
   readonly seconds: number // length of the window; may be infinite
-  readonly longest: number // seconds: a timestamp beyond is not believed
+  readonly maxSeconds: number // a later timestamp is rejected
   readonly toSeconds: (timestamp: number) => number // of the window
-  readonly refuse: (seconds: number) => void // is told of a timestamp that is not believed
+  readonly onRejected: (seconds: number) => void // called with a rejected timestamp
 }
 
-/** Puts samples where their timestamps say, out of the bytes of `soundFilters`: gaps are zeros, overlaps are cut. */
+/**
+ * Yields the samples of a window by their timestamps, from the output of `audioFilters`. Fills gaps
+ * with zeros and drops overlaps.
+ */
 export async function* placeSamples(
   chunks: AsyncIterable<Buffer>,
   placement: Placement,
@@ -42,15 +49,14 @@ export async function* placeSamples(
   const positions = new Positions(placement)
   let written = 0
   const isTimed = placement.spacing === 'any'
-  for await (const values of valuesOf(chunks, isTimed ? 2 : 1)) {
-    for (const { samples, at } of isTimed
-      ? runsOf(values, positions)
-      : [positions.follow(values)]) {
-      const start = Math.min(at, end)
+  for await (const values of floatsOf(chunks, isTimed ? 2 : 1)) {
+    const runs = isTimed ? runsOf(values, positions) : [positions.append(values)]
+    for (const { samples, position } of runs) {
+      const start = Math.min(position, end)
       for (; written < start; written += Math.min(SILENCE.length, start - written)) {
         yield SILENCE.subarray(0, start - written)
       }
-      const rest = samples.subarray(written - at, Math.max(written, end) - at)
+      const rest = samples.subarray(written - position, Math.max(written, end) - position)
       if (rest.length > 0) yield rest
       written += rest.length
       if (written >= end) return
@@ -58,12 +64,13 @@ export async function* placeSamples(
   }
 }
 
+/** Contiguous samples. */
 interface Run {
   readonly samples: Float32Array
-  readonly at: number // position of the first
+  readonly position: number // of the first sample
 }
 
-/** Samples that follow one another without a gap. */
+/** Splits pairs of sample and timestamp into runs. */
 function* runsOf(pairs: Float32Array, positions: Positions): Generator<Run> {
   const samples = new Float32Array(pairs.length / 2)
   let first = 0
@@ -72,53 +79,58 @@ function* runsOf(pairs: Float32Array, positions: Positions): Generator<Run> {
     const timestamp = pairs[2 * i + 1] as number
     if (timestamp !== positions.timestamp) {
       const expected = start + i - first
-      const at = positions.moveTo(timestamp, expected)
-      if (at !== expected) {
-        if (i > first) yield { samples: samples.subarray(first, i), at: start }
+      const position = positions.moveTo(timestamp, expected)
+      if (position !== expected) {
+        if (i > first) yield { samples: samples.subarray(first, i), position: start }
         first = i
-        start = at
+        start = position
       }
     }
     samples[i] = pairs[2 * i] as number
   }
   positions.next = start + samples.length - first
-  if (samples.length > first) yield { samples: samples.subarray(first), at: start }
+  if (samples.length > first) yield { samples: samples.subarray(first), position: start }
 }
 
-/** Tells positions by timestamps, in samples from the start of the window; they may be negative. */
+/**
+ * Maps timestamps to positions, in samples from the start of the window. Positions may be negative.
+ */
 class Positions {
-  next: number // position of the sample to come, unless its timestamp differs
-  timestamp = UNKNOWN // of the frame that is being read, which may come in several parts
-  #correction = 0 // samples, for timestamps that are not believed
+  next: number // position of the next sample, unless its timestamp differs
+  timestamp = NO_TIMESTAMP // of the current frame, which may arrive in several chunks
+  #correction = 0 // samples to add after a rejected timestamp
 
   constructor(private readonly placement: Placement) {
     this.next = Math.round(placement.startsAt * placement.rateHz)
   }
 
-  follow(samples: Float32Array): Run {
-    const at = this.next
+  append(samples: Float32Array): Run {
+    const position = this.next
     this.next += samples.length
-    return { samples, at }
+    return { samples, position }
   }
 
+  /**
+   * Returns the position of a sample by its timestamp, or `expected` if the difference is jitter.
+   */
   moveTo(timestamp: number, expected: number): number {
     this.timestamp = timestamp
-    if (timestamp === UNKNOWN) return expected
-    const { rateHz, longest, toSeconds, refuse } = this.placement
+    if (timestamp === NO_TIMESTAMP) return expected
+    const { rateHz, maxSeconds, toSeconds, onRejected } = this.placement
     const seconds = toSeconds(timestamp)
     const stated = Math.round(seconds * rateHz)
     if (Math.abs(stated + this.#correction - expected) <= TOLERANCE_SECONDS * rateHz)
       return expected
-    if (stated + this.#correction > longest * rateHz) {
+    if (stated + this.#correction > maxSeconds * rateHz) {
       this.#correction = expected - stated
-      refuse(seconds)
+      onRejected(seconds)
     }
     return stated + this.#correction
   }
 }
 
-/** The values of so many channels at a time, however the bytes are cut. */
-async function* valuesOf(
+/** Yields floats from bytes, in multiples of `channels` values. */
+async function* floatsOf(
   chunks: AsyncIterable<Buffer>,
   channels: number,
 ): AsyncGenerator<Float32Array> {

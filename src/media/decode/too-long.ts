@@ -1,9 +1,10 @@
 import { AppError } from '../../errors.js'
 import { MEDIA_LIMITS } from '../staging/limits.js'
 
-export function tooLong(longestSeconds: number = MEDIA_LIMITS.clipSeconds): AppError {
-  const isHours = longestSeconds >= 3600
-  const longest = isHours ? `${longestSeconds / 3600} h` : `${longestSeconds} s`
-  const detail = `Expected at most ${longest} of media, got more${isHours ? '' : ': choose a range of it'}.`
-  return new AppError('MEDIA_TOO_LONG', detail)
+/** Creates MEDIA_TOO_LONG, for media longer than `maxSeconds`. */
+export function tooLong(maxSeconds: number = LIMITS.clipSeconds): AppError {
+  const isHours = maxSeconds >= 3600
+  const max = isHours ? `${maxSeconds / 3600} h` : `${maxSeconds} s`
+  const advice = isHours ? '' : ': choose a range of it'
+  return new AppError('MEDIA_TOO_LONG', `Expected at most ${max} of media, got more${advice}.`)
 }

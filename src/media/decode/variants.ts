@@ -12,9 +12,10 @@ import type { Timing } from './timing.js'
 import { isVisible, type VideoChunk, type VideoSummary } from './video.js'
 
 /**
- * Every way to hear a file, best first: each track mixed as the model wants it; then, since channels may cancel each
- * other out, the first channel of each; then all channels, since a mix leaves the LFE out. Channels without a layout are
- * all mixed from the start: ffmpeg would guess what they are for, and leave some out.
+ * Returns the variants of a file's audio, best first. First comes each track with the mix of the
+ * model. Then comes the first channel of each, since channels may cancel each other out. Then come
+ * all channels, since a mix excludes the LFE. Channels without a layout are all mixed from the
+ * start: ffmpeg would guess a layout and exclude some.
  */
 export function audioVariants(
   tracks: readonly AudioTrack[],
@@ -22,44 +23,50 @@ export function audioVariants(
 ): readonly AudioVariant[] {
   const as = (channels: Mix) => (track: AudioTrack) => ({ track, channels })
   if (channels === 'first') return tracks.map(as('first'))
-  const several = tracks.filter((track) => track.channels > 1)
-  const laidOut = several.filter(({ hasLayout }) => hasLayout)
+  const multichannel = tracks.filter((track) => track.channels > 1)
+  const withLayout = multichannel.filter(({ hasLayout }) => hasLayout)
   const mixed = tracks.map((track) =>
-    as(laidOut.includes(track) || track.channels <= 2 ? 'mean' : 'all')(track),
+    as(withLayout.includes(track) || track.channels <= 2 ? 'mean' : 'all')(track),
   )
   return [
     ...mixed,
-    ...several.map(as('first')),
-    ...laidOut.filter(({ channels }) => channels > 2).map(as('all')),
+    ...multichannel.map(as('first')),
+    ...withLayout.filter(({ channels }) => channels > 2).map(as('all')),
   ]
 }
 
-export interface AudibleOptions {
+interface AudibleOptions {
   readonly source: StagedFile
   readonly format: SegmentFormat
   readonly timing: Timing
-  readonly open: (voice: AudioVariant) => AsyncGenerator<AudioChunk, AudioSummary>
+  readonly open: (variant: AudioVariant) => AsyncGenerator<AudioChunk, AudioSummary>
   readonly signal?: AbortSignal | undefined
 }
 
-/** The parts of the first voice on which anything can be heard; of the first, where nothing can be on any. */
+/**
+ * Yields chunks of the first non-silent variant, or of variant 0 if all are silent. Other variants
+ * are probed only if the first chunk of variant 0 is silent.
+ */
 export function firstAudibleVariant(
   first: AsyncGenerator<AudioChunk, AudioSummary>,
-  voices: readonly AudioVariant[],
+  variants: readonly AudioVariant[],
   { source, format, timing, signal, open }: AudibleOptions,
 ): AsyncGenerator<AudioChunk, AudioSummary> {
-  return firstWithContent(first, voices, {
+  return firstWithContent(first, variants, {
     open,
     isEmpty: ({ samples }) => samples === null,
-    hasContent: (voice) => isAudible(source, voice, { format, timing, signal }),
+    hasContent: (variant) => isAudible(source, variant, { format, timing, signal }),
   })
 }
 
-export interface VisibleOptions extends Omit<AudibleOptions, 'open'> {
+interface VisibleOptions extends Omit<AudibleOptions, 'open'> {
   readonly open: (track: VideoTrack) => AsyncGenerator<VideoChunk, VideoSummary>
 }
 
-/** The parts of the first picture track on which anything can be seen; of the first, where nothing can be on any. */
+/**
+ * Yields chunks of the first track that is not blank, or of track 0 if all are blank. Other tracks
+ * are probed only if the first chunk of track 0 is blank.
+ */
 export function firstVisibleTrack(
   first: AsyncGenerator<VideoChunk, VideoSummary>,
   tracks: readonly VideoTrack[],
@@ -72,22 +79,22 @@ export function firstVisibleTrack(
   })
 }
 
-interface ChoiceOptions<Part, Summary, Choice> {
-  readonly open: (choice: Choice) => AsyncGenerator<Part, Summary>
-  readonly isEmpty: (part: Part) => boolean
+interface ChoiceOptions<Chunk, Summary, Choice> {
+  readonly open: (choice: Choice) => AsyncGenerator<Chunk, Summary>
+  readonly isEmpty: (chunk: Chunk) => boolean
   readonly hasContent: (choice: Choice) => Promise<boolean>
 }
 
-/** The first choice is begun with, and the others are looked at only where its first part is empty. */
-async function* firstWithContent<Part, Summary, Choice>(
-  first: AsyncGenerator<Part, Summary>,
+/** Yields chunks of choice 0 unless its first chunk is empty and another choice has content. */
+async function* firstWithContent<Chunk, Summary, Choice>(
+  first: AsyncGenerator<Chunk, Summary>,
   choices: readonly Choice[],
-  { open, isEmpty, hasContent }: ChoiceOptions<Part, Summary, Choice>,
-): AsyncGenerator<Part, Summary> {
+  { open, isEmpty, hasContent }: ChoiceOptions<Chunk, Summary, Choice>,
+): AsyncGenerator<Chunk, Summary> {
   try {
     const head = await first.next()
-    const isInDoubt = choices.length > 1 && (head.done || isEmpty(head.value))
-    const choice = isInDoubt ? await firstWith(hasContent, choices) : choices[0]
+    const mustProbe = choices.length > 1 && (head.done || isEmpty(head.value))
+    const choice = mustProbe ? await findAsync(choices, hasContent) : choices[0]
     if (choice !== undefined && choice !== choices[0]) {
       await close(first)
       return yield* open(choice)
@@ -100,14 +107,14 @@ async function* firstWithContent<Part, Summary, Choice>(
   }
 }
 
-async function close<Part, Summary>(parts: AsyncGenerator<Part, Summary>): Promise<void> {
-  await parts.return(undefined as Summary) // nobody reads it
+async function close<Chunk, Summary>(chunks: AsyncGenerator<Chunk, Summary>): Promise<void> {
+  await chunks.return(undefined as Summary) // no caller reads the value
 }
 
-async function firstWith<Choice>(
-  hasContent: (choice: Choice) => Promise<boolean>,
-  choices: readonly Choice[],
-): Promise<Choice | undefined> {
-  for (const choice of choices) if (await hasContent(choice)) return choice
+async function findAsync<T>(
+  items: readonly T[],
+  predicate: (item: T) => Promise<boolean>,
+): Promise<T | undefined> {
+  for (const item of items) if (await predicate(item)) return item
   return undefined
 }

@@ -4,25 +4,34 @@ import type { VideoTrack } from '../probe/media-header.js'
 import type { FfmpegCommand } from '../process/ffmpeg.js'
 import { ffmpegSeconds } from '../process/ffmpeg-seconds.js'
 import { type Background, decoderOptions, flatten } from './alpha.js'
-import { LEAST_TAIL_SECONDS } from './audio.js'
+import { MIN_TAIL_SECONDS } from './audio.js'
 import { CANDIDATES } from './frame.js'
 import { toneMap } from './hdr.js'
 import { canSeek, clockOptions, type Timing, videoClock, type Window } from './timing.js'
 
-export const LARGEST_PICTURE_ALLOCATION = 768 * 1024 ** 2
-const BEAT_SECONDS = 0.25
-/** More than one costs a sixth more CPU time; two are enough, since more files than cores are decoded at once. */
-const THREADS_OF_LARGE = 2
-/** Key frames at most this far apart leave none of the tails without one; it is a second of NTSC and a little. */
-const KEY_GAP_SECONDS = LEAST_TAIL_SECONDS + 0.02
+/** Limit of one block of memory in an ffmpeg that decodes video. */
+export const MAX_VIDEO_ALLOCATION_BYTES = 768 * 1024 ** 2
+const POSITION_SECONDS = 0.25 // between the positions that ffmpeg prints
+/**
+ * A second thread costs a sixth more CPU time. Two suffice: more files than cores are decoded at
+ * once.
+ */
+const LARGE_VIDEO_THREADS = 2
+/** The maximum gap at which every tail has a key frame: a second of NTSC plus a margin. */
+const MAX_KEY_GAP_SECONDS = MIN_TAIL_SECONDS + 0.02
+/** Display aspect ratios that `trim` leaves whole. */
+const TRIMMED = { tallest: 3 / 4, widest: 4 / 3 }
 
-/** The seconds of a cell of the grid that is laid over every segment. */
-export interface Grid {
-  readonly cell: number
-  readonly rate: string // candidates a second, exactly
+/** The grid of cells over a segment. */
+interface Grid {
+  readonly cell: number // seconds
+  readonly rate: string // candidates per second, as a fraction
 }
 
-/** A clip shorter than a segment has its cells within its stated length. */
+/**
+ * Returns the grid of a segment. The cells of a clip shorter than a segment divide its stated
+ * length.
+ */
 export function gridOf(
   stated: number | null,
   { seconds, visual: { framesPerSegment } }: SegmentFormat,
@@ -34,7 +43,7 @@ export function gridOf(
   }
 }
 
-/** What the header states of a window's length. */
+/** Returns the length of the window's part of a track by the header, or null if unknown. */
 export function statedSeconds(
   { seconds, startsAt }: VideoTrack,
   { start, end }: Window,
@@ -43,7 +52,10 @@ export function statedSeconds(
   return Math.max(0, Math.min(startsAt + seconds, end) - start)
 }
 
-/** The candidates of every cell, in order of time. */
+/**
+ * Returns the command that decodes the candidates of every cell, in order of time. ffmpeg also
+ * prints its position.
+ */
 export function gridCommand(
   track: VideoTrack,
   format: SegmentFormat,
@@ -51,15 +63,21 @@ export function gridCommand(
 ): FfmpegCommand {
   const { window } = timing
   const { cell, rate } = gridOf(statedSeconds(track, window), format)
-  // Not the accurate seek: it would drop the frame on show at the start, which began before it.
+  // An accurate seek would drop the frame shown at the start of the window, which begins before it.
   const seek = canSeek(timing) ? ['-noaccurate_seek', '-ss', ffmpegSeconds(window.start)] : []
-  const isEnough = track.keyGap !== null && track.keyGap <= Math.min(cell, KEY_GAP_SECONDS)
-  const skip = isEnough ? ['-skip_frame:v', 'nokey'] : []
-  // The decoder says where it is: a proof of life where frames are rare, and the length where the header lies.
-  const beat = `select='1+0*if(eq(n,0)+gte(t,ld(0)),print(t,16)+st(0,t+${BEAT_SECONDS}))'`
+  const canSkip = track.keyGap !== null && track.keyGap <= Math.min(cell, MAX_KEY_GAP_SECONDS)
+  const skip = canSkip ? ['-skip_frame:v', 'nokey'] : []
+  // The position shows progress if frames are rare, and the length if the header is wrong.
+  const print = `if(eq(n,0)+gte(t,ld(0)),print(t,16)+st(0,t+${POSITION_SECONDS}))`
+  const position = `select='1+0*${print}'`
   const clock = videoClock(timing, track.index)
-  const chain = `${clock ? `${clock},` : ''}${beat},fps=${rate}:start_time=0:eof_action=pass,${filters(track, format)}`
-  const threads = isLarge(track) ? THREADS_OF_LARGE : 1
+  const chain = [
+    ...(clock ? [clock] : []),
+    position,
+    `fps=${rate}:start_time=0:eof_action=pass`,
+    filters(track, format),
+  ].join(',')
+  const threads = isLarge(track) ? LARGE_VIDEO_THREADS : 1
   return {
     ...videoCommand(track, [...clockOptions(timing), ...seek, ...skip], ['-vf', chain]),
     threads,
@@ -67,7 +85,7 @@ export function gridCommand(
   }
 }
 
-/** The first frame that can be decoded. */
+/** Returns the command that decodes the first frame that can be decoded. */
 export function firstFrameCommand(
   track: VideoTrack,
   format: SegmentFormat,
@@ -82,27 +100,19 @@ function videoCommand(
   output: readonly string[],
 ): FfmpegCommand {
   return {
-    // A change of size midway must not restart the filters, whose clock would begin again.
+    // A change of size midway must not reinitialise the filters, since that restarts their clock.
     input: ['-reinit_filter:v', '0', ...decoderOptions(track), ...input],
     output: [
-      '-map',
-      `0:${track.index}`,
-      ...output,
-      '-c:v',
-      'rawvideo',
-      '-pix_fmt',
-      'rgb24',
-      '-f',
-      'rawvideo',
+      ...['-map', `0:${track.index}`, ...output],
+      ...['-c:v', 'rawvideo', '-pix_fmt', 'rgb24', '-f', 'rawvideo'],
     ],
-    maxAllocationBytes: LARGEST_PICTURE_ALLOCATION,
+    maxAllocationBytes: MAX_VIDEO_ALLOCATION_BYTES,
   }
 }
 
-/** Shapes on show, width by height, that lose nothing. */
-const TRIMMED = { tallest: 3 / 4, widest: 4 / 3 }
-
-/** To the model's size, then to the colours of an ordinary screen: the fewer pixels, the cheaper. */
+/**
+ * Returns filters that scale and crop to the model's size, then tone-map: fewer pixels cost less.
+ */
 function filters(
   track: VideoTrack,
   { visual: { width, height, resize } }: SegmentFormat,
@@ -114,7 +124,9 @@ function filters(
     return `${flat}scale=${width}:${height}:${flags},setsar=1${toneMap(track)}`
   const { tallest, widest } =
     resize === 'trim' ? TRIMMED : { tallest: width / height, widest: width / height }
-  // Cut after scaling: a picture that changes its size midway is scaled anew, and would be cut by its first size.
-  const size = `w='max(${width},round(${width}*dar/${widest}))':h='max(${height},round(${height}*${tallest}/dar))'`
+  // Crop after scaling: a change of size midway updates the scaler, but not the crop.
+  const size =
+    `w='max(${width},round(${width}*dar/${widest}))':` +
+    `h='max(${height},round(${height}*${tallest}/dar))'`
   return `${flat}scale=${size}:${flags},crop=${width}:${height},setsar=1${toneMap(track)}`
 }

@@ -3,60 +3,67 @@ import type { AudioChunk, AudioSummary } from './audio.js'
 import type { Window } from './timing.js'
 import type { VideoChunk, VideoSummary } from './video.js'
 
+/** The audio and the video of a file, in chunks of one segment. */
 export interface Streams {
   readonly audio: AsyncGenerator<AudioChunk, AudioSummary> | null
   readonly video: AsyncGenerator<VideoChunk, VideoSummary> | null
   readonly stop: AbortController // stops both
 }
 
+/** The summary of each stream, or null if there is no such stream. */
 export interface StreamSummaries {
   readonly audio: AudioSummary | null
   readonly video: VideoSummary | null
 }
 
-/** Seconds to the millisecond: finer than any header, and fit to be read. */
+/** Rounds seconds to milliseconds, which is finer than any header and readable. */
 export const toMs = (seconds: number): number => Math.round(seconds * 1000) / 1000
 
-/** Sound and picture side by side, one segment of each at a time: neither runs ahead of the other. */
+/** Joins audio and video to segments. Reads one chunk of each at a time, so neither runs ahead. */
 export async function* zipSegments(
   { audio, video, stop }: Streams,
   { start, end }: Window,
   segmentSeconds: number,
 ): AsyncGenerator<MediaSegment, StreamSummaries> {
-  const nextSound = repeatingEnd(audio)
-  const nextPicture = repeatingEnd(video)
+  const nextAudio = repeatingEnd(audio)
+  const nextVideo = repeatingEnd(video)
   try {
     for (let from = start; ; from += segmentSeconds) {
-      const [heard, seen] = await Promise.all([nextSound(), nextPicture()])
-      if (heard.done && seen.done) return { audio: heard.value, video: seen.value }
+      const [audioResult, videoResult] = await Promise.all([nextAudio(), nextVideo()])
+      if (audioResult.done && videoResult.done)
+        return { audio: audioResult.value, video: videoResult.value }
       const seconds = Math.max(
-        heard.done ? 0 : heard.value.seconds,
-        seen.done ? 0 : seen.value.seconds,
+        audioResult.done ? 0 : audioResult.value.seconds,
+        videoResult.done ? 0 : videoResult.value.seconds,
       )
       yield {
         start: from,
         end: toMs(Math.min(from + Math.min(seconds, segmentSeconds), end)),
-        samples: heard.done ? null : heard.value.samples,
-        frames: seen.done ? [] : seen.value.frames,
+        samples: audioResult.done ? null : audioResult.value.samples,
+        frames: videoResult.done ? [] : videoResult.value.frames,
       }
     }
   } catch (error) {
-    stop.abort(error) // the other half may be waiting for ffmpeg, and a generator that waits cannot be closed
+    // The other stream may await ffmpeg, and a generator that awaits cannot be closed.
+    stop.abort(error)
     throw error
   } finally {
-    const halves: (AsyncGenerator<unknown, unknown> | null)[] = [audio, video]
-    await Promise.allSettled(halves.map((half) => half?.return(undefined)))
+    const streams: (AsyncGenerator<unknown, unknown> | null)[] = [audio, video]
+    await Promise.allSettled(streams.map((stream) => stream?.return(undefined)))
   }
 }
 
-/** Reads a generator and repeats its return value after the end, which the generator itself returns only once. */
-function repeatingEnd<Part, Value>(
-  parts: AsyncGenerator<Part, Value> | null,
-): () => Promise<IteratorResult<Part, Value | null>> {
-  let end: IteratorReturnResult<Value | null> | null = parts ? null : { done: true, value: null }
+/**
+ * Returns a function that reads a generator and repeats its return value after the end. A generator
+ * itself returns it only once.
+ */
+function repeatingEnd<Chunk, Summary>(
+  chunks: AsyncGenerator<Chunk, Summary> | null,
+): () => Promise<IteratorResult<Chunk, Summary | null>> {
+  let end: IteratorReturnResult<Summary | null> | null = chunks ? null : { done: true, value: null }
   return async () => {
-    if (parts === null || end !== null) return end as IteratorReturnResult<Value | null>
-    const result = await parts.next()
+    if (chunks === null || end !== null) return end as IteratorReturnResult<Summary | null>
+    const result = await chunks.next()
     if (result.done) end = result
     return result
   }
