@@ -74,7 +74,7 @@ function largeEnough(
   )
   if (first !== null || audioTracks.length > 0) return { video: first, otherVideos: others }
   const detail =
-    `Expected a picture of at least ${LIMITS.pictureSidePixels} pixels a side, ` +
+    `Expected video or an image of at least ${LIMITS.pictureSidePixels} pixels a side, ` +
     `got ${Math.max(...videos.map(side))}: ${name}`
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }

@@ -38,7 +38,7 @@ export async function thumbnail(file: OpenedFile, options: ThumbnailOptions): Pr
   await using staged = await stageFile(file, slot?.limits)
   const track = video ?? cover
   if (track === null) {
-    const detail = `Expected a file with a picture for the thumbnail, got none: ${file.name}`
+    const detail = `Expected video, an image or cover art for a thumbnail, got none: ${file.name}`
     throw new AppError('CLIP_HAS_NO_PICTURE', detail)
   }
 

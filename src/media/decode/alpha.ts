@@ -19,9 +19,9 @@ export function flatten(
 ): string {
   if (!hasAlpha) return ''
   return (
-    'format=rgba,split[picture][copy];' +
+    'format=rgba,split[video][copy];' +
     `[copy]lutrgb=r=${background}:g=${background}:b=${background}:a=255[background];` +
-    '[background][picture]overlay=format=gbrp,format=rgb24,'
+    '[background][video]overlay=format=gbrp,format=rgb24,'
   )
 }
 

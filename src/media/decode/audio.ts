@@ -46,7 +46,7 @@ export interface AudioVariant {
 export type Mix = SegmentFormat['audio']['channels'] | 'all'
 
 /** How the audio of a file is decoded. */
-export interface AudioOptions {
+interface AudioOptions {
   readonly format: SegmentFormat
   readonly timing: Timing
   readonly log: DecoderLog

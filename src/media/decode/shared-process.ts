@@ -15,8 +15,8 @@ export type DecoderLogs = Readonly<Record<StreamKind, DecoderLog>>
 /**
  * Decodes audio and video with one ffmpeg, since starting one costs more than decoding a short
  * clip. Falls back to one process per stream if the shared one fails or deadlocks (one pipe full
- * while the other is awaited), as at a long gap in one stream. Each stream yields the same bytes
- * either way.
+ * while the other is awaited). A long gap in one stream causes a deadlock. Each stream yields the
+ * same bytes either way.
  */
 export function decodeInOneProcess(
   source: StagedFile,

@@ -27,7 +27,7 @@ export function audioFilters(rateHz: number, spacing: Spacing, origin: number): 
 }
 
 /** How samples are placed in a window. */
-export interface Placement {
+interface Placement {
   readonly spacing: Spacing
   readonly rateHz: number
   readonly startsAt: number // seconds of the window of a first sample without a timestamp

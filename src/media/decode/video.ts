@@ -41,7 +41,7 @@ export interface StillOptions {
 }
 
 /** How the video of a file is decoded. */
-export interface VideoOptions extends StillOptions {
+interface VideoOptions extends StillOptions {
   readonly source: StagedFile
   readonly format: SegmentFormat
   readonly timing: Timing

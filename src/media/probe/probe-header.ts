@@ -149,7 +149,10 @@ function steadyClock(start: number, streams: readonly Stream[]): Clock {
 
 const FOREVER_SECONDS = 1e9
 
-/** With several tracks the two packets may be one of each, so the header must state one frame. */
+/**
+ * Returns whether the video is one frame. With several tracks the two packets may be one of each,
+ * so the header must state one frame.
+ */
 function hasOneFrame([first, ...others]: readonly Stream[]): boolean {
   return first?.nb_read_packets === 1 && (others.length === 0 || first.nb_frames === 1)
 }
@@ -201,7 +204,7 @@ async function toVideoTrack(stream: Stream, track: Track): Promise<VideoTrack> {
   return { ...track, width, height, hdr, canToneMap, keyGap: null, hasAlpha, decoder }
 }
 
-/** VP8 and VP9 store alpha in a second stream, which only libvpx decodes. */
+/** Returns the decoder for the alpha of VP8 and VP9: only libvpx decodes its separate stream. */
 async function alphaDecoder({ codec_name, tags }: Stream): Promise<string | null> {
   const decoder = LIBVPX[codec_name]
   if (tags.alpha_mode !== '1' || decoder === undefined) return null

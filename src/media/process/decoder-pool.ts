@@ -10,7 +10,7 @@ const STILL_BYTES_PER_PIXEL = 8 // 16 bits in four channels
 const VIDEO_BYTES_PER_PIXEL = 64 // up to 16 reference frames of 10 bits, and frames in filters
 
 /** The fields of a header that determine how much memory decoding takes. */
-export interface DecodeSize {
+interface DecodeSize {
   readonly video: { readonly width: number; readonly height: number } | null
   readonly isStill: boolean
 }

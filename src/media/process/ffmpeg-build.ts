@@ -5,7 +5,7 @@ import { MEDIA_LIMITS } from '../staging/limits.js'
 import { ffmpegMissing, findFfmpeg, findFfprobe } from './executables.js'
 
 /** The version and the optional libraries of the installed ffmpeg. */
-export interface FfmpegBuild {
+interface FfmpegBuild {
   readonly version: string // such as 5.1.9-0+deb12u1
   readonly hasZimg: boolean // without zimg, HDR is not mapped to BT.709
   readonly hasLibvpx: boolean // without libvpx, the alpha of VP8 and VP9 is lost
