@@ -10,7 +10,7 @@ import { dataLayout } from '../../src/storage/data-layout.js'
 import { markRestored } from '../../src/storage/restore-mark.js'
 import { eventually } from '../eventually.js'
 import { tone } from '../ingest/tone.js'
-import { children } from '../media/made.js'
+import { children } from '../media/helpers.js'
 import { fixture } from '../workplace.js'
 import { FORM_TYPE, filePart, formBody, postForm, type Served, sendForm, served } from './served.js'
 

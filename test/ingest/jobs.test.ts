@@ -15,7 +15,7 @@ import { jobRequest } from '../../src/ingest/scan/job-request.js'
 import { UploadStore } from '../../src/ingest/uploads.js'
 import type { Job, JobId, JobRequest } from '../../src/jobs/jobs.js'
 import { dataLayout } from '../../src/storage/data-layout.js'
-import { make } from '../media/made.js'
+import { make } from '../media/helpers.js'
 import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 

@@ -3,7 +3,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { ingestPaths } from '../../src/ingest/runner/ingest-paths.js'
-import { children } from '../media/made.js'
+import { children } from '../media/helpers.js'
 import { writeMutated } from '../media/mutated.js'
 import { FIXTURES, fixture, temporaryApp, temporaryDir } from '../workplace.js'
 

@@ -4,17 +4,20 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { uintLE } from '../../src/media/probe/uint.js'
 import { ffmpegBuild } from '../../src/media/process/ffmpeg-build.js'
 import { thumbnail } from '../../src/media/thumbnail.js'
 import { opened } from '../opened.js'
-import { amplitudeAt, colourOf, decode, make, temporaryFolder } from './made.js'
+import { amplitudeAt, colourOf, decode, make, temporaryFolder } from './helpers.js'
 
 const folder = temporaryFolder()
 const at = (name: string) => join(folder, name)
 const SECONDS = 2
 const RATE_HZ = 8000
 
-/** A WAV file of 16 bits, with no layout unless there is a mask of one. */
+/**
+ * Writes a WAV file of 16 bits, with a channel layout only if there is a mask. Returns the path.
+ */
 async function wav(
   name: string,
   channels: readonly ((second: number) => number)[],
@@ -40,22 +43,17 @@ async function wav(
     Buffer.from('0100000000001000800000aa00389b71', 'hex').copy(format, 24)
   }
   const chunk = (id: string, body: Buffer) =>
-    Buffer.concat([Buffer.from(id), uint32(body.length), body])
+    Buffer.concat([Buffer.from(id), uintLE(body.length, 4), body])
   const body = Buffer.concat([Buffer.from('WAVE'), chunk('fmt ', format), chunk('data', data)])
   await writeFile(at(name), chunk('RIFF', body))
   return at(name)
 }
 
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
-}
-
 const tone = (second: number) => 0.3 * Math.sin(2 * Math.PI * 440 * second)
 const silence = () => 0
 
-async function heard(path: string): Promise<number> {
+/** Returns the amplitude of 440 Hz in the first segment. */
+async function amplitudeIn(path: string): Promise<number> {
   const { segments, outcome } = await decode(path)
   assert.ok(!outcome.notes.includes('DAMAGED'), path)
   const samples = segments[0]?.samples
@@ -64,63 +62,67 @@ async function heard(path: string): Promise<number> {
 
 describe('channels without a layout', () => {
   for (const count of [3, 5, 7, 9, 10, 12, 16, 24, 25, 32]) {
-    it(`are all heard, ${count} of them, in whichever the sound is`, async () => {
+    it(`are all mixed, whichever of ${count} has the tone`, async () => {
       for (const place of [0, 1, Math.floor(count / 2), count - 1]) {
         const channels = Array.from({ length: count }, (_, i) => (i === place ? tone : silence))
-        const amplitude = await heard(await wav(`poly${count}_${place}.wav`, channels))
+        const amplitude = await amplitudeIn(await wav(`poly${count}_${place}.wav`, channels))
         assert.ok(
           Math.abs(amplitude - 0.3 / count) < 0.003,
           `channel ${place} of ${count}: ${amplitude}`,
         )
       }
-      const all = await heard(await wav(`all${count}.wav`, Array(count).fill(tone)))
+      const all = await amplitudeIn(await wav(`all${count}.wav`, Array(count).fill(tone)))
       assert.ok(Math.abs(all - 0.3) < 0.01, `${all}`)
     })
   }
 })
 
-it('hears a sound in the LFE alone, and leaves the LFE out where there is another', async () => {
+it('decodes audio in the LFE only if no other channel is audible', async () => {
   const only = Array.from({ length: 6 }, (_, i) => (i === 3 ? tone : silence))
-  const beside = [(second: number) => 0.3 * Math.sin(2 * Math.PI * 900 * second), ...only.slice(1)]
+  const withFront = [
+    (second: number) => 0.3 * Math.sin(2 * Math.PI * 900 * second),
+    ...only.slice(1),
+  ]
 
-  assert.ok((await heard(await wav('lfe.wav', only, 0x3f))) > 0.03)
-  assert.ok((await heard(await wav('front.wav', beside, 0x3f))) < 0.005)
+  assert.ok((await amplitudeIn(await wav('lfe.wav', only, 0x3f))) > 0.03)
+  assert.ok((await amplitudeIn(await wav('front.wav', withFront, 0x3f))) < 0.005)
 })
 
-describe('a constant voltage', () => {
+describe('a DC offset', () => {
   const noise = (gain: number) => () => gain * (2 * Math.random() - 1)
   const silent = {
     'of 0.3': () => 0.3,
     'of -0.9': () => -0.9,
     'with noise below -80 dBFS': (second: number) => 0.3 + noise(0.00003)() + 0 * second,
   }
-  for (const [what, channel] of Object.entries(silent)) {
-    it(`${what} is no sound`, async () => {
+  for (const [name, channel] of Object.entries(silent)) {
+    it(`${name} is silent`, async () => {
       await assert.rejects(decode(await wav('dc.wav', [channel])), { code: 'MEDIA_NO_CONTENT' })
     })
   }
 
   const audible = {
     'a tone of 20 Hz': (second: number) => 0.3 * Math.sin(2 * Math.PI * 20 * second),
-    'a quiet tone on a voltage': (second: number) =>
+    'a quiet tone on an offset': (second: number) =>
       0.3 + 0.001 * Math.sin(2 * Math.PI * 440 * second),
     'a click': (second: number) => (Math.abs(second - 1) < 0.001 ? 0.5 : 0),
-    'a click on a voltage': (second: number) => (Math.abs(second - 1) < 0.001 ? 0.5 : 0.2),
+    'a click on an offset': (second: number) => (Math.abs(second - 1) < 0.001 ? 0.5 : 0.2),
     'a quiet tone': (second: number) => 0.001 * Math.sin(2 * Math.PI * 440 * second),
   }
-  for (const [what, channel] of Object.entries(audible)) {
-    it(`is not what ${what} is taken for`, async () => {
+  for (const [name, channel] of Object.entries(audible)) {
+    it(`is not confused with ${name}`, async () => {
       assert.equal((await decode(await wav('sound.wav', [channel]))).outcome.audible, true)
     })
   }
 })
 
-describe('a picture with opacity', () => {
+describe('video with alpha', () => {
   const ring = '255*lt(hypot(X-160,Y-120),80)*gt(hypot(X-160,Y-120),50)'
   const drawn = (grey: number) =>
     `color=black:s=320x240:d=1:r=5,format=rgba,geq=r=${grey}:g=${grey}:b=${grey}:a='${ring}'`
   const hidden =
-    "testsrc2=s=320x240:d=1:r=5,format=rgba,geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='255*lt(hypot(X-160,Y-120),60)'"
+    "testsrc2=s=320x240:d=1:r=5,format=rgba,geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':" +
+    "a='255*lt(hypot(X-160,Y-120),60)'"
 
   for (const grey of [0, 128, 255]) {
     it(`shows a shape of shade ${grey}`, async () => {
@@ -153,7 +155,7 @@ describe('a picture with opacity', () => {
     'vp8.webm': ['-c:v', 'libvpx', '-pix_fmt', 'yuva420p', '-auto-alt-ref', '0'],
   }
   for (const [name, output] of Object.entries(files)) {
-    it(`shows no pixel that no viewer shows: ${name}`, async (test) => {
+    it(`hides transparent pixels: ${name}`, async (test) => {
       if (name.startsWith('vp') && !(await ffmpegBuild()).hasLibvpx)
         return test.skip('this ffmpeg has no libvpx')
       const path = await make(at(name), [hidden], output)
@@ -188,7 +190,7 @@ describe('a picture with opacity', () => {
     })
   }
 
-  it('that is opaque throughout has the same pixels as ever', async () => {
+  it('has the same pixels as video without alpha if it is opaque', async () => {
     const opaque = await make(
       at('opaque.png'),
       ['testsrc2=s=320x240'],
@@ -206,7 +208,7 @@ describe('a picture with opacity', () => {
   })
 })
 
-describe('a long tag before the sound', () => {
+describe('a long tag before the audio', () => {
   const codecs: Readonly<Record<string, readonly string[]>> = {
     flac: ['-c:a', 'flac'],
     aac: ['-c:a', 'aac', '-f', 'adts'],
@@ -217,7 +219,7 @@ describe('a long tag before the sound', () => {
     mp3: ['-c:a', 'libmp3lame'],
   }
   for (const [name, output] of Object.entries(codecs)) {
-    it(`changes nothing of a ${name} file`, async () => {
+    it(`does not change a ${name} file`, async () => {
       const plain = await make(at(`plain.${name}`), ['sine=f=440:d=4:r=48000'], output)
       const bytes = await readFile(plain)
       const before = await decode(plain)
@@ -239,7 +241,7 @@ describe('a long tag before the sound', () => {
     })
   }
 
-  /** An ID3v2.4 tag of so many KiB. */
+  /** Returns an ID3v2.4 tag of a size in KiB. */
   function id3(kilobytes: number): Buffer {
     const size = (bytes: number) =>
       Buffer.from([21, 14, 7, 0].map((shift) => (bytes >> shift) & 0x7f))

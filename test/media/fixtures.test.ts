@@ -6,7 +6,7 @@ import { PACKAGE_DIR } from '../../src/config.js'
 import { AppError } from '../../src/errors.js'
 import { openMedia } from '../../src/media/media.js'
 import { opened } from '../opened.js'
-import { decode, FORMAT } from './made.js'
+import { decode, FORMAT } from './helpers.js'
 
 interface Fixture {
   readonly file: string
@@ -15,13 +15,13 @@ interface Fixture {
   readonly seconds: number | null
 }
 
-const MEMORY_BYTES = 128 * 1024 ** 2 // an hour of sound alone is 230 MB
+const MAX_MEMORY_BYTES = 128 * 1024 ** 2 // an hour of audio alone is 230 MB
 const FOLDER = join(PACKAGE_DIR, 'test/fixtures')
 const { files }: { files: readonly Fixture[] } = JSON.parse(
   readFileSync(join(FOLDER, 'manifest.json'), 'utf8'),
 )
 
-describe('every fixture ends as its manifest says', { concurrency: 2 }, () => {
+describe('every fixture has the outcome of its manifest', { concurrency: 2 }, () => {
   for (const fixture of files) it(fixture.file, () => check(fixture))
 })
 
@@ -35,23 +35,23 @@ async function check({ file, end, notes, seconds }: Fixture): Promise<void> {
     return
   }
 
-  const both = { audio: end !== 'visual', visual: end !== 'audio' }
+  const expected = { audio: end !== 'visual', visual: end !== 'audio' }
   const media = await openMedia(await opened(path), FORMAT)
   let count = 0
   let bytes = 0
   for await (const { samples, frames } of media.segments()) {
     count++
     bytes = Math.max(bytes, process.memoryUsage().arrayBuffers)
-    assert.equal(samples !== null, both.audio)
-    assert.equal(frames.length > 0, both.visual)
+    assert.equal(samples !== null, expected.audio)
+    assert.equal(frames.length > 0, expected.visual)
     assert.ok(frames.every((frame) => frame.length === 64 * 64 * 3))
     assert.ok((samples?.length ?? 0) <= FORMAT.audio.samples)
   }
-  const { audible, visible, notes: noted, seconds: measured } = media.outcome
+  const { audible, visible, notes: actualNotes, seconds: measured } = media.outcome
 
-  assert.deepEqual({ audio: audible, visual: visible }, both)
-  assert.deepEqual(noted, notes)
+  assert.deepEqual({ audio: audible, visual: visible }, expected)
+  assert.deepEqual(actualNotes, notes)
   assert.ok(Math.abs(measured - (seconds ?? 0)) < 0.1, `${measured} s is not ${seconds} s`)
   assert.equal(count, Math.max(1, Math.ceil((measured - 1) / FORMAT.seconds)))
-  assert.ok(bytes < MEMORY_BYTES, `${bytes} bytes held`)
+  assert.ok(bytes < MAX_MEMORY_BYTES, `${bytes} bytes held`)
 }

@@ -3,9 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { openMedia } from '../../src/media/media.js'
+import { uintBE } from '../../src/media/probe/uint.js'
 import { thumbnail } from '../../src/media/thumbnail.js'
 import { opened } from '../opened.js'
-import { FORMAT, temporaryFolder } from './made.js'
+import { FORMAT, temporaryFolder } from './helpers.js'
 
 const folder = temporaryFolder()
 
@@ -13,12 +14,10 @@ function box(type: string, ...content: readonly (Buffer | string)[]): Buffer {
   const bytes = Buffer.concat(
     [type, ...content].map((part) => Buffer.from(part as string, 'latin1')),
   )
-  const size = Buffer.alloc(4)
-  size.writeUInt32BE(bytes.length + 4)
-  return Buffer.concat([size, bytes])
+  return Buffer.concat([uintBE(bytes.length + 4, 4), bytes])
 }
 
-/** The beginning of a HEIC file: its brands and the list of its items. */
+/** Returns the start of a HEIC file: its brands and the list of its items. */
 function heic(version: 2 | 3, ...types: readonly string[]): Buffer {
   const items = types.map((type, i) => {
     const id =
@@ -32,9 +31,9 @@ function heic(version: 2 | 3, ...types: readonly string[]): Buffer {
   ])
 }
 
-describe('a HEIC picture', () => {
+describe('a HEIC image', () => {
   for (const version of [2, 3] as const) {
-    it(`in tiles is refused by name, and nothing of it is decoded (items of version ${version})`, async () => {
+    it(`in tiles is rejected before decoding (items of version ${version})`, async () => {
       const path = join(folder, `tiles-${version}`)
       await writeFile(path, heic(version, 'hvc1', 'hvc1', 'hvc1', 'hvc1', 'grid'))
       const refused = {
@@ -49,7 +48,7 @@ describe('a HEIC picture', () => {
     })
   }
 
-  it('that ffmpeg does not open is not called damaged', async () => {
+  it('that ffmpeg does not open is not reported as damaged', async () => {
     const path = join(folder, 'one')
     await writeFile(path, heic(2, 'hvc1'))
     await assert.rejects(openMedia(await opened(path), FORMAT), {

@@ -15,7 +15,7 @@ import { ffmpegBuild } from '../../src/media/process/ffmpeg-build.js'
 import { MEDIA_LIMITS } from '../../src/media/staging/limits.js'
 import { stageFile } from '../../src/media/staging/staged-file.js'
 import { opened } from '../opened.js'
-import { children, decode, FORMAT, make, temporaryFolder, withFake } from './made.js'
+import { children, decode, FORMAT, make, temporaryFolder, withFake } from './helpers.js'
 
 const folder = temporaryFolder()
 const fixture = (name: string) => join(PACKAGE_DIR, 'test/fixtures', name)
@@ -26,8 +26,8 @@ const file = async (name: string, content: string | Buffer) => {
 
 const openPath = async (path: string) => openMedia(await opened(path), FORMAT)
 
-describe('what is no media', () => {
-  const refused: Readonly<Record<string, readonly (string | Buffer)[]>> = {
+describe('a file that is not media', () => {
+  const rejected: Readonly<Record<string, readonly (string | Buffer)[]>> = {
     MEDIA_IS_PLAYLIST: [
       '#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n',
       '#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n',
@@ -55,8 +55,8 @@ describe('what is no media', () => {
     ],
     MEDIA_EMPTY: [''],
   }
-  for (const [code, contents] of Object.entries(refused)) {
-    it(`is refused as ${code}`, async () => {
+  for (const [code, contents] of Object.entries(rejected)) {
+    it(`is rejected as ${code}`, async () => {
       for (const [i, content] of contents.entries()) {
         await assert.rejects(
           openPath(await file(`${code}-${i}.mp4`, content)),
@@ -67,7 +67,7 @@ describe('what is no media', () => {
     })
   }
 
-  it('is refused where it is missing, a folder, a device, a pipe or closed to us', async () => {
+  it('is rejected if it is missing, a folder, a device or a pipe', async () => {
     const pipe = join(folder, 'pipe.mp4')
     execFileSync('mkfifo', [pipe])
     const cases = {
@@ -81,7 +81,7 @@ describe('what is no media', () => {
     }
   })
 
-  it('is refused as not recognised where it is noise, whatever the seed', {
+  it('is rejected as not recognised if it is noise', {
     concurrency: 1,
   }, async () => {
     for (let seed = 0; seed < 20; seed++) {
@@ -93,7 +93,7 @@ describe('what is no media', () => {
     }
   })
 
-  it('is refused where its format may open other files', async () => {
+  it('is rejected if its format may open other files', async () => {
     const hls = Buffer.concat([
       Buffer.from('#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/passwd\n'),
       Buffer.from([1, 2, 3]),
@@ -104,7 +104,7 @@ describe('what is no media', () => {
     })
   })
 
-  it('never reads what an mp4 refers to outside itself', async () => {
+  it('is not read if an MP4 refers to it', async () => {
     const inside = await make(join(folder, 'self.mp4'), ['sine=d=1'], ['-c:a', 'aac'])
     const path = await file('outside.mp4', withAlias(await readFile(inside), 'media-data'))
 
@@ -112,11 +112,11 @@ describe('what is no media', () => {
   })
 })
 
-describe('what is longer than a clip may be', { concurrency: 2 }, () => {
-  const DAY = MEDIA_LIMITS.clipSeconds
+describe('a file longer than a clip may be', { concurrency: 2 }, () => {
+  const DAY = LIMITS.clipSeconds
   const RATE_HZ = 1000
 
-  it('is refused by its header, where it has the bytes for it', async () => {
+  it('is rejected by its header if it has enough bytes for the length', async () => {
     const path = await emptyWav('day.wav', DAY + 10, RATE_HZ)
 
     await assert.rejects(openPath(path), { code: 'MEDIA_TOO_LONG', message: /24 h/ })
@@ -133,14 +133,17 @@ describe('what is longer than a clip may be', { concurrency: 2 }, () => {
     assert.equal(outcome.seconds, 5)
   })
 
-  it('is believed to be short where it has not the bytes for more', async () => {
+  it('is decoded if it has too few bytes for the stated length', async () => {
     const bytes = await readFile(await emptyWav('short.wav', 2, RATE_HZ))
     bytes.writeUInt32LE(10 * DAY * RATE_HZ, bytes.indexOf('data') + 4)
 
     assert.equal((await decode(await file('claims.wav', bytes))).outcome.seconds, 2)
   })
 
-  /** A sparse file of unsigned 8-bit samples that are all 0, a constant voltage, but for noise in the last seconds. */
+  /**
+   * Writes a sparse WAV of unsigned 8-bit zeros (a DC offset), with noise in the last second.
+   * Returns the path.
+   */
   async function emptyWav(name: string, seconds: number, rateHz: number): Promise<string> {
     const path = await make(
       join(folder, name),
@@ -190,7 +193,7 @@ describe('names', () => {
 })
 
 describe('the ffmpeg process', () => {
-  it('is gone after an abort, which rejects with its reason', async () => {
+  it('has exited after an abort, which rejects with its reason', async () => {
     const abort = new AbortController()
     const media = await openMedia(await opened(fixture('odd_one_hour.mkv')), FORMAT, {
       signal: abort.signal,
@@ -205,7 +208,7 @@ describe('the ffmpeg process', () => {
     assert.equal(await children(), 0)
   })
 
-  it('is gone after the reader has left, and so are its files', async () => {
+  it('has exited after the reader returns, and its files are removed', async () => {
     const before = process.env.TMPDIR
     process.env.TMPDIR = join(folder, 'temporary')
     await mkdir(process.env.TMPDIR)
@@ -221,13 +224,13 @@ describe('the ffmpeg process', () => {
 
   it('waits for a slow reader', async () => {
     await using source = await stageFile(await opened(fixture('odd_one_hour.mkv')))
-    const job = {
+    const command = {
       input: [],
       output: ['-map', '0:a', '-f', 'f32le'],
       maxAllocationBytes: 2 ** 28,
       stallMs: 1000,
     }
-    const chunks = runFfmpeg(source, job, new DecoderLog(source))
+    const chunks = runFfmpeg(source, command, new DecoderLog(source))
 
     await chunks.next()
     await wait(1500)
@@ -236,34 +239,39 @@ describe('the ffmpeg process', () => {
     await chunks.return()
   })
 
-  it('is stopped when it makes no progress, with whatever it has started', async () => {
+  it('is killed with its children when it makes no progress', async () => {
     const path = fixture('drumroll_cc0.mp4')
     await withFake(folder, '#!/bin/sh\nsleep 600.25\n', async () => {
       await using source = await stageFile(await opened(path))
-      const job = { input: [], output: ['-f', 'f32le'], maxAllocationBytes: 2 ** 28, stallMs: 300 }
+      const command = {
+        input: [],
+        output: ['-f', 'f32le'],
+        maxAllocationBytes: 2 ** 28,
+        stallMs: 300,
+      }
 
-      await assert.rejects(drain(runFfmpeg(source, job, new DecoderLog(source))), {
+      await assert.rejects(drain(runFfmpeg(source, command, new DecoderLog(source))), {
         code: 'MEDIA_STALLED',
       })
     })
     assert.doesNotMatch(execFileSync('ps', ['-eo', 'args']).toString(), /^sleep 600\.25/m)
   })
 
-  it('is asked for with the command that installs it', async () => {
+  it('is missing: the error states how to install it', async () => {
     await withFake(folder, null, async () => {
       await assert.rejects(ffmpegBuild(), { code: 'FFMPEG_MISSING', message: /apt install ffmpeg/ })
       await assert.rejects(decode(fixture('drumroll_cc0.mp4')), { code: 'FFMPEG_MISSING' })
     })
   })
 
-  it('is asked once for its version', async () => {
+  it('is run once for its version', async () => {
     const program = execFileSync('which', ['ffmpeg']).toString().trim()
-    const asked = join(folder, 'asked')
-    await withFake(folder, `#!/bin/sh\necho >> ${asked}\nexec ${program} "$@"\n`, async () => {
+    const calls = join(folder, 'calls')
+    await withFake(folder, `#!/bin/sh\necho >> ${calls}\nexec ${program} "$@"\n`, async () => {
       for (let i = 0; i < 2; i++) assert.match((await ffmpegBuild()).version, /^n?\d+\.|^N-/)
     })
 
-    assert.equal((await readFile(asked, 'utf8')).length, 1)
+    assert.equal((await readFile(calls, 'utf8')).length, 1)
   })
 })
 
@@ -275,7 +283,10 @@ function noise(seed: number, bytes: number): Buffer {
   return createHash('shake128', { outputLength: bytes }).update(String(seed)).digest()
 }
 
-/** An mp4 whose data reference is an alias to another file: the boxes above it grow by as much. */
+/**
+ * Returns an MP4 whose data reference is an alias to another file. The boxes around it grow by as
+ * much.
+ */
 function withAlias(mp4: Buffer, target: string): Buffer {
   const at = mp4.indexOf('url \0\0\0\x01', 0, 'latin1') - 4
   const alias = Buffer.alloc(12 + 150 + 40)

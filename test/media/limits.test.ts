@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { crc32, deflateSync } from 'node:zlib'
 import { openMedia } from '../../src/media/media.js'
+import { uintBE, uintLE } from '../../src/media/probe/uint.js'
 import { DecoderPool } from '../../src/media/process/decoder-pool.js'
 import { FfmpegProcess } from '../../src/media/process/ffmpeg-process.js'
 import { OpenedFile } from '../../src/storage/opened-file.js'
 import { opened } from '../opened.js'
-import { FORMAT, make, temporaryFolder } from './made.js'
+import { FORMAT, make, temporaryFolder } from './helpers.js'
 
 const folder = temporaryFolder()
 const MIB = 1024 ** 2
@@ -17,7 +18,7 @@ const process = (script: string, limits: { memoryBytes: number; cpuSeconds: numb
   FfmpegProcess.start('/bin/sh', ['-c', script], { limits, stallMs: 20_000, onLine: () => {} })
 
 describe('a decoder process', () => {
-  it('is ended when it has used up its processor time, by name', async () => {
+  it('is killed when it exceeds its processor time', async () => {
     await using child = await process('while :; do :; done', {
       memoryBytes: MIB * 256,
       cpuSeconds: 1,
@@ -29,7 +30,7 @@ describe('a decoder process', () => {
     })
   })
 
-  it('gets no more memory than it may have', { skip: skipUnlessLinux() }, async () => {
+  it('cannot allocate more memory than its limit', { skip: skipUnlessLinux() }, async () => {
     const take = 'python3 -c "bytearray(400 * 1024 * 1024)"'
     await using small = await process(take, { memoryBytes: MIB * 200, cpuSeconds: null })
     await using large = await process(take, { memoryBytes: MIB * 1000, cpuSeconds: null })
@@ -39,8 +40,8 @@ describe('a decoder process', () => {
   })
 })
 
-describe('the budget of decoders', () => {
-  it('gives a large picture memory of its own, and takes no more than that', async () => {
+describe('the pool of decoders', () => {
+  it('raises the memory limit for a large image, and lets others wait for it', async () => {
     const path = join(folder, 'large.png')
     await writeFile(path, flatPng(8000, 8))
     const pool = new DecoderPool(1)
@@ -59,7 +60,7 @@ describe('the budget of decoders', () => {
     assert.deepEqual(decoded, Array(4).fill({ frames: 1, grown: true }))
   })
 
-  it('refuses a picture for which no decoder may have memory enough', async () => {
+  it('rejects an image that needs more memory than any decoder may use', async () => {
     const path = join(folder, 'huge.png')
     await writeFile(path, flatPng(24_000, 1))
     const pool = new DecoderPool(1)
@@ -69,7 +70,7 @@ describe('the budget of decoders', () => {
     await assert.rejects(media.segments().next(), { code: 'MEDIA_TOO_LARGE' })
   })
 
-  it('refuses an animation of too many pixels before it decodes one', async () => {
+  it('rejects an animation of too many pixels before decoding', async () => {
     const side = 4000
     const still = await make(
       join(folder, 'still.webp'),
@@ -83,11 +84,10 @@ describe('the budget of decoders', () => {
   })
 })
 
-/** An animated WebP that shows the picture of a still one again and again. */
+/** Returns an animated WebP that repeats a still one. */
 function repeated(still: Buffer, side: number, frames: number): Buffer {
   const chunk = (name: string, data: Buffer) => {
-    const size = Buffer.alloc(4)
-    size.writeUInt32LE(data.length)
+    const size = uintLE(data.length, 4)
     return Buffer.concat([Buffer.from(name), size, data, Buffer.alloc(data.length % 2)])
   }
   const header = Buffer.alloc(10)
@@ -107,14 +107,14 @@ function repeated(still: Buffer, side: number, frames: number): Buffer {
   return chunk('RIFF', Buffer.concat([Buffer.from('WEBP'), ...body]))
 }
 
-/** A PNG of a half in grey, which is small however large its picture is. */
+/** Returns a PNG that is half black, half white. The file is small for any size of the image. */
 function flatPng(side: number, bitDepth: 1 | 8): Buffer {
   const chunk = (name: string, data: Buffer) => {
     const named = Buffer.concat([Buffer.from(name), data])
-    return Buffer.concat([uint32(data.length), named, uint32(crc32(named))])
+    return Buffer.concat([uintBE(data.length, 4), named, uintBE(crc32(named), 4)])
   }
   const row = Buffer.alloc(1 + (bitDepth * side) / 8).fill(255, 1, (bitDepth * side) / 16)
-  const head = Buffer.concat([uint32(side), uint32(side), Buffer.of(bitDepth, 0, 0, 0, 0)])
+  const head = Buffer.concat([uintBE(side, 4), uintBE(side, 4), Buffer.of(bitDepth, 0, 0, 0, 0)])
   const body = deflateSync(Buffer.concat(Array.from({ length: side }, () => row)), { level: 1 })
   const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
   return Buffer.concat([
@@ -123,12 +123,6 @@ function flatPng(side: number, bitDepth: 1 | 8): Buffer {
     chunk('IDAT', body),
     chunk('IEND', Buffer.alloc(0)),
   ])
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32BE(value)
-  return bytes
 }
 
 function skipUnlessLinux(): string | false {

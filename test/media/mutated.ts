@@ -2,19 +2,17 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { seeded } from '../contract/vectors.js'
 
-/** How a file is broken: bytes flipped, its end lost, or its head that of another file. */
-export const MUTATIONS = ['flipped', 'truncated', 'headed'] as const
-export type Mutation = (typeof MUTATIONS)[number]
+/**
+ * How a file is damaged: bits flipped, its end cut off, or its head replaced by that of another
+ * file.
+ */
+const MUTATIONS = ['flipped', 'truncated', 'headed'] as const
+type Mutation = (typeof MUTATIONS)[number]
 
 const HEAD_BYTES = 2048
 
-/** A broken copy of a file's bytes; `random` gives numbers in [0, 1). */
-export function mutated(
-  bytes: Buffer,
-  mutation: Mutation,
-  another: Buffer,
-  random: () => number,
-): Buffer {
+/** Returns a damaged copy of a file's bytes. `random` returns numbers in [0, 1). */
+function mutated(bytes: Buffer, mutation: Mutation, another: Buffer, random: () => number): Buffer {
   const upTo = (count: number) => Math.floor(random() * count)
   if (mutation === 'truncated') return Buffer.from(bytes.subarray(0, upTo(bytes.length)))
   const copy = Buffer.from(bytes)
@@ -22,7 +20,7 @@ export function mutated(
     another.copy(copy, 0, 0, 1 + upTo(HEAD_BYTES))
     return copy
   }
-  // Half of the flips hit the head, where what is wrong misleads most.
+  // Half of the flips are in the head, where an error misleads the decoder most.
   const flips = 1 + upTo(Math.max(1, bytes.length / 200))
   for (let i = 0; i < flips && copy.length > 0; i++) {
     const at = upTo(i % 2 ? copy.length : Math.min(copy.length, HEAD_BYTES))
@@ -31,7 +29,9 @@ export function mutated(
   return copy
 }
 
-/** Writes so many broken copies of files into a folder; which of them, and how, is decided by the seed. */
+/**
+ * Writes `count` damaged copies of files into a folder. The seed selects the files and mutations.
+ */
 export async function writeMutated(
   files: readonly string[],
   folder: string,

@@ -8,19 +8,22 @@ import { promisify } from 'node:util'
 import { spawnProcess } from '../../src/media/process/spawn.js'
 
 const onLinux = {
-  skip: process.platform === 'linux' ? false : 'programs are started directly here',
+  skip: process.platform === 'linux' ? false : 'other systems have no spawn server',
 }
 
-describe('a program that is launched', () => {
-  it('is heard by each of its outputs, whole, and by its exit code', async () => {
+describe('a spawned process', () => {
+  it('delivers each of its outputs completely, and its exit code', async () => {
     const script =
-      'head -c 3000000 /dev/zero; printf words >&2; head -c 5000000 /dev/zero >&3; exit 7'
+      'head -c 3000000 /dev/zero; printf text >&2; head -c 5000000 /dev/zero >&3; exit 7'
     const { outputs, ended } = await spawnProcess('/bin/sh', ['-c', script])
     const [one, two, three] = outputs
 
-    const heard = await Promise.all([buffer(one), text(two), buffer(three)])
+    const received = await Promise.all([buffer(one), text(two), buffer(three)])
 
-    assert.deepEqual([heard[0].length, heard[1], heard[2].length], [3_000_000, 'words', 5_000_000])
+    assert.deepEqual(
+      [received[0].length, received[1], received[2].length],
+      [3_000_000, 'text', 5_000_000],
+    )
     assert.deepEqual(await ended, { code: 7, signal: null })
   })
 
@@ -37,42 +40,47 @@ describe('a program that is launched', () => {
     assert.deepEqual(await ended, { code: 0, signal: null })
   })
 
-  it('is killed with what it has started', async () => {
+  it('is killed together with its children', async () => {
     const { ended, kill } = await spawnProcess('/bin/sh', ['-c', 'sleep 71234 & wait'])
 
     kill()
 
     assert.deepEqual(await ended, { code: null, signal: 'SIGKILL' })
-    assert.equal(await runs('sleep 71234'), false)
+    assert.equal(await isRunning('sleep 71234'), false)
   })
 
-  it('is refused by the code of the system where it cannot be run', async () => {
+  it('rejects with the error of the system if it cannot be run', async () => {
     await assert.rejects(spawnProcess('/nowhere/ffmpeg', []), { code: 'ENOENT' })
     await assert.rejects(spawnProcess('/etc/passwd', []), { code: 'EACCES' })
   })
 
-  it('is gone soon after the process that asked for it was killed', onLinux, async () => {
+  it('exits soon after the process that spawned it was killed', onLinux, async () => {
     const module = new URL('../../src/media/process/spawn.js', import.meta.url)
-    const script = `import { spawnProcess } from '${module}'; await spawnProcess('/bin/sleep', ['71235']); console.log('runs')`
-    const asking = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    const script =
+      `import { spawnProcess } from '${module}'; ` +
+      "await spawnProcess('/bin/sleep', ['71235']); console.log('runs')"
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    await once(asking.stdout, 'data')
-    assert.equal(await runs('sleep 71235'), true)
+    await once(parent.stdout, 'data')
+    assert.equal(await isRunning('sleep 71235'), true)
 
-    asking.kill('SIGKILL')
+    parent.kill('SIGKILL')
 
-    for (let tries = 0; (await runs('sleep 71235')) && tries < 100; tries++) await setTimeout(50)
-    assert.equal(await runs('sleep 71235'), false)
+    for (let tries = 0; (await isRunning('sleep 71235')) && tries < 100; tries++)
+      await setTimeout(50)
+    assert.equal(await isRunning('sleep 71235'), false)
   })
 
   it(
-    'is not waited for by what starts programs, where who asked goes before it is heard',
+    'does not keep the spawn server alive if the parent exits before the start',
     onLinux,
     async () => {
       const module = new URL('../../src/media/process/spawn.js', import.meta.url)
       for (const ms of [0, 20, 40, 60]) {
-        const script = `import { spawnProcess } from '${module}'; void spawnProcess('/bin/sleep', ['1']); setTimeout(process.exit, ${ms})`
+        const script =
+          `import { spawnProcess } from '${module}'; ` +
+          `void spawnProcess('/bin/sleep', ['1']); setTimeout(process.exit, ${ms})`
         await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
       }
 
@@ -82,7 +90,7 @@ describe('a program that is launched', () => {
   )
 
   it(
-    'counts as killed where the process that starts programs is killed, and the next finds another',
+    'counts as killed if the spawn server is killed, and the next one starts another server',
     onLinux,
     async () => {
       const { ended } = await spawnProcess('/bin/sleep', ['71236'])
@@ -103,13 +111,13 @@ describe('a program that is launched', () => {
   )
 })
 
-/** Whether there is a process of this command line. */
-async function runs(command: string): Promise<boolean> {
+/** Returns whether a process has this command line. */
+async function isRunning(command: string): Promise<boolean> {
   const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'args='])
   return stdout.split('\n').some((line) => line.endsWith(command))
 }
 
-/** Processes that start programs, and whose own has gone. */
+/** Returns the number of spawn servers whose parent has exited. */
 async function orphans(): Promise<number> {
   const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'ppid=,args='])
   return stdout.split('\n').filter((line) => /^\s*1 .*spawn-server-main/.test(line)).length

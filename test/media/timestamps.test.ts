@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { decode, FORMAT, make, temporaryFolder } from './made.js'
+import { decode, FORMAT, make, temporaryFolder } from './helpers.js'
 import { ffmpeg, huesOf, MPEG2, record, splice, tonesOf } from './recordings.js'
 
 const folder = temporaryFolder()
@@ -21,13 +21,13 @@ const H264 = [
 ]
 const AAC = ['-c:a', 'aac', '-b:a', '64k']
 
-/** Containers whose clock ffmpeg would correct: packets of H.264 and AAC, and of MPEG-2. */
+/** Containers whose clock ffmpeg would correct, and codecs: H.264 and AAC, or MPEG-2. */
 const KINDS = { ts: [...H264, ...AAC, '-ac', '2'], mpg: MPEG2, m2ts: MPEG2 } as const
 
 describe('a gap in the clock', { concurrency: 2 }, () => {
   for (const [ending, codecs] of Object.entries(KINDS)) {
     for (const seconds of [18, 40, 606]) {
-      it(`of ${ending} leaves sound and picture in their place: the second part begins at ${seconds} s`, async () => {
+      it(`keeps the times of ${ending} if the second part begins at ${seconds} s`, async () => {
         const name = `${ending}-${seconds}`
         const red = await record(at(`red-${name}.mkv`), 'red', 6, codecs)
         const blue = await record(at(`blue-${name}.mkv`), 'blue', 6, codecs)
@@ -53,7 +53,7 @@ describe('a gap in the clock', { concurrency: 2 }, () => {
     }
   }
 
-  it('is kept where the clock passes its largest value, too', async () => {
+  it('is kept if the clock wraps around', async () => {
     const red = await record(at('red-wrap.mkv'), 'red', 6, MPEG2)
     const blue = await record(at('blue-wrap.mkv'), 'blue', 6, MPEG2)
     const parts = [[red, 0] as const, [blue, 26] as const]
@@ -65,7 +65,7 @@ describe('a gap in the clock', { concurrency: 2 }, () => {
     assert.match(huesOf(decoded).join(''), /^R{25,27}B{5,7}$/)
   })
 
-  it('is kept where a range begins in it', async () => {
+  it('is kept if a range begins in it', async () => {
     const red = await record(at('red-range.mkv'), 'red', 6, MPEG2)
     const blue = await record(at('blue-range.mkv'), 'blue', 6, MPEG2)
     const path = await splice(at('range.ts'), [[red, 0] as const, [blue, 30] as const])
@@ -77,7 +77,7 @@ describe('a gap in the clock', { concurrency: 2 }, () => {
   })
 })
 
-describe('a clock that begins again', { concurrency: 2 }, () => {
+describe('a clock that restarts', { concurrency: 2 }, () => {
   for (const [ending, codecs] of Object.entries(KINDS)) {
     const formats = ending === 'mpg' ? ['-f', 'vob'] : []
     it(`joins three recordings in ${ending}`, async () => {
@@ -118,15 +118,16 @@ describe('a clock that begins again', { concurrency: 2 }, () => {
 })
 
 describe('a wrong timestamp', () => {
-  it('of one packet of a transport stream moves nothing', async () => {
+  it('of one packet of a transport stream shifts nothing', async () => {
     const bytes = await readFile(await record(at('steady.ts'), 'red', 12, MPEG2))
-    const pictures = packetsOf(bytes).filter(
+    const frames = packetsOf(bytes).filter(
       (packet) => pidOf(packet) === 0x100 && (packet.readUInt8(1) & 0x40) > 0,
     )
-    const packet = pictures[150] as Buffer
+    const packet = frames[150] as Buffer
     const header =
       packet.byteOffset - bytes.byteOffset + packet.indexOf(Buffer.from('000001e0', 'hex'))
-    // The five bytes of the PTS, of which the first holds the highest bits: about half an hour and many hours later.
+    // Flips a high bit of the PTS, whose first byte holds the highest: half an hour, and many
+    // hours.
     for (const [name, offset, bits] of [
       ['half-hour', 10, 0x08],
       ['hours', 9, 0x04],
@@ -148,7 +149,7 @@ describe('a wrong timestamp', () => {
   })
 })
 
-describe('a long gap in the sound', { concurrency: 2 }, () => {
+describe('a long gap in the audio', { concurrency: 2 }, () => {
   const surround = ['-ac', '6', '-c:a', 'ac3']
   const cases = {
     'surround.mkv': [surround, 60],
@@ -156,7 +157,7 @@ describe('a long gap in the sound', { concurrency: 2 }, () => {
     'mono.mka': [AAC, 720],
   }
   for (const [name, [codecs, seconds]] of Object.entries(cases) as [string, [string[], number]][]) {
-    it(`is as long as it is: ${name}`, async () => {
+    it(`keeps its length: ${name}`, async () => {
       const red = await record(at(`red-${name}.mkv`), 'red', 4, [...codecs, '-vn'])
       const blue = await record(at(`blue-${name}.mkv`), 'blue', 4, [...codecs, '-vn'])
       const path = await splice(at(name), [[red, 0] as const, [blue, seconds] as const])
@@ -168,7 +169,7 @@ describe('a long gap in the sound', { concurrency: 2 }, () => {
     })
   }
 
-  it('keeps the samples after it where they are, to a tenth of a second', async () => {
+  it('keeps the time of later samples, to a tenth of a second', async () => {
     const gap = "aevalsrc='0.5*sin(2*PI*440*t)':d=4:s=48000,asetpts='if(lt(T,2),PTS,PTS+50.05/TB)'"
     const path = await make(at('exact.mkv'), [gap], ['-c:a', 'flac'])
 
@@ -184,10 +185,10 @@ describe('a stream that begins late', { concurrency: 2 }, () => {
   for (const ending of ['ts', 'mpg', 'mkv']) {
     const formats = ending === 'mpg' ? ['-f', 'vob'] : []
 
-    it(`is the sound of ${ending}`, async () => {
-      const long = await record(at(`sound-late-long-${ending}.mkv`), 'red', 14, MPEG2)
-      const short = await record(at(`sound-late-short-${ending}.mkv`), 'red', 6, MPEG2)
-      const path = at(`sound-late.${ending}`)
+    it(`is the audio of ${ending}`, async () => {
+      const long = await record(at(`audio-late-long-${ending}.mkv`), 'red', 14, MPEG2)
+      const short = await record(at(`audio-late-short-${ending}.mkv`), 'red', 6, MPEG2)
+      const path = at(`audio-late.${ending}`)
       const inputs = ['-i', long, '-itsoffset', '12', '-i', short]
       await ffmpeg(...inputs, '-map', '0:v', '-map', '1:a', '-c', 'copy', ...formats, path)
 
@@ -198,10 +199,10 @@ describe('a stream that begins late', { concurrency: 2 }, () => {
       assert.deepEqual(decoded.outcome.notes, [])
     })
 
-    it(`is the picture of ${ending}, of which nothing is shown before`, async () => {
-      const long = await record(at(`picture-late-long-${ending}.mkv`), 'red', 14, MPEG2)
-      const short = await record(at(`picture-late-short-${ending}.mkv`), 'red', 6, MPEG2)
-      const path = at(`picture-late.${ending}`)
+    it(`is the video of ${ending}, which has no frames before`, async () => {
+      const long = await record(at(`video-late-long-${ending}.mkv`), 'red', 14, MPEG2)
+      const short = await record(at(`video-late-short-${ending}.mkv`), 'red', 6, MPEG2)
+      const path = at(`video-late.${ending}`)
       const inputs = ['-i', long, '-itsoffset', '12', '-i', short]
       await ffmpeg(...inputs, '-map', '0:a', '-map', '1:v', '-c', 'copy', ...formats, path)
 
@@ -213,7 +214,7 @@ describe('a stream that begins late', { concurrency: 2 }, () => {
     })
   }
 
-  it('never comes though a transport stream announces it, or comes on the second PID', async () => {
+  it('is missing although a transport stream announces it, or is on the second PID', async () => {
     const both = at('announced.ts')
     const source = await record(at('announced.mkv'), 'red', 4, MPEG2)
     await ffmpeg('-i', source, '-map', '0:v', '-map', '0:a', '-map', '0:a', '-c', 'copy', both)
@@ -225,7 +226,7 @@ describe('a stream that begins late', { concurrency: 2 }, () => {
 
     const second = await without(0x101)
     const none = await without(0x101, 0x102)
-    const soundOnly = await without(0x100)
+    const audioOnly = await without(0x100)
 
     assert.equal(tonesOf(second), '3333')
     assert.deepEqual(second.outcome.notes, [])
@@ -233,10 +234,10 @@ describe('a stream that begins late', { concurrency: 2 }, () => {
       [none.outcome.audible, none.outcome.visible, none.outcome.notes],
       [false, true, []],
     )
-    assert.deepEqual([soundOnly.outcome.audible, soundOnly.outcome.visible], [true, false])
+    assert.deepEqual([audioOnly.outcome.audible, audioOnly.outcome.visible], [true, false])
   })
 
-  it('is announced by a transport stream no sooner than it comes', async () => {
+  it('is announced by a transport stream only when it begins', async () => {
     const silent = await make(
       at('silent.ts'),
       ['testsrc2=s=64x64:r=25:d=6'],
@@ -254,9 +255,9 @@ describe('a stream that begins late', { concurrency: 2 }, () => {
   })
 })
 
-describe('sound without timestamps', () => {
+describe('audio without timestamps', () => {
   for (const ending of ['aac', 'flac', 'ac3']) {
-    it(`follows on where its sample rate changes: ${ending}`, async () => {
+    it(`is contiguous if its sample rate changes: ${ending}`, async () => {
       const first = await make(at(`rate-1.${ending}`), ['sine=f=300:d=6:r=44100'])
       const second = await make(at(`rate-2.${ending}`), ['sine=f=900:d=6:r=32000'])
       const third = await make(at(`rate-3.${ending}`), ['sine=f=600:d=6:r=48000'])
@@ -274,7 +275,7 @@ describe('sound without timestamps', () => {
   }
 })
 
-/** A transport stream without the packets of some PIDs. */
+/** Returns a transport stream without the packets of some PIDs. */
 const withoutPids = (bytes: Buffer, pids: readonly number[]): Buffer =>
   Buffer.concat(packetsOf(bytes).filter((packet) => !pids.includes(pidOf(packet))))
 
@@ -283,7 +284,7 @@ const packetsOf = (bytes: Buffer): Buffer[] =>
 
 const pidOf = (packet: Buffer): number => packet.readUInt16BE(1) & 0x1fff
 
-/** A sound without the header of a FLAC file. */
+/** Returns the frames of an audio file, without the header of a FLAC. */
 function framesOf(bytes: Buffer): Buffer {
   if (bytes.toString('latin1', 0, 4) !== 'fLaC') return bytes
   let at = 4

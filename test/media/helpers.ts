@@ -10,6 +10,7 @@ import type { DecodeSummary } from '../../src/media/decode/summarize.js'
 import { type MediaOptions, openMedia } from '../../src/media/media.js'
 import { opened } from '../opened.js'
 
+/** The segment format of most tests: 10 s at 16 kHz, 10 frames of 64 × 64. */
 export const FORMAT: SegmentFormat = {
   seconds: 10,
   modalities: ['audio', 'visual'],
@@ -17,14 +18,14 @@ export const FORMAT: SegmentFormat = {
   visual: { width: 64, height: 64, resize: 'squash', framesPerSegment: 10 },
 }
 
-/** A folder that goes when the file's tests are over. */
+/** Creates a folder and removes it after the tests of the file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'earshot-test-'))
   after(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** Makes media with ffmpeg's own sources: `lavfi` inputs in order, then output arguments. */
+/** Creates media from `lavfi` inputs, in order, with output arguments. Returns the path. */
 export async function make(
   path: string,
   inputs: readonly string[],
@@ -43,7 +44,8 @@ export async function make(
   return path
 }
 
-export async function remake(
+/** Converts media: arguments `before` the input, then output arguments. Returns the path. */
+export async function convert(
   from: string,
   path: string,
   before: readonly string[],
@@ -63,11 +65,13 @@ export async function remake(
   return path
 }
 
+/** All segments of a file, and the outcome. */
 export interface Decoded {
   readonly segments: readonly MediaSegment[]
   readonly outcome: DecodeSummary
 }
 
+/** Decodes a whole file. */
 export async function decode(
   path: string,
   format: SegmentFormat = FORMAT,
@@ -79,7 +83,7 @@ export async function decode(
   return { segments, outcome: media.outcome }
 }
 
-/** The colour in the middle of a frame. */
+/** Returns the colour (RGB) at a place of a frame, the centre by default. */
 export function colourOf(
   frame: Uint8Array,
   { visual }: SegmentFormat = FORMAT,
@@ -90,12 +94,12 @@ export function colourOf(
   return [...frame.subarray(at, at + 3)]
 }
 
-/** Name of the strongest of red, green and blue. */
+/** Returns the name of the strongest of red, green and blue. */
 export function hueOf(colour: readonly number[]): string {
   return ['red', 'green', 'blue'][colour.indexOf(Math.max(...colour))] as string
 }
 
-/** Amplitude of a frequency in samples (Goertzel's sum, written out). */
+/** Returns the amplitude of a frequency in samples (one term of a Fourier transform). */
 export function amplitudeAt(hertz: number, samples: Float32Array, rateHz: number): number {
   let real = 0
   let imaginary = 0
@@ -106,10 +110,11 @@ export function amplitudeAt(hertz: number, samples: Float32Array, rateHz: number
   return (2 * Math.hypot(real, imaginary)) / samples.length
 }
 
+/** Returns the largest absolute value of samples. */
 export const peakOf = (samples: Float32Array): number =>
   samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0)
 
-/** How many ffmpegs this process has, and the one that starts them for it. */
+/** Returns how many ffmpegs this process and its spawn server run. */
 export async function children(): Promise<number> {
   const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'pid=,ppid=,comm='])
   const rows = stdout.split('\n').map((line) => line.trim().split(/\s+/))
@@ -120,11 +125,11 @@ export async function children(): Promise<number> {
   ).length
 }
 
-/** Runs with a script in the place of ffmpeg, or with none. */
+/** Runs a function with a script as ffmpeg, or without any ffmpeg. */
 export async function withFake(
   folder: string,
   script: string | null,
-  what: () => Promise<void>,
+  action: () => Promise<void>,
 ): Promise<void> {
   const path = join(folder, 'fake', 'ffmpeg')
   await mkdir(join(folder, 'fake'), { recursive: true })
@@ -134,7 +139,7 @@ export async function withFake(
   }
   process.env.FFMPEG_PATH = script === null ? '/nowhere/ffmpeg' : path
   try {
-    await what()
+    await action()
   } finally {
     delete process.env.FFMPEG_PATH
   }

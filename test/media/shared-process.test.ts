@@ -6,14 +6,14 @@ import type { MediaSegment, SegmentFormat } from '../../src/domain/segment-forma
 import { openMedia } from '../../src/media/media.js'
 import { opened } from '../opened.js'
 import { FIXTURES } from '../workplace.js'
-import { children, decode, FORMAT, make, temporaryFolder, withFake } from './made.js'
+import { children, decode, FORMAT, make, temporaryFolder, withFake } from './helpers.js'
 
 const folder = temporaryFolder()
 const CODECS = ['-c:v', 'libx264', '-preset', 'ultrafast', '-c:a', 'pcm_s16le']
-/** Frames so large that some seconds of them are more than is read ahead. */
+/** Frames so large that a few seconds of them fill the buffer of a pipe. */
 const LARGE: SegmentFormat = { ...FORMAT, visual: { ...FORMAT.visual, width: 256, height: 256 } }
 
-describe('sound and picture of one ffmpeg', () => {
+describe('audio and video in one ffmpeg', () => {
   it('are decoded by one process', async () => {
     const segments = (
       await openMedia(await opened(join(FIXTURES, 'odd_one_hour.mkv')), FORMAT)
@@ -25,42 +25,42 @@ describe('sound and picture of one ffmpeg', () => {
     assert.equal(await children(), 0)
   })
 
-  it('are what each by itself is', async () => {
+  it('equal what each is when decoded alone', async () => {
     for (const name of ['drumroll_cc0.mp4', 'ok_vp9_opus.webm', 'odd_vfr.mp4', 'odd_51_ac3.mkv']) {
-      await assertAsApart(join(FIXTURES, name))
+      await assertSameAsAlone(join(FIXTURES, name))
     }
   })
 
-  it('come apart where the sound has a long gap', async () => {
+  it('fall back to two processes if the audio has a long gap', async () => {
     const gap = "sine=d=4:r=16000,asetpts='if(lt(T,2),PTS,PTS+60/TB)'"
-    await assertAsApart(
-      await make(join(folder, 'sound-gap.mkv'), ['testsrc2=s=64x64:r=2:d=64', gap], CODECS),
+    await assertSameAsAlone(
+      await make(join(folder, 'audio-gap.mkv'), ['testsrc2=s=64x64:r=2:d=64', gap], CODECS),
       LARGE,
     )
   })
 
-  it('come apart where the picture has a long gap', async () => {
+  it('fall back to two processes if the video has a long gap', async () => {
     const slides = "testsrc2=s=64x64:r=1:d=2,setpts='if(lt(T,1),PTS,PTS+200/TB)'"
     const output = ['-fps_mode', 'passthrough', ...CODECS]
-    await assertAsApart(
-      await make(join(folder, 'picture-gap.mkv'), [slides, 'sine=d=202:r=16000'], output),
+    await assertSameAsAlone(
+      await make(join(folder, 'video-gap.mkv'), [slides, 'sine=d=202:r=16000'], output),
     )
   })
 
-  it('come apart where one ffmpeg fails on them', async () => {
+  it('fall back to two processes if the shared one fails', async () => {
     const program = execFileSync('which', ['ffmpeg']).toString().trim()
     const path = join(FIXTURES, 'drumroll_cc0.mp4')
     const expected = await decode(path)
-    const refusesPairs = `#!/bin/sh\ncase "$*" in *pipe:3*) exit 1;; esac\nexec ${program} "$@"\n`
+    const failsIfShared = `#!/bin/sh\ncase "$*" in *pipe:3*) exit 1;; esac\nexec ${program} "$@"\n`
 
-    await withFake(folder, refusesPairs, async () => {
+    await withFake(folder, failsIfShared, async () => {
       assert.deepEqual(await decode(path), expected)
     })
   })
 })
 
-/** Holds what is decoded together to what is decoded of each half alone. */
-async function assertAsApart(path: string, format: SegmentFormat = FORMAT): Promise<void> {
+/** Compares audio and video decoded together with each decoded alone. */
+async function assertSameAsAlone(path: string, format: SegmentFormat = FORMAT): Promise<void> {
   const both = await decode(path, format)
   const audio = await decode(path, format, { only: 'audio' })
   const visual = await decode(path, format, { only: 'visual' })

@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { amplitudeAt, decode, FORMAT, make, peakOf, temporaryFolder } from './made.js'
+import { amplitudeAt, decode, FORMAT, make, peakOf, temporaryFolder } from './helpers.js'
 
 const folder = temporaryFolder()
 const FIRST = { ...FORMAT, audio: { ...FORMAT.audio, channels: 'first' } } as const
 const VIDEO = 'testsrc2=s=64x64:r=10'
 const MKV = ['-c:v', 'libx264', '-preset', 'ultrafast', '-c:a', 'pcm_s16le']
 
-describe('sound', { concurrency: 2 }, () => {
-  it('keeps a tone through resampling, by the mean of channels and by the first', async () => {
+describe('audio', { concurrency: 2 }, () => {
+  it('keeps the amplitude of a tone, for the mean of the channels and for the first', async () => {
     const stereo = "aevalsrc='0.8*sin(2*PI*440*t)|0.4*sin(2*PI*1000*t)':d=2:s=44100"
     const path = await make(join(folder, 'stereo.wav'), [stereo])
 
@@ -24,7 +24,7 @@ describe('sound', { concurrency: 2 }, () => {
     assert.deepEqual(tones(first), ['0.80', '0.00'])
   })
 
-  it('keeps sound that starts late in its place, in every container', async () => {
+  it('keeps the offset of audio that starts late, in every container', async () => {
     for (const name of ['late.mkv', 'late.ts', 'late.mp4']) {
       const chain = [
         '-filter_complex',
@@ -49,7 +49,7 @@ describe('sound', { concurrency: 2 }, () => {
     }
   })
 
-  it('takes the first track that is not silent', async () => {
+  it('decodes the first track that is not silent', async () => {
     const tracks = ['-map', '0', '-map', '1', '-map', '2', ...MKV]
     const inputs = [`${VIDEO}:d=3`, 'anullsrc=r=16000:cl=mono:d=3', 'sine=f=500:r=16000:d=3']
     const path = await make(join(folder, 'two.mkv'), inputs, tracks)
@@ -60,7 +60,7 @@ describe('sound', { concurrency: 2 }, () => {
     assert.deepEqual(outcome.notes, ['AUDIO_TRACK_CHOSEN'])
   })
 
-  it('takes the first channel where channels cancel each other out', async () => {
+  it('decodes the first channel if channels cancel each other out', async () => {
     const antiphase = "aevalsrc='0.5*sin(2*PI*440*t)|-0.5*sin(2*PI*440*t)':d=12:s=44100"
     const path = await make(join(folder, 'antiphase.mkv'), [`${VIDEO}:d=12`, antiphase], MKV)
 
@@ -73,7 +73,7 @@ describe('sound', { concurrency: 2 }, () => {
     assert.deepEqual(outcome.notes, ['AUDIO_FIRST_CHANNEL'])
   })
 
-  it('prefers a second track that is heard to a first that cancels itself out', async () => {
+  it('prefers an audible second track to a first that cancels itself out', async () => {
     const antiphase = "aevalsrc='0.5*sin(2*PI*440*t)|-0.5*sin(2*PI*440*t)':d=2:s=16000"
     const path = await make(
       join(folder, 'other.mkv'),
@@ -87,11 +87,11 @@ describe('sound', { concurrency: 2 }, () => {
     assert.deepEqual(outcome.notes, ['AUDIO_TRACK_CHOSEN'])
   })
 
-  it('waits for a track that is silent at first, and takes no other', async () => {
+  it('waits for a track that is silent at first, and decodes no other', async () => {
     const late = "aevalsrc='gt(t,12)*0.5*sin(2*PI*440*t)':d=15:s=16000"
     const tracks = ['-map', '0', '-map', '1', '-c:a', 'pcm_s16le']
     const path = await make(
-      join(folder, 'late-sound.mkv'),
+      join(folder, 'late-audio.mkv'),
       [late, 'sine=f=800:r=16000:d=15'],
       tracks,
     )
@@ -102,7 +102,7 @@ describe('sound', { concurrency: 2 }, () => {
     assert.ok(amplitudeAt(440, segments[1]?.samples as Float32Array, 16_000) > 0.2)
   })
 
-  it('mixes 5.1, planar samples and odd rates down to the level of the tone', async () => {
+  it('mixes 5.1, planar samples and unusual rates to the level of the tone', async () => {
     const layouts = {
       'surround.wav': [
         "aevalsrc='0|0|0.8*sin(2*PI*440*t)|0|0|0':c=5.1:d=1:s=48000",
@@ -112,7 +112,7 @@ describe('sound', { concurrency: 2 }, () => {
         "aevalsrc='0.8*sin(2*PI*440*t)':d=1:s=11025,aformat=sample_fmts=s32p",
         ['-c:a', 'flac'],
       ],
-      'odd.au': ["aevalsrc='0.8*sin(2*PI*440*t)':d=1:s=12347", ['-c:a', 'pcm_s16be']],
+      'unusual-rate.au': ["aevalsrc='0.8*sin(2*PI*440*t)':d=1:s=12347", ['-c:a', 'pcm_s16be']],
     } as const
     const amplitudes = []
     for (const [name, [input, output]] of Object.entries(layouts)) {
@@ -120,11 +120,12 @@ describe('sound', { concurrency: 2 }, () => {
       amplitudes.push(amplitudeAt(440, segments[0]?.samples as Float32Array, 16_000).toFixed(2))
     }
 
-    // In a mix of 5.1 the centre weighs 1 of 2 + √2: with two of √½ in front and two of ½ behind.
+    // ffmpeg mixes 5.1 with weights of 1 (centre), √½ (each front) and ½ (each back): 2 + √2 in
+    // all.
     assert.deepEqual(amplitudes, ['0.23', '0.80', '0.80'])
   })
 
-  it('hears silence as nothing, and refuses a file of nothing else', async () => {
+  it('rejects a file with nothing but silence, and decodes faint audio', async () => {
     const path = await make(join(folder, 'silence.mp3'), ['anullsrc=d=2'])
     const quiet = await make(
       join(folder, 'quiet.wav'),
@@ -142,7 +143,7 @@ describe('sound', { concurrency: 2 }, () => {
     assert.equal((await decode(faint)).outcome.audible, true)
   })
 
-  it('cuts 25 seconds into three segments', async () => {
+  it('splits 25 seconds into three segments', async () => {
     const path = await make(join(folder, 'long.mkv'), [`${VIDEO}:d=25`, 'sine=d=25'], MKV)
 
     const { segments, outcome } = await decode(path)
@@ -166,7 +167,7 @@ describe('sound', { concurrency: 2 }, () => {
     assert.equal(outcome.seconds, 25)
   })
 
-  it('makes no segment of a tail shorter than a second, and measures it all the same', async () => {
+  it('drops a tail shorter than a second, but measures it', async () => {
     const path = await make(join(folder, 'tail.mkv'), [`${VIDEO}:d=10.6`, 'sine=d=10.6'], MKV)
 
     const { segments, outcome } = await decode(path)
@@ -178,7 +179,7 @@ describe('sound', { concurrency: 2 }, () => {
     assert.ok(Math.abs(outcome.seconds - 10.6) < 0.01)
   })
 
-  it('leaves a half out where it ends before the other', async () => {
+  it('leaves a stream empty after its end if the other is longer', async () => {
     const path = await make(join(folder, 'uneven.mkv'), [`${VIDEO}:d=4`, 'sine=d=15'], MKV)
 
     const { segments } = await decode(path)
@@ -193,7 +194,7 @@ describe('sound', { concurrency: 2 }, () => {
     )
   })
 
-  it('decodes a range in the time of the clip', async () => {
+  it('decodes a range, with times of the clip', async () => {
     const tones = "aevalsrc='0.5*sin(2*PI*(400+400*gte(t,12))*t)':d=30:s=16000"
     const path = await make(join(folder, 'range.mkv'), [`${VIDEO}:d=30`, tones], MKV)
 
@@ -218,8 +219,8 @@ describe('sound', { concurrency: 2 }, () => {
     assert.equal(outcome.seconds, 13)
   })
 
-  it('decodes only the half that is asked for', async () => {
-    const path = await make(join(folder, 'half.mkv'), [`${VIDEO}:d=2`, 'sine=d=2'], MKV)
+  it('decodes only the requested modality', async () => {
+    const path = await make(join(folder, 'one-modality.mkv'), [`${VIDEO}:d=2`, 'sine=d=2'], MKV)
 
     const audio = await decode(path, FORMAT, { only: 'audio' })
     const visual = await decode(path, FORMAT, { only: 'visual' })
@@ -228,7 +229,7 @@ describe('sound', { concurrency: 2 }, () => {
     assert.deepEqual([visual.outcome.audible, visual.outcome.visible], [false, true])
   })
 
-  it('keeps its clock where the channels change midway', async () => {
+  it('keeps the clock if the channels change midway', async () => {
     const stereo = await make(join(folder, 'stereo.ac3'), ['sine=d=4:r=48000'], ['-ac', '2'])
     const surround = await make(join(folder, 'surround.ac3'), [
       'sine=d=4:r=48000,pan=5.1|c0=c0|c1=c0|c2=c0',

@@ -3,34 +3,36 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { AppError } from '../../src/errors.js'
+import { uintLE } from '../../src/media/probe/uint.js'
 import { thumbnail } from '../../src/media/thumbnail.js'
 import { opened } from '../opened.js'
 import {
   colourOf,
+  convert,
   type Decoded,
   decode,
   FORMAT,
   hueOf,
   make,
-  remake,
   temporaryFolder,
-} from './made.js'
+} from './helpers.js'
 
 const folder = temporaryFolder()
 const COVER = { ...FORMAT, visual: { ...FORMAT.visual, resize: 'cover' } } as const
 const TRIM = { ...FORMAT, visual: { ...FORMAT.visual, resize: 'trim' } } as const
 const X264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p']
-// Each colour has a moving white corner, so that no frame is flat.
+// Each colour has a white corner, so that no frame is flat.
 const scene = (colour: string, seconds: number, rate = 10) =>
   `color=${colour}:s=96x96:r=${rate}:d=${seconds},drawbox=x=0:y=0:w=20:h=20:color=white:t=fill`
 
-describe('pictures', { concurrency: 2 }, () => {
-  it('takes frames by time where the frame rate varies', async () => {
+describe('video and images', { concurrency: 2 }, () => {
+  it('samples frames by time if the frame rate varies', async () => {
     const path = join(folder, 'vfr.mkv')
-    // Red for 2 s at 25 frames a second, one green frame that stands for 5 s, blue for 3 s at 2 frames a second.
+    // Red for 2 s at 25 frames per second, one green frame for 5 s, blue for 3 s at 2 per second.
     const parts = [scene('red', 2, 25), scene('green', 0.2, 5), scene('blue', 3, 2)]
     const chain =
-      '[1:v]setpts=PTS+2/TB[g];[2:v]setpts=PTS+7/TB[b];[0:v][g][b]interleave=nb_inputs=3:duration=longest'
+      '[1:v]setpts=PTS+2/TB[g];[2:v]setpts=PTS+7/TB[b];' +
+      '[0:v][g][b]interleave=nb_inputs=3:duration=longest'
     await make(path, parts, [
       '-filter_complex',
       chain,
@@ -58,7 +60,7 @@ describe('pictures', { concurrency: 2 }, () => {
     ])
   })
 
-  it('repeats the array of a frame that stays on show', async () => {
+  it('repeats the array of a frame that stays visible', async () => {
     const path = await make(join(folder, 'timelapse.mp4'), ['testsrc2=s=64x48:r=1/15:d=60'], X264)
 
     const frames = (await decode(path)).segments.flatMap(({ frames }) => frames)
@@ -67,7 +69,7 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.equal(new Set(frames).size, 4)
   })
 
-  it('takes the first picture track that is not blank', async () => {
+  it('decodes the first video track that is not blank', async () => {
     const inputs = [
       'color=black:s=64x48:r=5:d=12',
       'color=gray:s=64x48:r=5:d=12',
@@ -86,13 +88,13 @@ describe('pictures', { concurrency: 2 }, () => {
     }
   })
 
-  it('turns what is rotated upright', async () => {
+  it('rotates video upright', async () => {
     const plain = await make(
       join(folder, 'upright.mp4'),
       ['color=red:s=96x64:d=1,drawbox=w=48:h=64:color=blue:t=fill'],
       X264,
     )
-    const path = await remake(
+    const path = await convert(
       plain,
       join(folder, 'rotated.mp4'),
       [],
@@ -108,19 +110,21 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.equal(left, right)
   })
 
-  it('honours the shape of pixels and crops the centre', async () => {
-    const thirds = 'color=red:s=32x64:d=1,drawbox=x=6:w=20:h=64:color=blue:t=fill,setsar=4/1' // 128x64 on show
+  it('applies the pixel aspect ratio and crops the centre', async () => {
+    // Displayed as 128 × 64.
+    const thirds = 'color=red:s=32x64:d=1,drawbox=x=6:w=20:h=64:color=blue:t=fill,setsar=4/1'
     const path = await make(join(folder, 'wide-pixels.mkv'), [thirds], [...X264, '-qp', '0'])
 
     assert.equal((await decode(path)).outcome.visible, true)
-    // The centre half is one flat blue, hence blank.
+    // The centre half is flat blue, so it is blank.
     await assert.rejects(decode(path, COVER), { code: 'MEDIA_NO_CONTENT' })
   })
 
-  it('trims what is longer than 4:3, either way, and squashes the rest', async () => {
-    // Of 160 pixels the middle 96 are within 4:3; the blue goes a little beyond.
+  it('trims beyond 4:3 in either direction, and squashes the rest', async () => {
+    // The middle 96 of 160 pixels are within 4:3. The blue extends a little beyond.
     const strips = (x: number, y: number, w: number, h: number) =>
-      `color=red:s=${x}x${y}:d=1,drawbox=x=${(x - w) / 2}:y=${(y - h) / 2}:w=${w}:h=${h}:color=blue:t=fill`
+      `color=red:s=${x}x${y}:d=1,` +
+      `drawbox=x=${(x - w) / 2}:y=${(y - h) / 2}:w=${w}:h=${h}:color=blue:t=fill`
     const wide = await make(
       join(folder, 'wide.mkv'),
       [strips(160, 72, 108, 72)],
@@ -156,7 +160,7 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.equal(outcome.seconds, 2)
   })
 
-  it('leaves blank frames out where others exist', async () => {
+  it('drops blank frames if there are others', async () => {
     const path = join(folder, 'half-blank.mp4')
     const chain = '[0:v][1:v]concat=n=2'
     await make(
@@ -171,7 +175,7 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.deepEqual(outcome.notes, [])
   })
 
-  it('keeps its clock where the size changes midway', async () => {
+  it('keeps the clock if the size changes midway', async () => {
     const small = await make(join(folder, 'small.ts'), [scene('red', 5)], X264)
     const large = join(folder, 'large.ts')
     await make(
@@ -191,8 +195,8 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.deepEqual(hues?.slice(6), ['blue', 'blue', 'blue', 'blue'])
   })
 
-  it('takes a frame near the middle of a cell where that of the middle is black or blurred', async () => {
-    // Cells of 1 s: from 0.3 to 0.7 of each second the picture is black, or blurred.
+  it('selects another frame of a cell if the middle one is black or blurred', async () => {
+    // Cells of 1 s: from 0.3 to 0.7 of each second the video is black or blurred.
     const shown = 'testsrc2=s=96x96:r=20:d=5'
     const middle = "enable='between(mod(t,1),0.3,0.7)'"
     const longer = { ...FORMAT, seconds: 5, visual: { ...FORMAT.visual, framesPerSegment: 5 } }
@@ -201,22 +205,23 @@ describe('pictures', { concurrency: 2 }, () => {
       await decode(await make(join(folder, 'clear.mp4'), [shown], X264), longer),
     )
 
-    for (const [name, worse] of Object.entries({
+    for (const [name, filter] of Object.entries({
       black: 'drawbox=t=fill:color=black',
       blurred: 'gblur=sigma=20',
     })) {
-      const path = await make(join(folder, `${name}.mp4`), [`${shown},${worse}:${middle}`], X264)
-      const found = contrast(await decode(path, longer))
-      assert.equal(found.length, 5, name)
-      found.forEach((value, i) => {
+      const path = await make(join(folder, `${name}.mp4`), [`${shown},${filter}:${middle}`], X264)
+      const actual = contrast(await decode(path, longer))
+      assert.equal(actual.length, 5, name)
+      actual.forEach((value, i) => {
         assert.ok(value > 0.8 * (clear[i] ?? Infinity), `${name}, cell ${i}: ${value}, ${clear[i]}`)
       })
     }
   })
 
-  it('decodes key frames alone where each cell has one, and all frames where they come irregularly', async () => {
+  it('decodes only key frames if each cell has one, else all frames', async () => {
     const moving =
-      "testsrc2=s=1280x720:r=10:d=30,drawbox=w=400:h=400:color=white:t=fill:enable='gte(mod(t,1),0.1)'"
+      'testsrc2=s=1280x720:r=10:d=30,' +
+      "drawbox=w=400:h=400:color=white:t=fill:enable='gte(mod(t,1),0.1)'"
     const lossless = ['-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '0', '-sc_threshold', '0']
     const steady = await make(join(folder, 'steady.mkv'), [moving], [...lossless, '-g', '10'])
     const rare = await make(join(folder, 'rare.mkv'), [moving], [...lossless, '-g', '250'])
@@ -225,7 +230,7 @@ describe('pictures', { concurrency: 2 }, () => {
     const key = await decode(steady)
     const all = await decode(rare)
 
-    // The white box is in every frame but those on the second, which are the key frames.
+    // The white box is in every frame except at full seconds, which are the key frames.
     assert.deepEqual(
       key.segments.map(({ frames }) => frames.filter(isWhite).length),
       [0, 0, 0],
@@ -241,14 +246,16 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.ok(Math.abs(key.outcome.seconds - 30) < 0.2)
   })
 
-  it('maps HDR to the colours of an ordinary screen', async () => {
+  it('maps HDR to BT.709', async () => {
     const bars = 'smptebars=s=192x108:r=5:d=1,format=yuv420p'
     const bt709 = 'setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv'
     const plain = await make(join(folder, 'sdr.mp4'), [`${bars},${bt709}`], [...X264, '-qp', '0'])
     const expected = meanColour(await decode(plain))
 
     for (const transfer of ['smpte2084', 'arib-std-b67']) {
-      const linear = `zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt2020:t=${transfer}:m=bt2020nc:r=tv:npl=203`
+      const linear =
+        'zscale=t=linear:npl=203,format=gbrpf32le,' +
+        `zscale=p=bt2020:t=${transfer}:m=bt2020nc:r=tv:npl=203`
       const path = join(folder, `${transfer}.mkv`)
       const colours = [
         '-color_primaries',
@@ -266,18 +273,18 @@ describe('pictures', { concurrency: 2 }, () => {
         ['-c:v', 'ffv1', ...colours],
       )
       const { segments, outcome } = await decode(path)
-      const found = meanColour({ segments, outcome })
-      found.forEach((value, i) => {
+      const actual = meanColour({ segments, outcome })
+      actual.forEach((value, i) => {
         assert.ok(
           Math.abs(value - (expected[i] ?? NaN)) < 14,
-          `${transfer}: ${found}, not ${expected}`,
+          `${transfer}: ${actual}, not ${expected}`,
         )
       })
       assert.deepEqual(outcome.notes, [])
     }
   })
 
-  it('takes 10-bit pictures as those of 8', async () => {
+  it('decodes 10 bits to the same colours as 8 bits', async () => {
     const bars = 'smptebars=s=192x108:r=5:d=1'
     const eight = await make(
       join(folder, 'eight.mkv'),
@@ -289,32 +296,32 @@ describe('pictures', { concurrency: 2 }, () => {
       [bars],
       ['-c:v', 'ffv1', '-pix_fmt', 'yuv420p10le'],
     )
-    const [expected, found] = [meanColour(await decode(eight)), meanColour(await decode(ten))]
+    const [expected, actual] = [meanColour(await decode(eight)), meanColour(await decode(ten))]
 
-    found.forEach((value, i) => {
-      assert.ok(Math.abs(value - (expected[i] ?? NaN)) < 2, `${found}, not ${expected}`)
+    actual.forEach((value, i) => {
+      assert.ok(Math.abs(value - (expected[i] ?? NaN)) < 2, `${actual}, not ${expected}`)
     })
   })
 
-  it('turns a photo as its EXIF says', async () => {
+  it('rotates a photo by its EXIF orientation', async () => {
     const plain = await make(
       join(folder, 'plain.jpg'),
       ['color=red:s=96x64:d=1,drawbox=w=48:h=64:color=blue:t=fill'],
       ['-frames:v', '1'],
     )
-    const path = join(folder, 'turned.jpg')
+    const path = join(folder, 'rotated.jpg')
     await writeFile(path, withOrientation(await readFile(plain), 6))
 
     const frame = (await decode(path)).segments[0]?.frames[0] as Uint8Array
 
-    // Orientation 6: what lies on the left comes on top.
+    // Orientation 6 rotates the left side to the top.
     assert.deepEqual(
       [0.2, 0.8].map((y) => hueOf(colourOf(frame, FORMAT, 0.5, y))),
       ['blue', 'red'],
     )
   })
 
-  it('takes an animated GIF for video and a GIF of one frame for a picture', async () => {
+  it('decodes an animated GIF as video and a GIF of one frame as an image', async () => {
     const animated = await make(join(folder, 'animated.gif'), ['testsrc=s=64x64:r=5:d=2'])
     const still = await make(join(folder, 'still.gif'), ['testsrc=s=64x64:r=5:d=0.2'])
 
@@ -324,11 +331,11 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.deepEqual([image[0]?.start, image[0]?.end, image[0]?.frames.length], [0, 0, 1])
   })
 
-  it('takes an animated WebP for the video that it was made of', async () => {
+  it('decodes an animated WebP to the frames of the video that it was made from', async () => {
     const source = ['testsrc2=s=64x64:r=5:d=3']
     const lossless = ['-c:v', 'libwebp_anim', '-lossless', '1', '-pix_fmt', 'bgra']
-    const video = await decode(
-      await make(join(folder, 'model.mkv'), source, ['-c:v', 'ffv1', '-pix_fmt', 'bgra']),
+    const reference = await decode(
+      await make(join(folder, 'reference.mkv'), source, ['-c:v', 'ffv1', '-pix_fmt', 'bgra']),
     )
 
     const path = await make(join(folder, 'animated.webp'), source, lossless)
@@ -336,20 +343,20 @@ describe('pictures', { concurrency: 2 }, () => {
 
     assert.deepEqual([outcome.seconds, outcome.notes], [3, []])
     assert.equal(segments[0]?.frames.length, FORMAT.visual.framesPerSegment)
-    const [frames, expected] = [segments, video.segments].map((all) =>
+    const [frames, expected] = [segments, reference.segments].map((all) =>
       Buffer.concat(all[0]?.frames ?? []),
     )
-    const worst = frames?.reduce(
-      (most, value, i) => Math.max(most, Math.abs(value - (expected?.[i] ?? NaN))),
+    const maxError = frames?.reduce(
+      (max, value, i) => Math.max(max, Math.abs(value - (expected?.[i] ?? NaN))),
       0,
     )
-    assert.ok(worst !== undefined && worst <= 2, `${worst} of 255`)
+    assert.ok(maxError !== undefined && maxError <= 2, `${maxError} of 255`)
     const target = join(folder, 'animated.jpg')
     await thumbnail(await opened(path), { at: 1, target })
     assert.deepEqual(await sizeOf(target), [480, 480])
   })
 
-  it('puts the frames of an animated WebP where, when and how they come', async () => {
+  it('composes the frames of an animated WebP by place, time, blending and clearing', async () => {
     const still = async (colour: string, size: string) => {
       const path = join(folder, `${colour.replace('@', '-')}-${size}.webp`)
       const lossless = [
@@ -381,8 +388,9 @@ describe('pictures', { concurrency: 2 }, () => {
     const { segments, outcome } = await decode(path)
 
     const isLit = (value: number) => (value > 128 ? 1 : 0)
-    const seen = (second: number, at: number) =>
-      colourOf(segments[0]?.frames[2 * second] as Uint8Array, FORMAT, at, at).map(isLit) // of ten in five seconds
+    // Ten frames in five seconds.
+    const colourAt = (second: number, at: number) =>
+      colourOf(segments[0]?.frames[2 * second] as Uint8Array, FORMAT, at, at).map(isLit)
     const [black, red, lime, blue] = [
       [0, 0, 0],
       [1, 0, 0],
@@ -391,7 +399,7 @@ describe('pictures', { concurrency: 2 }, () => {
     ]
     assert.equal(outcome.seconds, 5)
     assert.deepEqual(
-      [0, 1, 2, 3].map((second) => [seen(second, 0.2), seen(second, 0.6)]),
+      [0, 1, 2, 3].map((second) => [colourAt(second, 0.2), colourAt(second, 0.6)]),
       [
         [red, black],
         [lime, lime],
@@ -399,10 +407,10 @@ describe('pictures', { concurrency: 2 }, () => {
         [lime, blue],
       ],
     )
-    assert.notDeepEqual(seen(4, 0.6), blue, 'what does not blend takes away what it covers')
+    assert.notDeepEqual(colourAt(4, 0.6), blue, 'a frame that does not blend replaces the canvas')
   })
 
-  it('takes an animated WebP that was cut up to its last whole frame', async () => {
+  it('decodes a truncated animated WebP up to its last complete frame', async () => {
     const path = await make(
       join(folder, 'cut.webp'),
       ['testsrc2=s=64x64:r=5:d=3'],
@@ -419,9 +427,9 @@ describe('pictures', { concurrency: 2 }, () => {
     await assert.rejects(decode(path), { code: 'MEDIA_DAMAGED' })
   })
 
-  it('makes upright thumbnails of at most 480 pixels a side', async () => {
+  it('creates upright thumbnails of at most 480 pixels a side', async () => {
     const plain = await make(join(folder, 'large.mp4'), ['testsrc2=s=1280x720:r=10:d=2'], X264)
-    const path = await remake(
+    const path = await convert(
       plain,
       join(folder, 'tall.mp4'),
       [],
@@ -438,19 +446,19 @@ describe('pictures', { concurrency: 2 }, () => {
     assert.deepEqual(await sizeOf(target), [270, 480])
   })
 
-  it('says that a sound has no picture to make a thumbnail of', async () => {
+  it('rejects a thumbnail of a file without video', async () => {
     const path = await make(join(folder, 'tone.wav'), ['sine=d=1'])
 
-    const made = thumbnail(await opened(path), { at: 0, target: join(folder, 'never.jpg') })
+    const creating = thumbnail(await opened(path), { at: 0, target: join(folder, 'never.jpg') })
 
     await assert.rejects(
-      made,
+      creating,
       (error) => error instanceof AppError && error.code === 'CLIP_HAS_NO_PICTURE',
     )
   })
 })
 
-/** Standard deviation of the red of a frame. */
+/** Returns the standard deviation of red in a frame. */
 function deviation(frame: Uint8Array): number {
   const red = frame.filter((_, i) => i % 3 === 0)
   const mean = red.reduce((sum, value) => sum + value, 0) / red.length
@@ -465,7 +473,7 @@ function meanColour({ segments }: Decoded): readonly number[] {
   })
 }
 
-/** A JPEG with an EXIF segment that holds nothing but the orientation. */
+/** Returns a JPEG with an EXIF segment that contains only the orientation. */
 function withOrientation(jpeg: Buffer, orientation: number): Buffer {
   const tiff = Buffer.from('4d4d002a00000008000101120003000000010000000000000000', 'hex')
   tiff.writeUInt16BE(orientation, 18)
@@ -474,7 +482,7 @@ function withOrientation(jpeg: Buffer, orientation: number): Buffer {
   return Buffer.concat([head, body, jpeg.subarray(2)])
 }
 
-/** Width and height from the frame header of a baseline JPEG. */
+/** Returns width and height by the frame header of a baseline JPEG. */
 async function sizeOf(path: string): Promise<readonly number[]> {
   const bytes = await readFile(path)
   const at = bytes.indexOf(Buffer.from([0xff, 0xc0]))
@@ -492,23 +500,18 @@ interface WebpFrame {
   readonly clears: boolean
 }
 
-/** An animated WebP out of still ones. */
+/** Returns an animated WebP made of still ones. */
 function animatedWebp(side: number, frames: readonly WebpFrame[]): Buffer {
-  const number = (value: number, bytes: number) => {
-    const buffer = Buffer.alloc(bytes)
-    buffer.writeUIntLE(value, 0, bytes)
-    return buffer
-  }
   const chunk = (name: string, ...parts: Buffer[]) => {
     const data = Buffer.concat(parts)
-    return Buffer.concat([Buffer.from(name), number(data.length, 4), data])
+    return Buffer.concat([Buffer.from(name), uintLE(data.length, 4), data])
   }
   const anmf = ({ still, width, height, x, y, ms, blends, clears }: WebpFrame) => {
-    const place = [x / 2, y / 2, width - 1, height - 1, ms].map((value) => number(value, 3))
-    const picture = still.subarray(still.indexOf('VP8L'))
-    return chunk('ANMF', ...place, Buffer.of((blends ? 0 : 2) + (clears ? 1 : 0)), picture)
+    const place = [x / 2, y / 2, width - 1, height - 1, ms].map((value) => uintLE(value, 3))
+    const image = still.subarray(still.indexOf('VP8L'))
+    return chunk('ANMF', ...place, Buffer.of((blends ? 0 : 2) + (clears ? 1 : 0)), image)
   }
-  const canvas = chunk('VP8X', Buffer.of(0x12, 0, 0, 0), number(side - 1, 3), number(side - 1, 3))
+  const canvas = chunk('VP8X', Buffer.of(0x12, 0, 0, 0), uintLE(side - 1, 3), uintLE(side - 1, 3))
   const body = [canvas, chunk('ANIM', Buffer.alloc(6)), ...frames.map(anmf)]
   return chunk('RIFF', Buffer.from('WEBP'), ...body)
 }
