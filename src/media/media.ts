@@ -27,7 +27,7 @@ const MIN_BYTES_PER_SECOND = 250
 export interface MediaOptions {
   readonly range?: Span | undefined // seconds of the clip; all of it by default
   readonly only?: Modality | undefined // the other modality is not decoded
-  readonly longestSeconds?: number | undefined // LIMITS.clipSeconds by default
+  readonly longestSeconds?: number | undefined // MEDIA_LIMITS.clipSeconds by default
   readonly slot?: DecoderSlot | undefined // permit whose limits apply to the decoders
   readonly signal?: AbortSignal | undefined
 }
@@ -70,11 +70,11 @@ function largeEnough(
   const side = ({ width, height }: VideoTrack) => (width === 0 ? Infinity : Math.min(width, height))
   const videos = video === null ? [] : [video, ...otherVideos]
   const [first = null, ...others] = videos.filter(
-    (track) => side(track) >= LIMITS.pictureSidePixels,
+    (track) => side(track) >= MEDIA_LIMITS.pictureSidePixels,
   )
   if (first !== null || audioTracks.length > 0) return { video: first, otherVideos: others }
   const detail =
-    `Expected video or an image of at least ${LIMITS.pictureSidePixels} pixels a side, ` +
+    `Expected video or an image of at least ${MEDIA_LIMITS.pictureSidePixels} pixels a side, ` +
     `got ${Math.max(...videos.map(side))}: ${name}`
   throw new AppError('MEDIA_TOO_SMALL', detail)
 }
@@ -97,7 +97,7 @@ function assertServed(
 function assertLength(
   { bytes }: OpenedFile,
   { seconds }: MediaHeader,
-  maxSeconds: number = LIMITS.clipSeconds,
+  maxSeconds: number = MEDIA_LIMITS.clipSeconds,
 ): void {
   if (seconds === null || seconds <= maxSeconds || bytes / MIN_BYTES_PER_SECOND <= maxSeconds)
     return

@@ -113,7 +113,7 @@ describe('a file that is not media', () => {
 })
 
 describe('a file longer than a clip may be', { concurrency: 2 }, () => {
-  const DAY = LIMITS.clipSeconds
+  const DAY = MEDIA_LIMITS.clipSeconds
   const RATE_HZ = 1000
 
   it('is rejected by its header if it has enough bytes for the length', async () => {

@@ -139,11 +139,11 @@ function placedSamples(
     rateHz: format.audio.sampleRateHz,
     startsAt: canSeek(timing) ? Math.max(0, lead) : lead,
     seconds: window.end - window.start,
-    maxSeconds: LIMITS.clipSeconds - window.start,
+    maxSeconds: MEDIA_LIMITS.clipSeconds - window.start,
     toSeconds: audioTimes(timing, track.index),
     onRejected: (seconds) =>
       log.addError(
-        `Expected audio timestamps of at most ${LIMITS.clipSeconds} s, got ${seconds} s`,
+        `Expected audio timestamps of at most ${MEDIA_LIMITS.clipSeconds} s, got ${seconds} s`,
       ),
   })
 }

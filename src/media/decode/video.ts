@@ -2,6 +2,7 @@ import type { SegmentFormat } from '../../domain/segment-format.js'
 import type { VideoTrack } from '../probe/media-header.js'
 import { DecoderLog } from '../process/decoder-log.js'
 import { runFfmpeg } from '../process/ffmpeg.js'
+import { MEDIA_LIMITS } from '../staging/limits.js'
 import type { StagedFile } from '../staging/staged-file.js'
 import type { Background } from './alpha.js'
 import { MIN_TAIL_SECONDS } from './audio.js'
@@ -66,7 +67,7 @@ export async function* videoChunks(
   for await (const frame of chosenFrames(chunks, format)) {
     const middle = (cells++ + 0.5) * cell
     if (middle >= window.end - window.start) break
-    if (window.start + middle > LIMITS.clipSeconds) throw tooLong()
+    if (window.start + middle > MEDIA_LIMITS.clipSeconds) throw tooLong()
     for (; middle >= builder.end; builder.next()) yield builder.build()
     // ffmpeg repeats the first frame before the track begins, which not every header states.
     if (middle + cell / 2 > Math.max(lead, log.firstPositionSeconds ?? 0)) builder.add(frame)

@@ -167,9 +167,9 @@ function animationHeader(animation: WebpAnimation, { name }: StagedFile): MediaH
     throw new AppError('MEDIA_FORMAT_REFUSED', detail)
   }
   const total = frames.reduce((sum, frame) => sum + frame.width * frame.height, 0)
-  if (total > LIMITS.animationPixels) {
+  if (total > MEDIA_LIMITS.animationPixels) {
     const detail =
-      `Expected an animation of at most ${LIMITS.animationPixels} pixels in all frames, ` +
+      `Expected an animation of at most ${MEDIA_LIMITS.animationPixels} pixels in all frames, ` +
       `got ${total}: ${name}`
     throw new AppError('MEDIA_TOO_LARGE', detail)
   }

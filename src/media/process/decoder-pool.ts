@@ -34,7 +34,7 @@ export class DecoderPool {
   readonly #memory: PrioritySemaphore // bytes, of large decoders
 
   constructor(cores = availableParallelism()) {
-    const queue = { queueLength: LIMITS.waitingQueries, queueMs: LIMITS.queryWaitMs }
+    const queue = { queueLength: MEDIA_LIMITS.waitingQueries, queueMs: MEDIA_LIMITS.queryWaitMs }
     // Ingestion gets one permit more than there are cores, since some decoder always waits for its
     // file.
     const permits = 2 * cores + 1
@@ -68,7 +68,7 @@ class Slot implements DecoderSlot {
   }
 
   async enlargeFor(header: DecodeSize, signal?: AbortSignal): Promise<void> {
-    const bytes = Math.min(maxBytesToDecode(header), LIMITS.largeDecoderBytes)
+    const bytes = Math.min(maxBytesToDecode(header), MEDIA_LIMITS.largeDecoderBytes)
     if (bytes <= this.#memoryBytes) return
     this.#permit[Symbol.dispose]()
     this.#permit = await this.memory.acquire(this.priority, bytes, signal)

@@ -47,7 +47,7 @@ export async function startFfmpeg(
 ): Promise<FfmpegProcess> {
   const program = await findFfmpeg()
   signal?.throwIfAborted()
-  const stallMs = Math.min(...commands.map((command) => command.stallMs ?? LIMITS.stallMs))
+  const stallMs = Math.min(...commands.map((command) => command.stallMs ?? MEDIA_LIMITS.stallMs))
   return await FfmpegProcess.start(program, argumentsOf(source, commands), {
     limits: source.limits,
     stallMs,

@@ -56,7 +56,7 @@ async function start(
   signal?.throwIfAborted()
   return FfmpegProcess.start(program, [...args, ...INPUT_GUARDS, ...options, '-i', url], {
     limits,
-    stallMs: LIMITS.probeMs,
+    stallMs: MEDIA_LIMITS.probeMs,
     onLine,
     signal,
   })

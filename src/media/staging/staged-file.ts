@@ -10,7 +10,10 @@ import { MEDIA_LIMITS } from './limits.js'
 
 const FOLDER_PREFIX = 'earshot-media-'
 const ABANDONED_MS = 24 * 3600 * 1000
-const DEFAULT_LIMITS: ProcessLimits = { memoryBytes: LIMITS.largeDecoderBytes, cpuSeconds: null }
+const DEFAULT_LIMITS: ProcessLimits = {
+  memoryBytes: MEDIA_LIMITS.largeDecoderBytes,
+  cpuSeconds: null,
+}
 const TEMP_UNUSABLE_CODES = ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS']
 
 /** The limits of one decoder process. The operating system enforces them. */
