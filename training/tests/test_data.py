@@ -63,7 +63,8 @@ def test_hdr_is_mapped_to_the_colours_of_an_ordinary_screen(tmp_path, transfer):
 def test_the_filters_from_hdr_are_the_servers():
     server = (REPOSITORY / "src/media/decode/hdr.ts").read_text()
     constants = {name: re.search(rf"const {name} = ([\d.]+)", server)[1] for name in ("WHITE", "LINEAR_SHARE")}
-    chain = "".join(re.findall(r"`([^`]*)`", server))
+    returned = server[server.index("return (") :]
+    chain = "".join(text for _, text in re.findall(r"(['`])([^'`]*)\1", returned))
 
     for name, value in {"hdr": "smpte2084", **constants}.items():
         chain = chain.replace(f"${{{name}}}", value)
