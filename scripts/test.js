@@ -1,29 +1,30 @@
-// All tests, TypeScript and Python, with their counts: `npm test`. `npm test -- node` or `-- python` runs one half.
+// All tests, TypeScript and Python, with their counts: `npm test`. `npm test -- node` or `-- python` runs one half,
+// `npm test -- node 'dist/test/http/*.test.js'` the files that a pattern names.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { PYTHON, ROOT, say, setUp, setUpTraining } from './setup.js'
+import { PYTHON, ROOT, say, setUp, setUpTraining, stop } from './setup.js'
 
-const only = process.argv[2]
-const TIMEOUT_MS = 600_000 // of a test file: the 100 kills of crash.test take about 3 minutes
+const [only, ...patterns] = process.argv.slice(2)
+const FILE_MS = 600_000
+const TEST_MS = 240_000 // --test-timeout limits files only, so limit-tests.js limits the tests
 const SLOWEST = 10 // tests that are listed at the end
 const total = { passed: 0, failed: 0, skipped: 0 }
 
 if (only !== 'python') {
   setUp()
-  const tests = readdirSync(join(ROOT, 'dist/test'), { recursive: true }).filter((file) =>
-    file.endsWith('.test.js'),
-  )
-  const files = tests.map((file) => join('dist/test', file))
+  const files = testFiles()
   say(`TypeScript: ${files.length} files`)
-  const { text, code } = await show(process.execPath, [
+  const options = [
     '--enable-source-maps',
     '--test',
     '--test-force-exit',
-    `--test-timeout=${TIMEOUT_MS}`,
+    `--test-timeout=${FILE_MS}`,
     '--test-reporter=spec',
-    ...files,
-  ])
+    ...['--import', new URL('limit-tests.js', import.meta.url).href],
+  ]
+  const env = { EARSHOT_TEST_MS: TEST_MS, ...process.env }
+  const { text, code } = await show(process.execPath, [...options, ...files], { env })
   const count = (word) => Number(text.match(new RegExp(`^ℹ ${word} (\\d+)`, 'm'))?.[1] ?? 0)
   add(
     {
@@ -56,6 +57,25 @@ if (only !== 'node') {
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
 process.exitCode = total.failed > 0 ? 1 : 0
 
+/** Those that a pattern matches, by default all. */
+function testFiles() {
+  const all = readdirSync(join(ROOT, 'dist/test'), { recursive: true })
+    .filter((file) => file.endsWith('.test.js'))
+    .map((file) => join('dist/test', file))
+  if (patterns.length === 0) return all
+  const wanted = patterns.map((pattern) =>
+    pattern
+      .split('*')
+      .map((text) => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+      .join('[^/]*'),
+  )
+  const files = all.filter((file) =>
+    wanted.some((pattern) => new RegExp(`^${pattern}$`).test(file)),
+  )
+  if (files.length === 0) stop(`No test file matches ${patterns.join(' ')}`)
+  return files
+}
+
 /** Runs a test runner, showing its output as it comes and keeping it. */
 function show(command, args, options) {
   return new Promise((resolve, reject) => {
@@ -74,10 +94,14 @@ function show(command, args, options) {
   })
 }
 
-/** Returns lines of the spec reporter, those of the longest tests first. */
+/** Returns lines of the spec reporter, those of the longest tests first. Suites are no tests. */
 function slowest(text) {
-  const lines = [...text.matchAll(/^\s*[✔✖] (.*) \((\d+(?:\.\d+)?)ms\)$/gm)]
-  const tests = lines.map(([, name, ms]) => ({ name, seconds: Number(ms) / 1000 }))
+  const [once] = text.split('✖ failing tests:') // which lists them again
+  const suites = new Set([...once.matchAll(/^\s*▶ (.*)$/gm)].map(([, name]) => name))
+  const lines = [...once.matchAll(/^\s*[✔✖] (.*) \((\d+(?:\.\d+)?)ms\)$/gm)]
+  const tests = lines
+    .map(([, name, ms]) => ({ name, seconds: Number(ms) / 1000 }))
+    .filter(({ name }) => !suites.has(name))
   tests.sort((a, b) => b.seconds - a.seconds)
   return tests
     .slice(0, SLOWEST)
