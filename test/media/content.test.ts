@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { uintLE } from '../../src/media/probe/uint.js'
 import { ffmpegBuild } from '../../src/media/process/ffmpeg-build.js'
 import { thumbnail } from '../../src/media/thumbnail.js'
+import { freshlySeeded } from '../contract/vectors.js'
 import { opened } from '../opened.js'
 import { amplitudeAt, colourOf, decode, make, temporaryFolder } from './helpers.js'
 
@@ -89,14 +90,15 @@ it('decodes audio in the LFE only if no other channel is audible', async () => {
 })
 
 describe('a DC offset', () => {
-  const noise = (gain: number) => () => gain * (2 * Math.random() - 1)
-  const silent = {
+  const silent: Readonly<Record<string, (random: () => number) => number>> = {
     'of 0.3': () => 0.3,
     'of -0.9': () => -0.9,
-    'with noise below -80 dBFS': (second: number) => 0.3 + noise(0.00003)() + 0 * second,
+    'with noise below -80 dBFS': (random) => 0.3 + 0.00003 * (2 * random() - 1),
   }
-  for (const [name, channel] of Object.entries(silent)) {
-    it(`${name} is silent`, async () => {
+  for (const [name, voltage] of Object.entries(silent)) {
+    it(`${name} is silent`, async (test) => {
+      const random = freshlySeeded(test)
+      const channel = () => voltage(random)
       await assert.rejects(decode(await wav('dc.wav', [channel])), { code: 'MEDIA_NO_CONTENT' })
     })
   }
