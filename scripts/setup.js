@@ -44,9 +44,19 @@ function installPackages() {
     ensure(COMPILER)
     say('Installing packages; two of them are compiled, which takes a few minutes …')
     // Without it onnxruntime-node would download CUDA files, which the CPU provider does not need: docs/gpu.md.
-    const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' }
+    const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip', ...compilation() }
     run('npm', ['ci', '--no-audit', '--no-fund'], { env })
   })
+}
+
+/** What Node 24 needs: object-wrap.h says why. A better-sqlite3 that others compiled may lack it. */
+function compilation() {
+  if (process.versions.node.split('.')[0] !== '24') return {}
+  const include = `-include "${join(ROOT, 'scripts', 'object-wrap.h')}"`
+  return {
+    CXXFLAGS: `${process.env.CXXFLAGS ?? ''} ${include}`.trim(),
+    npm_config_build_from_source: 'better-sqlite3',
+  }
 }
 
 /** The Python of training/, in a virtual environment of its own. */
