@@ -14,7 +14,7 @@ import { freshlySeeded } from '../contract/vectors.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { tone } from './tone.js'
 
-const CRASHES = Number(process.env.EARSHOT_CRASHES ?? 100)
+const CRASHES = Number(process.env.EARSHOT_CRASHES ?? 10) // 100 in `npm run test:long`
 const FILES = 16 // at first
 const FILES_A_CRASH = 5 // come before each start, so that there is always something to do
 const QUICK = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }
