@@ -21,7 +21,7 @@ export async function benchEncode(): Promise<void> {
     for (const kind of ['sound', 'frame'] as const) {
       const figures = []
       for (const batch of BATCHES) {
-        const { batch: input } = assemble(items(kind, batch, bundle.format), bundle.format)
+        const { batch: input } = assemble(items(kind, batch, bundle.format, true), bundle.format)
         const times = []
         for (let round = 0; round < ROUNDS; round++) {
           times.push(await timed(() => runBatch(sessions, input)))
@@ -33,13 +33,20 @@ export async function benchEncode(): Promise<void> {
   }
 }
 
-function items(kind: 'sound' | 'frame', count: number, format: SegmentFormat): BatchItem[] {
+/** So many times the golden sound or frame. */
+export function items(
+  kind: 'sound' | 'frame',
+  count: number,
+  format: SegmentFormat,
+  tags: boolean,
+): BatchItem[] {
   const samples = kind === 'sound' ? goldenSamples(format.audio.samples, format) : null
   const frames = kind === 'frame' ? [goldenFrame(format)] : []
-  return Array.from({ length: count }, () => ({ kind, tags: true, samples, frames }))
+  return Array.from({ length: count }, () => ({ kind, tags, samples, frames }))
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
+/** Milliseconds. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now()
   await work()
   return performance.now() - started
