@@ -17,21 +17,24 @@ export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 # --- places: those of a pack, or of a checkout ------------------------------------------------------------------------
 
 if [ -d "$here/app" ]; then
-  app=$here/app base=$here/cavmae-base training=$here/training site=$here/site
+  app=$here/app base=$here/cavmae-base training=$here/training packages=$here
   export PATH="$here/node:$PATH"
 else
-  app=$(dirname "$here") training=$app/training site=$app/.cache/gpu-site base=$app/.cache/cavmae-base
+  app=$(dirname "$here") training=$app/training base=$app/.cache/cavmae-base packages=$app/.cache
 fi
-export PYTHONPATH="$site${PYTHONPATH:+:$PYTHONPATH}"
 libraries=node_modules/onnxruntime-node/bin/napi-v6/linux/x64
 
+# A Python that has PyTorch, or for whose version it was packed.
 find_python() {
   local candidate
   for candidate in ${PYTHON:-} "$training/.venv/bin/python" python3 python3.13 python3.12 python3.11; do
-    "$candidate" -c 'import importlib.util as i, sys; sys.exit(not i.find_spec("torch"))' 2>/dev/null && { echo "$candidate"; return; }
+    PYTHONPATH=$(packed_torch "$candidate") "$candidate" -c "$HAS_TORCH" 2>/dev/null && { echo "$candidate"; return; }
   done
   echo "${PYTHON:-python3}"
 }
+HAS_TORCH='import importlib.util as i, sys; sys.exit(not i.find_spec("torch"))'
+
+packed_torch() { echo "$packages/torch-$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"; }
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -46,9 +49,9 @@ pack() {
   cp bench/gpu.sh "$folder/gpu.sh"
   pack_app "$folder"
   pack_cuda "$folder/app/$libraries"
-  pack_curand "$folder/site"
+  pack_curand "$folder/cuda"
   pack_base "$folder/cavmae-base"
-  pack_torch "$folder/site" "$with_torch"
+  pack_torch "$folder" "$with_torch"
   say "Sizes in MiB:"
   (cd "$folder" && du -sm -- * && du -sm .) >&2
   (cd "$folder/app/$libraries" && du -m -- *.so*) >&2
@@ -110,15 +113,18 @@ pack_base() {
 }
 
 pack_torch() {
+  local version
+  version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
   if [ "$2" != --with-torch ]; then
     say "PyTorch: not packed (--with-torch does, several GiB). The check uses a Python with PyTorch that is there."
     return
   fi
-  if [ "$(df -Pm "$(dirname "$1")" | awk 'NR == 2 { print $4 }')" -lt "$TORCH_MIB" ]; then
+  if [ "$(df -Pm "$1" | awk 'NR == 2 { print $4 }')" -lt "$TORCH_MIB" ]; then
     say "PyTorch: NOT packed, less than $TORCH_MIB MiB are free"
     return
   fi
-  python3 -m pip install --quiet --target "$1" torch numpy >&2 || { say "PyTorch: NOT packed"; return; }
+  python3 -m pip install --quiet --upgrade --target "$1/torch-$version" torch numpy >&2 ||
+    { say "PyTorch: NOT packed"; return; }
   say "PyTorch: packed for $(python3 --version); the other machine needs that Python"
 }
 
@@ -130,6 +136,8 @@ check() {
   : >"$report/steps.tsv"
   deadline=${EARSHOT_GPU_SECONDS:-460}
   python=$(find_python)
+  PYTHONPATH=$(packed_torch "$python")
+  export PYTHONPATH
   read -ra batches <<<"${EARSHOT_GPU_BATCHES:-1 2 4 8 16 32}"
   read -ra providers <<<"${EARSHOT_GPU_PROVIDERS:-cpu cuda tensorrt}"
   export ORT_DISABLE_TELEMETRY=1
@@ -211,9 +219,9 @@ reason() {
 # CUDA, cuDNN and TensorRT lie inside Python packages as often as in the system's folders.
 find_libraries() {
   local found
-  found=$("$python" - <<'PY' 2>/dev/null
+  found=$("$python" - "$packages/cuda" <<'PY' 2>/dev/null
 import glob, os, sys
-folders = [p for p in sys.path if p.endswith("-packages") or "site" in os.path.basename(p)]
+folders = [*sys.path, sys.argv[1]]
 names = ("nvidia/*/lib", "tensorrt_libs", "tensorrt*_libs")
 print(":".join(sorted({f for folder in folders for name in names for f in glob.glob(os.path.join(folder, name))})))
 PY
@@ -224,7 +232,7 @@ PY
 describe_machine() {
   date -u +%FT%TZ
   uname -srm
-  echo "$(nproc) cores"
+  echo "$(nproc --all) cores"
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null || echo "nvidia-smi finds no GPU"
   echo "Node $(node --version), $(node -p "'onnxruntime-node ' + require('$app/node_modules/onnxruntime-node/package.json').version")"
   "$python" -c 'import sys, torch; print(f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, GPU: {torch.cuda.is_available()}")' 2>/dev/null || echo "no Python with PyTorch"
