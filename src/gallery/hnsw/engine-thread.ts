@@ -18,12 +18,12 @@ interface CallOptions {
 type Failure = Extract<FromWorker, { readonly type: 'failed' }>
 type Log = Pick<ChangeLog, 'historyTokenAt'>
 
-/** The worker thread of an index: sends calls and resolves their answers. */
+/** Runs the worker thread of an index. Sends calls and resolves their answers. */
 export class EngineThread implements AsyncDisposable {
   readonly #worker: Worker
   readonly #exited: Promise<void>
   readonly #pending = new Map<number, Pending>()
-  #ended: AppError | undefined // why nothing more is answered
+  #ended: AppError | undefined // set if the thread has ended or is closing
   #closing: Promise<void> | undefined
   #calls = 0
 
@@ -43,8 +43,8 @@ export class EngineThread implements AsyncDisposable {
   }
 
   /**
-   * Sends a call and resolves with its answer. Rejects if the thread ends (INTERNAL), or if
-   * `signal` is aborted: a late answer is ignored.
+   * Sends a call and resolves with its answer. Rejects with INTERNAL if the thread ends. If
+   * `signal` aborts, rejects and ignores a late answer.
    */
   async call<Name extends CallName>(
     type: Name,
@@ -66,7 +66,7 @@ export class EngineThread implements AsyncDisposable {
     }
   }
 
-  /** Lets the thread save its snapshot and end. */
+  /** Saves a snapshot and ends the thread. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -75,7 +75,7 @@ export class EngineThread implements AsyncDisposable {
   async #close(): Promise<void> {
     const closed = this.call('close', undefined)
     this.#ended ??= new AppError('INTERNAL', 'The vector index is closed.')
-    await closed.catch(() => {}) // the thread has ended already
+    await closed.catch(() => {}) // the thread has already ended
     await this.#exited
   }
 

@@ -13,8 +13,9 @@ interface Holder {
 }
 
 /**
- * The right to write to what lies in a folder, held by one process at a time: an open transaction on a database of its
- * own, which the system ends with the process, however that ends. DATA_LOCKED names the holder, DATA_UNUSABLE.
+ * Acquires the write lock of a folder. One process can hold it at a time. The lock is an open
+ * transaction on a separate database: the system ends it with the process. Throws DATA_LOCKED,
+ * which names the holder, after `waitMs`. Throws DATA_UNUSABLE if the folder cannot be written.
  */
 export async function lockFolder(dir: string, { waitMs = 0 } = {}): Promise<AsyncDisposable> {
   for (const end = performance.now() + waitMs; ; await setTimeout(RETRY_MS)) {
@@ -56,11 +57,15 @@ function openLock(dir: string): Database.Database {
   }
 }
 
-const TABLE =
-  'CREATE TABLE IF NOT EXISTS holder (only INTEGER PRIMARY KEY CHECK (only = 1), pid INTEGER, host TEXT)'
+const TABLE = `CREATE TABLE IF NOT EXISTS holder (
+  only INTEGER PRIMARY KEY CHECK (only = 1), pid INTEGER, host TEXT)`
 const READ_HOLDER = 'SELECT pid, host FROM holder'
 
-/** Others see who holds the lock only once that is committed, and between the two transactions another may slip in. */
+/**
+ * Writes this process as the holder and begins the lock transaction. Other processes can read the
+ * holder only after a commit. Another process can take the lock between the two transactions, so
+ * the loop repeats.
+ */
 function takeOver(db: Database.Database): void {
   const me: Holder = { pid: process.pid, host: hostname() }
   const holder = db.prepare<[], Holder>(READ_HOLDER)
@@ -76,6 +81,8 @@ const isBusy = (error: unknown): boolean =>
 
 function lockedBy(dir: string, holder: Holder | undefined, cause: unknown): AppError {
   const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process'
-  const detail = `${dir} is being written by ${who}: stop it, or ask it over HTTP. Searching and backups need no lock.`
+  const detail =
+    `${dir} is locked by ${who}. Stop that process, or send the request to it over HTTP. ` +
+    'Searches and backups need no lock.'
   return new AppError('DATA_LOCKED', detail, { cause })
 }

@@ -4,8 +4,10 @@ import type { Modality } from '../../domain/modality.js'
 import type { ClipIdParts } from '../catalogue/clip-id.js'
 import type { ClipRow, EventRow, FailureRow, SegmentRow, SpanRow } from './rows.js'
 
+/** The columns of a clip in a SELECT. */
 export const CLIP =
-  'number, key, path, name, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at, metadata'
+  'number, key, path, name, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, ' +
+  'indexed_at, metadata'
 const FAILURE = 'path, code, detail, bytes, mtime_ms, failed_at'
 
 interface Moved {
@@ -15,9 +17,10 @@ interface Moved {
   mtimeMs: number
 }
 
+/** The prepared statements of the catalogue. */
 export type Statements = ReturnType<typeof prepare>
 
-/** Every statement of the catalogue, prepared once. Lists of ids travel as one JSON array. */
+/** Prepares every statement of the catalogue. A list of ids is passed as one JSON array. */
 export function prepare(db: Database) {
   return {
     clip: db.prepare<[number, string], ClipRow>(
@@ -54,7 +57,7 @@ export function prepare(db: Database) {
          @notes, @indexed_at, @metadata, @quick_hash)
        RETURNING ${CLIP}`,
     ),
-    clipsInTheWay: db.prepare<[{ number: number; path: string }], { number: number }>(
+    conflictingClips: db.prepare<[{ number: number; path: string }], { number: number }>(
       'SELECT number FROM clips WHERE number = @number OR path = @path',
     ),
     touchClip: db.prepare<[ClipIdParts & { bytes: number; mtimeMs: number }]>(
@@ -62,7 +65,8 @@ export function prepare(db: Database) {
        WHERE number = @number AND key = @key`,
     ),
     moveClip: db.prepare<[ClipIdParts & { from: string } & Moved], ClipRow>(
-      `UPDATE clips SET path = @path, name = @name, bytes = @bytes, mtime_ms = @mtimeMs, missing_since = NULL
+      `UPDATE clips SET path = @path, name = @name, bytes = @bytes, mtime_ms = @mtimeMs,
+         missing_since = NULL
        WHERE number = @number AND key = @key AND path = @from
        RETURNING ${CLIP}`,
     ),
@@ -86,7 +90,8 @@ export function prepare(db: Database) {
     deleteSegmentsOfClip: db.prepare<[number]>('DELETE FROM segments WHERE clip = ?'),
 
     embeddingsOfClip: db.prepare<[number, string, Modality], { vector: Buffer }>(
-      `SELECT vector FROM embeddings JOIN segments ON segments.id = segment JOIN clips ON number = clip
+      `SELECT vector FROM embeddings JOIN segments ON segments.id = segment
+       JOIN clips ON number = clip
        WHERE number = ? AND key = ? AND modality = ? ORDER BY start_s, segments.id`,
     ),
     insertEmbedding: db.prepare<[SegmentId, Modality, Buffer]>(
@@ -98,7 +103,8 @@ export function prepare(db: Database) {
       { segment: SegmentId; mid: string; name: string; probability: number }
     >(
       `SELECT segment, mid, labels.name, probability FROM tags
-       JOIN labels ON labels.number = label JOIN segments ON segments.id = segment JOIN clips ON clips.number = clip
+       JOIN labels ON labels.number = label JOIN segments ON segments.id = segment
+       JOIN clips ON clips.number = clip
        WHERE clips.number = ? AND key = ? ORDER BY segment, probability DESC, label`,
     ),
     insertLabel: db.prepare<[string, string]>(
@@ -109,10 +115,12 @@ export function prepare(db: Database) {
        SELECT @to, modality, vector FROM embeddings WHERE segment = @from RETURNING modality`,
     ),
     copyTags: db.prepare<[{ from: SegmentId; to: SegmentId }]>(
-      'INSERT INTO tags (segment, label, probability) SELECT @to, label, probability FROM tags WHERE segment = @from',
+      `INSERT INTO tags (segment, label, probability)
+       SELECT @to, label, probability FROM tags WHERE segment = @from`,
     ),
     insertTag: db.prepare<[SegmentId, number, string]>(
-      'INSERT INTO tags (segment, label, probability) SELECT ?, number, ? FROM labels WHERE mid = ?',
+      `INSERT INTO tags (segment, label, probability)
+       SELECT ?, number, ? FROM labels WHERE mid = ?`,
     ),
 
     failures: db.prepare<[number], FailureRow>(
