@@ -1,8 +1,8 @@
-/** One mutex for each key: work on the same key runs one after the other, in the order of asking. */
+/** One mutex per key. Work on the same key runs sequentially, in the order of the calls. */
 export class KeyedMutex {
   readonly #last = new Map<string, Promise<void>>()
 
-  /** Waits for all earlier holders of the key. Disposing of the answer releases the key. */
+  /** Waits for all earlier holders of the key. Disposal of the result releases the key. */
   async acquire(key: string): Promise<Disposable> {
     const before = this.#last.get(key)
     let release = () => {}
