@@ -35,11 +35,11 @@ export class SingleFlight {
   }
 
   #start(key: string, work: (signal: AbortSignal) => Promise<unknown>): Flight {
-    const before = this.#flights.get(key)?.result
+    const previous = this.#flights.get(key)?.result
     const abort = new AbortController()
     setMaxListeners(0, abort.signal) // one listener per frame that waits for the encoder
     const run = async () => {
-      await before?.catch(() => {}) // aborted work ends before the next work starts
+      await previous?.catch(() => {}) // aborted work ends before the next work starts
       return await work(abort.signal)
     }
     const flight: Flight = { result: run(), abort, callers: 0 }

@@ -46,9 +46,9 @@ const LOOKS_ESCAPED = /^\\x([89a-f][0-9a-f]|5c)/
 /** Returns the character at an offset, or null if the bytes are not UTF-8. */
 function characterAt(bytes: Buffer, at: number): string | null {
   for (let length = 1; length <= 4; length++) {
-    const some = bytes.subarray(at, at + length)
-    const text = some.toString()
-    if (Buffer.from(text).equals(some)) return text
+    const slice = bytes.subarray(at, at + length)
+    const text = slice.toString()
+    if (Buffer.from(text).equals(slice)) return text
   }
   return null
 }

@@ -133,7 +133,7 @@ export class Gallery implements AsyncDisposable {
     const { index: old } = this.#following
     const fresh = await followFrom(await this.#openIndex('empty'))
     try {
-      if ((await this.#applyLog(fresh)) === 'whole') this.#following = fresh
+      if ((await this.#applyLog(fresh)) === 'complete') this.#following = fresh
     } finally {
       await (this.#following === fresh ? old : fresh.index)[Symbol.asyncDispose]()
     }
@@ -143,7 +143,7 @@ export class Gallery implements AsyncDisposable {
    * Applies the log to an index. Returns `behind` if the log was compacted past the cursor: the
    * index can then have missed drops.
    */
-  async #applyLog(following: FollowingIndex): Promise<'whole' | 'behind'> {
+  async #applyLog(following: FollowingIndex): Promise<'complete' | 'behind'> {
     for (let end: Seq = await this.catalogue.log.head(); following.cursor < end; ) {
       this.#closing.signal.throwIfAborted()
       const { changes, cursor, compactedUpTo } = await this.catalogue.log.read(
@@ -156,7 +156,7 @@ export class Gallery implements AsyncDisposable {
       await following.index.apply(changes, cursor)
       following.cursor = Math.max(following.cursor, cursor)
     }
-    return 'whole'
+    return 'complete'
   }
 
   /**

@@ -49,7 +49,8 @@ export class DiskBudget {
     const kept = Math.min(KEPT_BYTES, KEPT_SHARE * blocks * bsize)
     if (bavail * bsize - this.#reserved - bytes >= kept) return
     const detail =
-      'The disk of the library has not enough free space for this upload. Free some space first.'
+      'The disk of the library does not have enough free space for this upload. ' +
+      'Free some space first.'
     throw new AppError('DISK_FULL', detail)
   }
 }

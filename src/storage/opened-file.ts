@@ -90,7 +90,7 @@ export class OpenedFile implements AsyncDisposable {
     const buffer = Buffer.alloc(length)
     let filled = 0
     while (filled < length) {
-      const { bytesRead } = await this.#reading(
+      const { bytesRead } = await this.#mapErrors(
         this.handle.read(buffer, filled, length - filled, position + filled),
       )
       if (bytesRead === 0) break
@@ -134,7 +134,7 @@ export class OpenedFile implements AsyncDisposable {
     await this.handle.close()
   }
 
-  async #reading<T>(work: Promise<T>): Promise<T> {
+  async #mapErrors<T>(work: Promise<T>): Promise<T> {
     try {
       return await work
     } catch (cause) {
@@ -150,14 +150,14 @@ export function nameOf(path: string): string {
 
 function expectRegular(stats: Stats, name: string): void {
   if (stats.isFile()) return
-  const what = stats.isDirectory()
+  const kind = stats.isDirectory()
     ? 'a folder'
     : stats.isFIFO()
       ? 'a pipe'
       : stats.isSocket()
         ? 'a socket'
         : 'a device'
-  throw new AppError('FILE_UNREADABLE', `Expected a file, got ${what}: ${name}`)
+  throw new AppError('FILE_UNREADABLE', `Expected a file, got ${kind}: ${name}`)
 }
 
 function expectWithin(realPath: string, within: readonly string[] | undefined): void {

@@ -1,7 +1,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import type { Column } from './typed-arrays.js'
 
-const STRINGS_AT_A_TIME = 4096 // encoded between two yields
+const STRINGS_PER_WRITE = 4096 // encoded and written at once
 
 /**
  * Writes columns and strings in sequence. It does not copy the columns, so the caller must not
@@ -30,9 +30,9 @@ export class ColumnWriter implements AsyncDisposable {
     await this.write(lengths)
     const total = lengths.reduce((sum, each) => sum + each, 0)
     await this.#append(new Uint8Array(Float64Array.of(total).buffer))
-    for (let from = 0; from < strings.length; from += STRINGS_AT_A_TIME) {
-      const some = strings.slice(from, from + STRINGS_AT_A_TIME)
-      await this.#append(Buffer.concat(some.map((each) => Buffer.from(each))))
+    for (let from = 0; from < strings.length; from += STRINGS_PER_WRITE) {
+      const batch = strings.slice(from, from + STRINGS_PER_WRITE)
+      await this.#append(Buffer.concat(batch.map((each) => Buffer.from(each))))
     }
     await this.#append(new Uint8Array(paddingOf(total)))
   }

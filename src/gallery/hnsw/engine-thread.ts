@@ -37,9 +37,9 @@ export class EngineThread implements AsyncDisposable {
     })
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.once('exit', shutAtExit(gate))
-    this.#worker.on('message', (message: FromWorker) => this.#take(message))
-    this.#worker.on('error', (error) => this.#end(lost(String(error), error)))
-    this.#worker.once('exit', (code) => this.#end(lost(`exit code ${code}`)))
+    this.#worker.on('message', (message: FromWorker) => this.#onMessage(message))
+    this.#worker.on('error', (error) => this.#end(threadEnded(String(error), error)))
+    this.#worker.once('exit', (code) => this.#end(threadEnded(`exit code ${code}`)))
   }
 
   /**
@@ -79,14 +79,14 @@ export class EngineThread implements AsyncDisposable {
     await this.#exited
   }
 
-  #take(message: FromWorker): void {
+  #onMessage(message: FromWorker): void {
     if (message.type === 'answered') this.#settle(message.id)?.resolve(message.answer as never)
     else if (message.type === 'failed') this.#settle(message.id)?.reject(toError(message))
     else if (message.type === 'warn') process.emitWarning(message.message, message.warning)
-    else void this.#answerToken(message.id, message.seq)
+    else void this.#sendHistoryToken(message.id, message.seq)
   }
 
-  async #answerToken(id: number, seq: number): Promise<void> {
+  async #sendHistoryToken(id: number, seq: number): Promise<void> {
     try {
       this.#post({ type: 'historyToken', id, token: await this.log.historyTokenAt(seq) })
     } catch (error) {
@@ -114,7 +114,7 @@ export class EngineThread implements AsyncDisposable {
 
 const toError = ({ code, message }: Failure): AppError => new AppError(code, message)
 
-const lost = (detail: string, cause?: unknown): AppError =>
+const threadEnded = (detail: string, cause?: unknown): AppError =>
   new AppError(
     'INTERNAL',
     `The thread of the vector index ended unexpectedly (${detail}). Restart Earshot.`,

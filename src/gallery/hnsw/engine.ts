@@ -43,7 +43,7 @@ export class HnswEngine {
   #cursor: Seq
   #saved: Seq
   #unsaved = 0 // changes since the last snapshot
-  #last: Promise<unknown> = Promise.resolve()
+  #lastTask: Promise<unknown> = Promise.resolve()
   #reclaiming: Promise<void> | undefined
 
   /** Opens the newest complete snapshot, or an empty index if there is none. */
@@ -74,7 +74,7 @@ export class HnswEngine {
    * Applies changes in order and moves the cursor. Writes a snapshot if enough changes are unsaved.
    */
   apply(changes: Iterable<Change>, cursor: Seq): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#enqueue(async () => {
       const yieldIfDue = this.#yielder()
       for (const change of changes) {
         if (change.seq > this.#cursor) this.#applyOne(change)
@@ -100,7 +100,7 @@ export class HnswEngine {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#reclaiming
-    await this.#inTurn(() => this.#save())
+    await this.#enqueue(() => this.#save())
   }
 
   get #snapshotAfter(): number {
@@ -109,10 +109,10 @@ export class HnswEngine {
   }
 
   /** Runs one task at a time: a graph must not change during a write. */
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => {})
-    return turn
+  #enqueue(task: () => Promise<void>): Promise<void> {
+    const result = this.#lastTask.then(task)
+    this.#lastTask = result.catch(() => {})
+    return result
   }
 
   /** Returns a function that the engine calls between insertions, so that it can answer queries. */
@@ -139,9 +139,9 @@ export class HnswEngine {
     const reclaim = async () => {
       for (const graph of sparse) {
         const finish = await graph.rebuild(this.#yielder(), signal)
-        await this.#inTurn(async () => finish())
+        await this.#enqueue(async () => finish())
       }
-      await this.#inTurn(() => this.#supersede())
+      await this.#enqueue(() => this.#supersede())
     }
     this.#reclaiming = reclaim()
       .catch((error) => {
@@ -173,8 +173,8 @@ export class HnswEngine {
       const historyToken = await this.host.historyTokenAt(cursor)
       // The row was compacted. This happens only if the index is behind.
       if (historyToken === undefined) return
-      const of = { lineage: this.#lineage, cursor, historyToken, fingerprint, dimension }
-      await writeSnapshot(dir, of, (folder) => this.#contents.save(folder))
+      const header = { lineage: this.#lineage, cursor, historyToken, fingerprint, dimension }
+      await writeSnapshot(dir, header, (folder) => this.#contents.save(folder))
       this.#saved = cursor
     } catch (error) {
       // A full disk must not stop searches. Only the next start takes longer.

@@ -1,7 +1,7 @@
 const OPEN = 0
 const SHUT = 1
 const HELD = 2
-const LONGEST_MS = 100 // the process then exits, even if a thread is not held
+const MAX_WAIT_MS = 100 // the process then exits, even if a thread is not held
 
 /**
  * Holds a worker thread while the process exits. If a thread is terminated inside hnswlib, the
@@ -46,7 +46,7 @@ export function shutAtExit(gate: ExitGate): () => void {
 }
 
 function shutAll(): void {
-  const end = performance.now() + LONGEST_MS
+  const end = performance.now() + MAX_WAIT_MS
   for (const gate of gates) gate.shut()
   for (const gate of gates) gate.waitUntilHeld(end - performance.now())
 }

@@ -14,9 +14,9 @@ const DUPLICATE_DISTANCE = 1e-6 // upper bound of the rounding error between equ
 
 // A filtered search visits about ef * nodes / allowed nodes. Reading and comparing one vector takes
 // as long as 13 visits (measured with 20,000 vectors of 256 numbers).
-const VISITS_OF_A_COMPARISON = 13
+const VISITS_PER_COMPARISON = 13
 const REBUILD_TOMBSTONE_SHARE = 0.25 // share of all nodes; above it, the graph is rebuilt
-const MOST_COPIED_AT_SWAP = 64 // nodes, copied in one step when the graph is replaced
+const MAX_COPIED_AT_SWAP = 64 // nodes, copied in one step when the graph is replaced
 
 /** The rows that an answer can contain. */
 export interface Allowed {
@@ -73,10 +73,10 @@ export class Graph {
   /** Sets the vector of the segment. Replaces an earlier vector. */
   put(row: Row, vector: Float32Array): void {
     const point = Array.from(vector)
-    const twin = this.#twinOf(point)
-    if (twin !== undefined && this.#nodes.nodeOf(row) === twin) return
+    const duplicate = this.#duplicateOf(point)
+    if (duplicate !== undefined && this.#nodes.nodeOf(row) === duplicate) return
     this.drop(row)
-    this.#nodes.attach(row, twin ?? this.#insert(point))
+    this.#nodes.attach(row, duplicate ?? this.#insert(point))
   }
 
   /** Removes the vector of the segment, if it has one. */
@@ -96,8 +96,8 @@ export class Graph {
     const wanted = Math.min(limit, available)
     if (wanted <= 0) return { neighbours: [], isExhausted: available === 0 }
     const neighbours =
-      allowed && this.#areFew(available)
-        ? this.#compareAll(new Map(), vector, wanted, allowed)
+      allowed && this.#isFullScanCheaper(available)
+        ? this.#fullScan(new Map(), vector, wanted, allowed)
         : this.#nearest(vector, wanted, allowed)
     return { neighbours, isExhausted: wanted === available }
   }
@@ -120,7 +120,7 @@ export class Graph {
     const copied = new Bitmap()
     for (
       let missing = this.#notIn(copied);
-      missing.length > MOST_COPIED_AT_SWAP;
+      missing.length > MAX_COPIED_AT_SWAP;
       missing = this.#notIn(copied)
     ) {
       for (const node of missing) {
@@ -141,7 +141,7 @@ export class Graph {
   }
 
   /** Returns the node with an equal vector, if there is one. */
-  #twinOf(point: number[]): Node | undefined {
+  #duplicateOf(point: number[]): Node | undefined {
     this.#native.setEf(EF_DUPLICATE)
     const { neighbors, distances } = this.#native.searchKnn(point, 1)
     return (distances[0] ?? Number.POSITIVE_INFINITY) <= DUPLICATE_DISTANCE
@@ -180,9 +180,9 @@ export class Graph {
     return allowed
   }
 
-  #areFew(allowed: number): boolean {
+  #isFullScanCheaper(allowed: number): boolean {
     const visits = (EF_SEARCH * this.#nodes.count) / allowed
-    return allowed * VISITS_OF_A_COMPARISON < visits
+    return allowed * VISITS_PER_COMPARISON < visits
   }
 
   #nearest(
@@ -194,7 +194,7 @@ export class Graph {
     const found = this.#best(scores, wanted, allowed)
     if (found.length === wanted) return found
     // The search has visited every reachable node. Compare the remaining vectors one by one.
-    return this.#compareAll(scores, vector, wanted, allowed ?? this.#nodes.members)
+    return this.#fullScan(scores, vector, wanted, allowed ?? this.#nodes.members)
   }
 
   #search(vector: Float32Array, count: number, allowed: Bitmap | undefined): Map<Node, number> {
@@ -215,7 +215,7 @@ export class Graph {
   }
 
   /** Compares the vector with all allowed rows. `scores` has the known scores, by node. */
-  #compareAll(
+  #fullScan(
     scores: Map<Node, number>,
     vector: Float32Array,
     wanted: number,

@@ -9,8 +9,8 @@ export type Row = number
 
 const FREE = -1 // segment id of a free row
 const EMPTY = 0 // value of an empty slot; others are row + 1
-const FEWEST_SLOTS = 64
-const MOST_FILLED = 0.7 // maximum share of used slots
+const MIN_SLOTS = 64
+const MAX_LOAD = 0.7 // maximum share of used slots
 
 /**
  * Maps segments to rows. It is an open-addressing hash table of rows. A column stores the segment
@@ -20,7 +20,7 @@ export class SegmentTable {
   #ids: Float64Array = new Float64Array(0) // by row
   #rows: Row = 0 // used and free
   #free: Row[] = []
-  #slots = new Int32Array(FEWEST_SLOTS) // row plus one
+  #slots = new Int32Array(MIN_SLOTS) // row plus one
 
   /** Reads a table that `save` wrote. */
   static load(reader: ColumnReader): SegmentTable {
@@ -57,7 +57,7 @@ export class SegmentTable {
     const row = this.#free.pop() ?? this.#rows++
     this.#ids = grown(this.#ids, this.#rows)
     this.#ids[row] = segment
-    if (this.#rows - this.#free.length > this.#slots.length * MOST_FILLED) this.#rehash()
+    if (this.#rows - this.#free.length > this.#slots.length * MAX_LOAD) this.#rehash()
     else this.#slots[this.#slotOf(segment)] = row + 1
     return row
   }
@@ -101,8 +101,8 @@ export class SegmentTable {
   }
 
   #rehash(): void {
-    let length = FEWEST_SLOTS
-    while (this.#rows > length * MOST_FILLED) length *= 2
+    let length = MIN_SLOTS
+    while (this.#rows > length * MAX_LOAD) length *= 2
     this.#slots = new Int32Array(length)
     for (let row = 0; row < this.#rows; row++) {
       const segment = this.#ids[row] as SegmentId

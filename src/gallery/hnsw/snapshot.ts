@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib'
 
 const FORMAT = 4
 const MANIFEST = 'manifest.json'
-const KEPT = 2 // the newest one, and one that another process may be reading
+const SNAPSHOTS_KEPT = 2 // the newest one, and one that another process may be reading
 const READ_BYTES = 4 * 2 ** 20
 const TEMPORARY = 'unfinished-'
 const TEMPORARY_MS = 3_600_000 // an older folder belongs to a killed process
@@ -174,7 +174,7 @@ function isTaken(error: unknown): boolean {
 }
 
 async function prune(dir: string): Promise<void> {
-  const outdated = (await snapshotNames(dir)).slice(KEPT)
+  const outdated = (await snapshotNames(dir)).slice(SNAPSHOTS_KEPT)
   const temporary = (await readdir(dir)).filter((name) => name.startsWith(TEMPORARY))
   for (const name of temporary) {
     const { mtimeMs } = await stat(join(dir, name)).catch(() => ({

@@ -33,14 +33,14 @@ export function backUpFile(catalogue: string, target: string): void {
 /** Checks every page of a backup and returns its header. Throws BACKUP_INVALID. */
 export function checkBackup(file: string): StoredHeader {
   const header = readHeader(file)
-  if (header && isSound(file)) return header
+  if (header && isIntact(file)) return header
   throw new AppError(
     'BACKUP_INVALID',
     `${file} is no backup of a library, or it is damaged. Use another backup.`,
   )
 }
 
-function isSound(file: string): boolean {
+function isIntact(file: string): boolean {
   const db = new Database(file, { readonly: true, fileMustExist: true })
   try {
     return db.pragma('integrity_check', { simple: true }) === 'ok'

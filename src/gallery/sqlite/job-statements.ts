@@ -49,7 +49,13 @@ export type JobStatements = ReturnType<typeof prepareJobs>
 
 /** Prepares every statement of jobs and their items. */
 export function prepareJobs(db: Database) {
-  return { ...prepareJobRows(db), ...prepareScans(db), ...prepareItems(db), ...prepareLeases(db) }
+  return {
+    ...prepareJobRows(db),
+    ...prepareScans(db),
+    ...prepareItemReads(db),
+    ...prepareItemWrites(db),
+    ...prepareLeases(db),
+  }
 }
 
 /** Prepares the statements that create, read and change jobs. */
@@ -156,8 +162,8 @@ function prepareScans(db: Database) {
   }
 }
 
-/** Prepares the statements that create, read and change items. */
-function prepareItems(db: Database) {
+/** Prepares the statements that read items. */
+function prepareItemReads(db: Database) {
   return {
     items: db.prepare<
       [{ job: JobId; state: ItemState | null; after: ItemId; limit: number }],
@@ -179,6 +185,12 @@ function prepareItems(db: Database) {
                ORDER BY settled DESC LIMIT @clips)) AS figures
        FROM json_each(@jobs) ORDER BY key`,
     ),
+  }
+}
+
+/** Prepares the statements that claim and change items. */
+function prepareItemWrites(db: Database) {
+  return {
     insertItem: db.prepare<[{ job: JobId; path: string; bytes: number; mtimeMs: number }]>(
       `INSERT INTO items (job, path, bytes, mtime_ms) VALUES (@job, @path, @bytes, @mtimeMs)
        ON CONFLICT DO NOTHING`,

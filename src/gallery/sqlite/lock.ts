@@ -31,7 +31,7 @@ export async function lockFolder(dir: string, { waitMs = 0 } = {}): Promise<Asyn
 function lockNow(dir: string): AsyncDisposable {
   const db = openLock(dir)
   try {
-    takeOver(db)
+    acquire(db)
     return { [Symbol.asyncDispose]: async () => void db.close() }
   } catch (cause) {
     const refusal = isBusy(cause)
@@ -66,12 +66,12 @@ const READ_HOLDER = 'SELECT pid, host FROM holder'
  * holder only after a commit. Another process can take the lock between the two transactions, so
  * the loop repeats.
  */
-function takeOver(db: Database.Database): void {
-  const me: Holder = { pid: process.pid, host: hostname() }
+function acquire(db: Database.Database): void {
+  const self: Holder = { pid: process.pid, host: hostname() }
   const holder = db.prepare<[], Holder>(READ_HOLDER)
-  const isMe = ({ pid, host }: Partial<Holder> = {}) => pid === me.pid && host === me.host
-  for (db.exec('BEGIN IMMEDIATE'); !isMe(holder.get()); db.exec('BEGIN IMMEDIATE')) {
-    db.prepare('INSERT OR REPLACE INTO holder (only, pid, host) VALUES (1, @pid, @host)').run(me)
+  const isSelf = ({ pid, host }: Partial<Holder> = {}) => pid === self.pid && host === self.host
+  for (db.exec('BEGIN IMMEDIATE'); !isSelf(holder.get()); db.exec('BEGIN IMMEDIATE')) {
+    db.prepare('INSERT OR REPLACE INTO holder (only, pid, host) VALUES (1, @pid, @host)').run(self)
     db.exec('COMMIT')
   }
 }
@@ -80,9 +80,9 @@ const isBusy = (error: unknown): boolean =>
   error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
 
 function lockedBy(dir: string, holder: Holder | undefined, cause: unknown): AppError {
-  const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process'
+  const owner = holder ? `process ${holder.pid} on ${holder.host}` : 'another process'
   const detail =
-    `${dir} is locked by ${who}. Stop that process, or send the request to it over HTTP. ` +
+    `${dir} is locked by ${owner}. Stop that process, or send the request to it over HTTP. ` +
     'Searches and backups need no lock.'
   return new AppError('DATA_LOCKED', detail, { cause })
 }

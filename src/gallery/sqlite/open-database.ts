@@ -53,18 +53,18 @@ function checkHeader(
   db.prepare(
     'INSERT INTO stamp (only, fingerprint, dimension) VALUES (1, ?, ?) ON CONFLICT DO NOTHING',
   ).run(fingerprint, dimension)
-  const found = db
+  const stored = db
     .prepare<[], CatalogueHeader>('SELECT fingerprint, dimension FROM stamp')
     .get() as CatalogueHeader
-  if (found.fingerprint === fingerprint && found.dimension === dimension) return
-  if (equals.includes(found.fingerprint) && found.dimension === dimension) {
+  if (stored.fingerprint === fingerprint && stored.dimension === dimension) return
+  if (equals.includes(stored.fingerprint) && stored.dimension === dimension) {
     db.prepare('UPDATE stamp SET fingerprint = ?').run(fingerprint)
     return
   }
   throw new AppError(
     'FINGERPRINT_MISMATCH',
     `Expected embeddings of bundle ${describe({ fingerprint, dimension })}, ` +
-      `but ${file} has embeddings of bundle ${describe(found)}: ` +
+      `but ${file} has embeddings of bundle ${describe(stored)}: ` +
       'index into another data folder, or use the bundle of this catalogue.',
   )
 }

@@ -156,12 +156,12 @@ export class SqliteCatalogue implements Catalogue {
 
   async counts(): Promise<Counts> {
     const counters = new Map(this.#sql.counters.all().map(({ name, count }) => [name, count]))
-    const of = (name: string) => counters.get(name) ?? 0
+    const countOf = (name: string) => counters.get(name) ?? 0
     return {
-      clips: of('clips'),
-      segments: of('segments'),
-      embeddings: { audio: of('audio'), visual: of('visual') },
-      failures: of('failures'),
+      clips: countOf('clips'),
+      segments: countOf('segments'),
+      embeddings: { audio: countOf('audio'), visual: countOf('visual') },
+      failures: countOf('failures'),
     }
   }
 

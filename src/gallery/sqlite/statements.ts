@@ -23,6 +23,17 @@ export type Statements = ReturnType<typeof prepare>
 /** Prepares every statement of the catalogue. A list of ids is passed as one JSON array. */
 export function prepare(db: Database) {
   return {
+    ...prepareClips(db),
+    ...prepareSegments(db),
+    ...prepareLabels(db),
+    ...prepareFailures(db),
+    ...prepareLog(db),
+  }
+}
+
+/** Prepares the statements of clips. */
+function prepareClips(db: Database) {
+  return {
     clip: db.prepare<[number, string], ClipRow>(
       `SELECT ${CLIP} FROM clips WHERE number = ? AND key = ?`,
     ),
@@ -74,8 +85,16 @@ export function prepare(db: Database) {
       `UPDATE clips SET missing_since = iif(@since IS NULL, NULL, coalesce(missing_since, @since))
        WHERE number IN (SELECT value FROM json_each(@numbers))`,
     ),
+    setMetadata: db.prepare<[ClipIdParts & { metadata: string }]>(
+      'UPDATE clips SET metadata = @metadata WHERE number = @number AND key = @key',
+    ),
     deleteClip: db.prepare<[number]>('DELETE FROM clips WHERE number = ?'),
+  }
+}
 
+/** Prepares the statements of segments and embeddings. */
+function prepareSegments(db: Database) {
+  return {
     segmentsById: db.prepare<[string], SegmentRow>(
       `SELECT segments.id, number, key, start_s, end_s FROM segments JOIN clips ON number = clip
        WHERE segments.id IN (SELECT value FROM json_each(?))`,
@@ -88,7 +107,6 @@ export function prepare(db: Database) {
       'INSERT INTO segments (clip, start_s, end_s) VALUES (?, ?, ?) RETURNING id',
     ),
     deleteSegmentsOfClip: db.prepare<[number]>('DELETE FROM segments WHERE clip = ?'),
-
     embeddingsOfClip: db.prepare<[number, string, Modality], { vector: Buffer }>(
       `SELECT vector FROM embeddings JOIN segments ON segments.id = segment
        JOIN clips ON number = clip
@@ -97,7 +115,16 @@ export function prepare(db: Database) {
     insertEmbedding: db.prepare<[SegmentId, Modality, Buffer]>(
       'INSERT INTO embeddings (segment, modality, vector) VALUES (?, ?, ?)',
     ),
+    copyEmbeddings: db.prepare<[{ from: SegmentId; to: SegmentId }], { modality: Modality }>(
+      `INSERT INTO embeddings (segment, modality, vector)
+       SELECT @to, modality, vector FROM embeddings WHERE segment = @from RETURNING modality`,
+    ),
+  }
+}
 
+/** Prepares the statements of labels, tags and events. */
+function prepareLabels(db: Database) {
+  return {
     tagsOfClip: db.prepare<
       [number, string],
       { segment: SegmentId; mid: string; name: string; probability: number }
@@ -110,10 +137,6 @@ export function prepare(db: Database) {
     insertLabel: db.prepare<[string, string]>(
       'INSERT INTO labels (mid, name) VALUES (?, ?) ON CONFLICT DO NOTHING',
     ),
-    copyEmbeddings: db.prepare<[{ from: SegmentId; to: SegmentId }], { modality: Modality }>(
-      `INSERT INTO embeddings (segment, modality, vector)
-       SELECT @to, modality, vector FROM embeddings WHERE segment = @from RETURNING modality`,
-    ),
     copyTags: db.prepare<[{ from: SegmentId; to: SegmentId }]>(
       `INSERT INTO tags (segment, label, probability)
        SELECT @to, label, probability FROM tags WHERE segment = @from`,
@@ -122,7 +145,22 @@ export function prepare(db: Database) {
       `INSERT INTO tags (segment, label, probability)
        SELECT ?, number, ? FROM labels WHERE mid = ?`,
     ),
+    deleteEventsOfClip: db.prepare<[number]>('DELETE FROM events WHERE clip = ?'),
+    insertEvent: db.prepare<[EventRow & { clip: number }]>(
+      `INSERT INTO events (clip, label, start_s, end_s, probability, source)
+       SELECT @clip, number, @start_s, @end_s, @probability, @source FROM labels WHERE mid = @mid`,
+    ),
+    eventsOfClip: db.prepare<[number, string], EventRow>(
+      `SELECT mid, labels.name, start_s, end_s, probability, source FROM events
+       JOIN labels ON labels.number = label JOIN clips ON clips.number = clip
+       WHERE clips.number = ? AND key = ? ORDER BY start_s, end_s, label`,
+    ),
+  }
+}
 
+/** Prepares the statements of failures and counters. */
+function prepareFailures(db: Database) {
+  return {
     failures: db.prepare<[number], FailureRow>(
       `SELECT ${FAILURE} FROM failures ORDER BY failed_at DESC, path LIMIT ?`,
     ),
@@ -134,28 +172,19 @@ export function prepare(db: Database) {
          bytes = excluded.bytes, mtime_ms = excluded.mtime_ms, failed_at = excluded.failed_at`,
     ),
     deleteFailure: db.prepare<[string]>('DELETE FROM failures WHERE path = ?'),
-
     counters: db.prepare<[], { name: string; count: number }>('SELECT name, count FROM counters'),
+  }
+}
 
+/** Prepares the statements of the change log. */
+function prepareLog(db: Database) {
+  return {
     logPut: db.prepare<[SegmentId, Modality, number]>(
       `INSERT INTO changes (op, segment, modality, clip, mark)
        VALUES ('put', ?, ?, ?, randomblob(8))`,
     ),
     logAttributes: db.prepare<[number]>(
       `INSERT INTO changes (op, clip, mark) VALUES ('attributes', ?, randomblob(8))`,
-    ),
-    setMetadata: db.prepare<[ClipIdParts & { metadata: string }]>(
-      'UPDATE clips SET metadata = @metadata WHERE number = @number AND key = @key',
-    ),
-    deleteEventsOfClip: db.prepare<[number]>('DELETE FROM events WHERE clip = ?'),
-    insertEvent: db.prepare<[EventRow & { clip: number }]>(
-      `INSERT INTO events (clip, label, start_s, end_s, probability, source)
-       SELECT @clip, number, @start_s, @end_s, @probability, @source FROM labels WHERE mid = @mid`,
-    ),
-    eventsOfClip: db.prepare<[number, string], EventRow>(
-      `SELECT mid, labels.name, start_s, end_s, probability, source FROM events
-       JOIN labels ON labels.number = label JOIN clips ON clips.number = clip
-       WHERE clips.number = ? AND key = ? ORDER BY start_s, end_s, label`,
     ),
     logDropsOfClip: db.prepare<[number]>(
       `INSERT INTO changes (op, segment, mark)

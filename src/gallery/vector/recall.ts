@@ -50,11 +50,11 @@ async function sample(
   signal?: AbortSignal,
 ): Promise<readonly SampledQuery[]> {
   const counts = (await catalogue.counts()).embeddings
-  const met = { audio: 0, visual: 0 }
+  const seen = { audio: 0, visual: 0 }
   const queries: SampledQuery[] = []
   for await (const { modality, vector } of embeddings(catalogue, signal)) {
     const every = Math.ceil(counts[modality] / QUERIES)
-    if (met[modality]++ % every === 0)
+    if (seen[modality]++ % every === 0)
       queries.push({ to: otherModality(modality), vector, best: new TopK(K) })
   }
   return queries

@@ -8,7 +8,7 @@ import { Postings } from './postings.js'
 import { StringDictionary } from './string-dictionary.js'
 
 const NONE = -1
-const FEWEST_DEAD = 1024 // compaction starts above this number of dead records
+const MAX_DEAD_RECORDS = 1024 // compaction starts if dead records exceed live ones by this
 
 /**
  * Stores the attributes of entities in one column per name. An entity is a small integer. Each
@@ -48,7 +48,7 @@ export class AttributeTable {
       const number = typeof value === 'string' ? this.#strings.add(value) : Number(value)
       this.#postingsOf(name).push(record, kindOf(value), number)
     }
-    if (this.#records > 2 * this.#live + FEWEST_DEAD) this.#compact()
+    if (this.#records > 2 * this.#live + MAX_DEAD_RECORDS) this.#compact()
   }
 
   /** Removes the attributes of an entity. */
