@@ -59,7 +59,8 @@ export interface Config {
 export interface LibraryConfig {
   readonly dataDir: string
   readonly bundle: string // for a new library: a name under models/, or a path
-  readonly isBundleGiven: boolean // if false, the bundle of the library applies
+  /** If true, the library must have this bundle. If false, the bundle of the library applies. */
+  readonly isBundleGiven: boolean
   readonly bundleDir: string
 }
 
