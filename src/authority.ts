@@ -1,16 +1,19 @@
 import { BlockList, isIP } from 'node:net'
 
-/** How a server is named in a URL, in the `Host` of a request or in a setting. */
+/** The name of a server in a URL, in the `Host` header or in a setting. */
 export interface Authority {
-  readonly name: string // or address; in lower case, without brackets and without a dot at the end
-  readonly port: string // '' if the text does not say one
+  readonly name: string // or an address; lower case, without brackets and final dot
+  readonly port: string // '' if the text has no port
 }
 
 const AUTHORITY = /^(?:\[([^\]\s]+)\]|([\w-]+(?:\.[\w-]+)*)\.?)(?::(\d{1,5}))?$/
 const LARGEST_PORT = 65_535
 const PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' }
 
-/** Reads a name or an address, with or without a port. An IPv6 address has brackets around it. */
+/**
+ * Parses a name or an address with an optional port. An IPv6 address has brackets. Returns null if
+ * the text is invalid.
+ */
 export function parseAuthority(text: string): Authority | null {
   const [, address, host, port = ''] = AUTHORITY.exec(text) ?? []
   if (Number(port) > LARGEST_PORT) return null
@@ -19,7 +22,10 @@ export function parseAuthority(text: string): Authority | null {
   return { name: address.toLowerCase().replace('%25', '%'), port }
 }
 
-/** The server of an http or https URL, with the port of the scheme if the URL does not say one. */
+/**
+ * Returns the server of an http or https URL. If the URL has no port, it has the default port of
+ * the scheme. Returns null for other URLs.
+ */
 export function authorityOf(url: string): Authority | null {
   if (!URL.canParse(url)) return null
   const { protocol, host } = new URL(url)
@@ -28,9 +34,10 @@ export function authorityOf(url: string): Authority | null {
   return authority && defaultPort ? { ...authority, port: authority.port || defaultPort } : null
 }
 
+/** Returns whether a name is an IP address. */
 export const isAddress = (name: string): boolean => isIP(withoutZone(name)) !== 0
 
-/** Whether a name or an address, without brackets, always leads to this machine. */
+/** Returns whether a name or an address, without brackets, always refers to this machine. */
 export function isLoopback(name: string): boolean {
   const address = withoutZone(name)
   const family = isIP(address)
@@ -39,9 +46,9 @@ export function isLoopback(name: string): boolean {
 }
 
 const LOCAL_NAME = /^([\w-]+\.)*localhost\.?$/i
-const LOOPBACK = new BlockList() // also finds IPv4 addresses that are written as IPv6
+const LOOPBACK = new BlockList() // also matches IPv4 addresses in IPv6 notation
 LOOPBACK.addSubnet('127.0.0.0', 8)
 LOOPBACK.addAddress('::1', 'ipv6')
 
-/** An address of a link has the network interface after it, as in `fe80::1%eth0`. */
+/** Removes the zone of a link-local address. `fe80::1%eth0` has the zone `eth0`. */
 const withoutZone = (address: string): string => address.replace(/%.+$/, '')

@@ -6,7 +6,9 @@ import { z } from 'zod'
 import { parseAuthority } from './authority.js'
 import { AppError } from './errors.js'
 
+/** The execution providers of ONNX Runtime that Earshot can use. */
 export const PROVIDERS = ['tensorrt', 'cuda', 'cpu'] as const
+/** One of PROVIDERS. */
 export type Provider = (typeof PROVIDERS)[number]
 
 const list = (separator: string) => (text: string) =>
@@ -16,7 +18,7 @@ const list = (separator: string) => (text: string) =>
     .filter(Boolean)
 
 const HostEntry = z.string().refine((entry) => entry === '*' || parseAuthority(entry) !== null, {
-  error: ({ input }) => `Expected a name or an address, with or without a port, got "${input}"`,
+  error: ({ input }) => `Expected a name or an address, with an optional port, got "${input}"`,
 })
 
 const Environment = z.object({
@@ -44,7 +46,7 @@ const Environment = z.object({
   EARSHOT_LOG: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
-/** The configuration of the process. Each room gets its own branch. */
+/** The configuration of the process. Each part of the program gets its own section. */
 export interface Config {
   readonly library: LibraryConfig
   readonly encoder: EncoderConfig
@@ -53,38 +55,47 @@ export interface Config {
   readonly log: LogLevel
 }
 
+/** The data folder and the bundle of the library. */
 export interface LibraryConfig {
   readonly dataDir: string
-  readonly bundle: string // of a new library: a name under models/, or a path
-  readonly isBundleGiven: boolean // the library must be of it; otherwise its own bundle is used
+  readonly bundle: string // for a new library: a name under models/, or a path
+  /** If true, the library must have this bundle. If false, the bundle of the library applies. */
+  readonly isBundleGiven: boolean
   readonly bundleDir: string
 }
 
+/** The execution providers and the threads of the encoder. */
 export interface EncoderConfig {
-  readonly providers: readonly Provider[] // in the order of preference
+  readonly providers: readonly Provider[] // ordered by preference
   readonly threads: number
 }
 
+/** The folders that the server can index. */
 export interface IngestConfig {
-  readonly roots: readonly string[] // folders, by real path, whose files HTTP clients may name
-  readonly watch: readonly string[] // folders, by real path, whose changes the server indexes
+  readonly roots: readonly string[] // folders, by real path; HTTP clients can name their files
+  readonly watch: readonly string[] // folders, by real path; the server indexes their changes
 }
 
+/** The address and the limits of the HTTP server. */
 export interface HttpConfig {
   readonly host: string
   readonly port: number
-  readonly hosts: readonly string[] // further names by which clients reach the server; `*`: any
-  readonly allowUnauthenticated: boolean // on an address that other machines reach
-  readonly drainSeconds: number // after SIGTERM, in which it is unready and still takes requests
-  readonly shutdownSeconds: number // for requests under way to end
+  readonly hosts: readonly string[] // further names of the server; `*` allows any name
+  readonly allowUnauthenticated: boolean // on an address that other machines can reach
+  readonly drainSeconds: number // after SIGTERM: not ready, but still accepts requests
+  readonly shutdownSeconds: number // time for running requests to end
 }
 
+/** The lowest level that the log contains. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /** The folder of the package, with models/, migrations/ and openapi.yaml. */
 export const PACKAGE_DIR = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Reads the environment. Throws CONFIG_INVALID, which names the variable. */
+/**
+ * Reads the configuration from environment variables. Throws CONFIG_INVALID, which names the
+ * variable.
+ */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const parsed = Environment.safeParse(env)
   if (!parsed.success) {
@@ -124,21 +135,27 @@ function deepFreeze<T extends object>(value: T): T {
   return Object.freeze(value)
 }
 
-/** Resolves links once, so that a link that changes later has no effect. */
+/**
+ * Returns the real path of a folder. Links are resolved once: a later change of a link has no
+ * effect.
+ */
 function realFolder(folder: string): string {
   try {
     return realpathSync(resolve(folder))
   } catch {
-    return resolve(folder) // not mounted yet, perhaps
+    return resolve(folder) // it may not be mounted yet
   }
 }
 
-/** A bundle is named (`starter`, under models/) or pointed at (`./my/bundle`, which becomes an absolute path). */
+/**
+ * Returns the name of a bundle under models/ (`starter`) unchanged, and a path (`./my/bundle`) as
+ * an absolute path.
+ */
 export function bundleName(bundle: string): string {
   return /[\\/]/.test(bundle) ? resolve(bundle) : bundle
 }
 
-/** The folder of a bundle's name. */
+/** Returns the folder of a bundle name. */
 export function bundleFolder(name: string): string {
   return resolve(PACKAGE_DIR, 'models', name)
 }

@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers/promises'
 const SLICE_MS = 8
 
 /**
- * Long synchronous work calls it between steps: it lets the event loop turn when `sliceMs`
- * milliseconds have passed.
+ * Returns a function that long synchronous work calls between steps. After `sliceMs` milliseconds,
+ * the function yields to the event loop.
  */
 export function cooperativeYield(sliceMs = SLICE_MS): () => Promise<void> | undefined {
   let last = performance.now()

@@ -5,20 +5,27 @@ interface Shared<T> {
   onUnused?: () => void
 }
 
-/** Holds a part that many use at once, and changes it for another without a pause: the old one is closed once unused. */
+/**
+ * Holds a shared resource and replaces it without a pause. It closes the old resource when no
+ * caller uses it.
+ */
 export class HotSwap<T extends AsyncDisposable> implements AsyncDisposable {
   #shared: Shared<T>
-  readonly #leaving = new Set<Promise<void>>()
+  readonly #closing = new Set<Promise<void>>()
 
   constructor(part: T) {
     this.#shared = shared(part)
   }
 
+  /** The current resource. */
   get current(): T {
     return this.#shared.part
   }
 
-  /** Runs work on what is current now, which stays open until the work is done; `replaced` aborts when it is current no more. */
+  /**
+   * Runs work with the current resource. The resource stays open until the work ends. `replaced`
+   * aborts when the resource is replaced.
+   */
   async run<R>(work: (part: T, replaced: AbortSignal) => Promise<R>): Promise<R> {
     const used = this.#shared
     used.users++
@@ -29,20 +36,22 @@ export class HotSwap<T extends AsyncDisposable> implements AsyncDisposable {
     }
   }
 
+  /** Replaces the resource. Closes the old one when no caller uses it. */
   replace(part: T): void {
     const old = this.#shared
     this.#shared = shared(part)
     old.replaced.abort()
-    const left = unused(old)
+    const closed = unused(old)
       .then(() => old.part[Symbol.asyncDispose]())
-      .catch((error) => process.emitWarning(`What was replaced could not be closed: ${error}`))
-      .finally(() => this.#leaving.delete(left))
-    this.#leaving.add(left)
+      .catch((error) => process.emitWarning(`The replaced resource could not be closed: ${error}`))
+      .finally(() => this.#closing.delete(closed))
+    this.#closing.add(closed)
   }
 
+  /** Closes the current resource and waits for the old ones. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.current[Symbol.asyncDispose]()
-    await Promise.all(this.#leaving)
+    await Promise.all(this.#closing)
   }
 }
 

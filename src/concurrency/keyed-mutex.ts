@@ -1,19 +1,19 @@
-/** One mutex for each key: work on the same key runs one after the other, in the order of asking. */
+/** One mutex per key. Work on the same key runs sequentially, in the order of the calls. */
 export class KeyedMutex {
   readonly #last = new Map<string, Promise<void>>()
 
-  /** Waits for all earlier holders of the key. Disposing of the answer releases the key. */
+  /** Waits for all earlier holders of the key. Disposal of the result releases the key. */
   async acquire(key: string): Promise<Disposable> {
-    const before = this.#last.get(key)
+    const previous = this.#last.get(key)
     let release = () => {}
-    const mine = new Promise<void>((resolve) => {
+    const current = new Promise<void>((resolve) => {
       release = resolve
     })
-    this.#last.set(key, mine)
-    await before
+    this.#last.set(key, current)
+    await previous
     return {
       [Symbol.dispose]: () => {
-        if (this.#last.get(key) === mine) this.#last.delete(key)
+        if (this.#last.get(key) === current) this.#last.delete(key)
         release()
       },
     }

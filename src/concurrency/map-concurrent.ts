@@ -1,4 +1,7 @@
-/** Runs `work` on every item, at most `concurrency` at once; the first error keeps the rest from starting. */
+/**
+ * Runs `work` on every item, at most `concurrency` at once. After the first error, it starts no
+ * further items and rejects with that error.
+ */
 export async function mapConcurrent<T>(
   items: Iterable<T>,
   concurrency: number,

@@ -1,4 +1,6 @@
-/** Wakes everyone who waits for an event. Events are counted, so that none is missed between waits. */
+/**
+ * Notifies listeners of an event. It counts events, so that a caller misses none between two waits.
+ */
 export class Notifier {
   #count = 0
   readonly #listeners = new Set<() => void>()
@@ -8,18 +10,22 @@ export class Notifier {
     return this.#count
   }
 
+  /** Counts an event and calls all listeners. */
   notify(): void {
     this.#count++
     for (const listener of [...this.#listeners]) listener()
   }
 
-  /** Calls the listener at each event until the answer is disposed of. */
+  /** Calls the listener at each event until the result is disposed. */
   subscribe(listener: () => void): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
   }
 
-  /** Resolves once there were more than `seen` events, after `ms`, or when the signal aborts. */
+  /**
+   * Resolves when more than `seen` events have occurred, after `ms` milliseconds, or when the
+   * signal aborts.
+   */
   async wait(seen: number, ms: number, signal?: AbortSignal): Promise<void> {
     if (this.#count > seen || signal?.aborted) return
     await new Promise<void>((resolve) => {

@@ -1,16 +1,17 @@
 import { AppError } from '../errors.js'
 
-/** Work that a person waits for comes before work in the background. */
+/** The priority of work. Queries, for which a person waits, run before background work. */
 export type WorkPriority = 'query' | 'ingest'
 
+/** The limits of a semaphore. */
 export interface SemaphoreOptions {
-  /** A number of pieces of work, or of bytes. */
+  /** The capacity, as a number of tasks or bytes. */
   readonly permits: number
-  /** Permits that only queries may take, so that a query never waits for background work to end. */
+  /** Permits that only queries can take, so that a query never waits for background work. */
   readonly reservedForQueries: number
-  /** Queries that may wait at once; a further one is refused with SERVER_BUSY. */
+  /** The maximum number of waiting queries. A further query throws SERVER_BUSY. */
   readonly queueLength: number
-  /** Longest wait of a query in ms, after which it is refused with SERVER_BUSY. */
+  /** The maximum wait of a query in ms. After it, the query throws SERVER_BUSY. */
   readonly queueMs: number
 }
 
@@ -19,7 +20,10 @@ interface Waiter {
   readonly grant: () => void
 }
 
-/** Limits how much work runs at once. Queries wait in a bounded queue ahead of background work. */
+/**
+ * Limits the amount of concurrent work. Queries wait in a bounded queue and run before background
+ * work.
+ */
 export class PrioritySemaphore {
   readonly #options: SemaphoreOptions
   readonly #waiting: Readonly<Record<WorkPriority, Set<Waiter>>> = {
@@ -33,10 +37,7 @@ export class PrioritySemaphore {
     this.#free = options.permits
   }
 
-  /**
-   * Takes `weight` permits. Disposing of the answer frees them; doing so twice is harmless. Throws
-   * SERVER_BUSY.
-   */
+  /** Takes `weight` permits. Disposal of the result releases them once. Throws SERVER_BUSY. */
   async acquire(priority: WorkPriority, weight = 1, signal?: AbortSignal): Promise<Disposable> {
     signal?.throwIfAborted()
     if (this.#isFreeFor(priority, weight) && this.#isNext(priority)) this.#free -= weight
@@ -98,7 +99,7 @@ export class PrioritySemaphore {
     })
   }
 
-  /** In order: the first who waits keeps others from overtaking, however many permits it needs. */
+  /** Grants permits in order. The first waiter blocks later ones, even if it needs more permits. */
   #grantNext(): void {
     for (const priority of ['query', 'ingest'] as const) {
       for (const waiter of this.#waiting[priority]) {
@@ -112,6 +113,6 @@ export class PrioritySemaphore {
 function busy(): AppError {
   return new AppError(
     'SERVER_BUSY',
-    'Too much work is waiting already: try again in a few seconds.',
+    'Too much work is already waiting. Try again in a few seconds.',
   )
 }

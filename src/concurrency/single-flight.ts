@@ -6,13 +6,13 @@ interface Flight {
   callers: number
 }
 
-/** Runs equal work once for all who ask for it at the same time. */
+/** Runs equal work once for all concurrent callers. */
 export class SingleFlight {
   readonly #flights = new Map<string, Flight>()
 
   /**
-   * Answers with the result of the work that runs for the key, and starts it if none runs. The work's
-   * signal aborts once the signals of all its callers have aborted.
+   * Returns the result of the work of the key. Starts the work if none runs. The signal of the work
+   * aborts after the signals of all callers have aborted.
    */
   async join<T>(
     key: string,
@@ -28,18 +28,18 @@ export class SingleFlight {
     }
     signal?.addEventListener('abort', leave, { once: true })
     try {
-      return (await flight.result) as T // the key stands for this work alone
+      return (await flight.result) as T // each key belongs to one kind of work
     } finally {
       signal?.removeEventListener('abort', leave)
     }
   }
 
   #start(key: string, work: (signal: AbortSignal) => Promise<unknown>): Flight {
-    const before = this.#flights.get(key)?.result
+    const previous = this.#flights.get(key)?.result
     const abort = new AbortController()
-    setMaxListeners(0, abort.signal) // one for each frame that waits for the encoder
+    setMaxListeners(0, abort.signal) // one listener per frame that waits for the encoder
     const run = async () => {
-      await before?.catch(() => {}) // aborted work ends before the next begins
+      await previous?.catch(() => {}) // aborted work ends before the next work starts
       return await work(abort.signal)
     }
     const flight: Flight = { result: run(), abort, callers: 0 }

@@ -1,11 +1,12 @@
-/** A value by which the segments of a library can be filtered. */
+/** A value of an attribute, for filters. */
 export type AttributeValue = string | number | boolean
 
 /**
- * Attributes by name. A clip has `path`, `seconds`, `addedAt` (ISO 8601), `hasAudio`, `hasVisual` and
- * `meta.<key>` for each of the user's metadata; a segment adds `label.<mid>` with its probability.
+ * Attributes by name. A clip has `path`, `seconds`, `addedAt` (ISO 8601), `hasAudio`, `hasVisual`,
+ * and `meta.<key>` for each entry of its metadata. A segment also has `label.<mid>` with the
+ * probability.
  */
 export type Attributes = Readonly<Record<string, AttributeValue>>
 
-/** Data that users keep with a clip, by key. */
+/** The data that users store with a clip, by key. */
 export type Metadata = Readonly<Record<string, AttributeValue>>

@@ -1,4 +1,4 @@
-/** By what a file is known to be as it was, without reading it. */
+/** The size and time of a file. A file with equal values counts as unchanged. */
 export interface FileStat {
   readonly bytes: number
   readonly mtimeMs: number

@@ -1,10 +1,11 @@
 /**
- * Paths on disk are bytes, and not always UTF-8. Every one has one text, by which it is known everywhere but at the file
- * system's door: ordinary ones their own, and in others each byte that is no UTF-8 is `\xNN`. A backslash that could be
- * taken for the beginning of such a byte is `\x5c`.
+ * A path on disk is a sequence of bytes, which is not always UTF-8. Each path has exactly one text.
+ * All code uses the text, except for calls to the file system. A byte that is not UTF-8 is written
+ * as `\xNN` in the text. A backslash is written as `\x5c` if it could be read as the start of such
+ * an escape.
  */
 
-/** The text of a path as the system has it. */
+/** Returns the text of a path. */
 export function pathText(bytes: Buffer): string {
   if (isWindows) return bytes.toString()
   let text = ''
@@ -19,7 +20,7 @@ export function pathText(bytes: Buffer): string {
   return text
 }
 
-/** The path of a text, for the system. */
+/** Returns the path of a text, as bytes. */
 export function pathBytes(text: string): Buffer {
   if (isWindows) return Buffer.from(text)
   const parts = text.split(ESCAPED)
@@ -28,25 +29,26 @@ export function pathBytes(text: string): Buffer {
   )
 }
 
-/** The one text of the path that a text stands for. */
+/** Returns the unique text of the path of `text`. */
 export const plainPath = (text: string): string => pathText(pathBytes(text))
 
+/** Returns the path of an entry of a folder, as bytes. */
 export const joinedPath = (folder: Buffer, name: Buffer): Buffer =>
   Buffer.concat(folder.at(-1) === SLASH ? [folder, name] : [folder, Buffer.of(SLASH), name])
 
 const SLASH = 0x2f
-const isWindows = process.platform === 'win32' // where names are UTF-16, and a backslash parts them
+const isWindows = process.platform === 'win32' // names are UTF-16, and the separator is a backslash
 
-// Nothing that is ASCII but the backslash, so that no text hides a slash or a dot.
+// The only ASCII character that can be escaped is the backslash, so no text hides a slash or a dot.
 const ESCAPED = /\\x([89a-f][0-9a-f]|5c)/
 const LOOKS_ESCAPED = /^\\x([89a-f][0-9a-f]|5c)/
 
-/** Null where the bytes are no character. */
+/** Returns the character at an offset, or null if the bytes are not UTF-8. */
 function characterAt(bytes: Buffer, at: number): string | null {
   for (let length = 1; length <= 4; length++) {
-    const some = bytes.subarray(at, at + length)
-    const text = some.toString()
-    if (Buffer.from(text).equals(some)) return text
+    const slice = bytes.subarray(at, at + length)
+    const text = slice.toString()
+    if (Buffer.from(text).equals(slice)) return text
   }
   return null
 }

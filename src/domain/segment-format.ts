@@ -2,21 +2,27 @@ import type { Span } from './clip.js'
 import type { Modality } from './modality.js'
 
 /**
- * How a picture comes to the model's size. `squash`: whole, whatever its shape. `trim`: ends beyond 4:3 are cut off, the
- * rest is squashed. `cover`: the centre, of the model's own shape.
+ * The methods to fit a picture to the input size of the model. `squash`: scales the whole picture
+ * and ignores its aspect ratio. `trim`: crops the ends beyond 4:3 and squashes the rest. `cover`:
+ * crops the centre to the aspect ratio of the model.
  */
 export const RESIZES = ['squash', 'trim', 'cover'] as const
 
+/** One of RESIZES. */
 export type Resize = (typeof RESIZES)[number]
 
-/** What a bundle's graphs take: the decoder delivers exactly this. Every number comes from bundle.json. */
+/**
+ * The input format of the graphs of a bundle. The decoder produces exactly this format. All numbers
+ * come from bundle.json.
+ */
 export interface SegmentFormat {
   readonly seconds: number
-  readonly modalities: readonly Modality[] // that there is a graph for: the other half of a file is not decoded
+  /** The modalities that have a graph. The other modality of a file is not decoded. */
+  readonly modalities: readonly Modality[]
   readonly audio: {
     readonly sampleRateHz: number
-    readonly samples: number // of one segment
-    readonly channels: 'mean' | 'first' // how many channels become one
+    readonly samples: number // per segment
+    readonly channels: 'mean' | 'first' // how channels are mixed to mono
   }
   readonly visual: {
     readonly width: number
@@ -26,8 +32,13 @@ export interface SegmentFormat {
   }
 }
 
-/** One decoded segment. `samples` is null where nothing can be heard, `frames` empty where nothing can be seen. */
+/**
+ * One decoded segment. `samples` is null if the sound is silent. `frames` is empty if the picture
+ * is blank.
+ */
 export interface MediaSegment extends Span {
-  readonly samples: Float32Array | null // mono in [-1, 1], at most format.audio.samples long: the last may be shorter
-  readonly frames: readonly Uint8Array[] // RGB, [height, width, 3] each; equal ones in a row are the same array
+  /** Mono in [-1, 1], at most `format.audio.samples` long. The last segment can be shorter. */
+  readonly samples: Float32Array | null
+  /** RGB, [height, width, 3] each. Consecutive equal frames are the same array. */
+  readonly frames: readonly Uint8Array[]
 }

@@ -2,11 +2,14 @@ import { AppError } from '../errors.js'
 
 declare const unit: unique symbol
 
-/** An embedding of length 1, so that a dot product of two is their cosine. */
+/** An embedding of length 1. The dot product of two embeddings is their cosine. */
 export type UnitVector = Float32Array & { readonly [unit]: true }
-const LENGTH_TOLERANCE = 1e-3 // room for half precision
+const LENGTH_TOLERANCE = 1e-3 // allows for half precision
 
-/** Throws on what would poison an index for ever: a vector of another size, not of length 1, or with NaN in it. */
+/**
+ * Checks that an index can store a vector. Throws EMBEDDING_SIZE if the size differs. Throws
+ * ENCODER_FAILED if the length is not 1 or a number is NaN.
+ */
 export function checkEmbedding(vector: UnitVector, dimension: number): void {
   if (vector.length !== dimension) {
     throw new AppError(
@@ -23,15 +26,17 @@ export function checkEmbedding(vector: UnitVector, dimension: number): void {
   }
 }
 
-/** The cosine of two embeddings, which rounding must not carry out of [-1, 1]. */
+/** Returns the cosine of two embeddings, limited to [-1, 1] against rounding errors. */
 export function cosine(a: UnitVector, b: UnitVector): number {
   return clampCosine(dot(a, b))
 }
 
+/** Limits a cosine to [-1, 1]. */
 export function clampCosine(value: number): number {
   return Math.min(1, Math.max(-1, value))
 }
 
+/** Returns the dot product of two vectors of equal size. */
 export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0
   for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number)

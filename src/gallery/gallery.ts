@@ -5,15 +5,16 @@ import type { Catalogue } from './catalogue/catalogue.js'
 import { measureRecall, type Recall } from './vector/recall.js'
 import type { NearestQuery, Neighbours, VectorIndex } from './vector/vector-index.js'
 
-const PAGE = 512 // changes read at a time
+const PAGE = 512 // changes in one read
 const COMPACT_AFTER = 10_000 // changes
 
+/** The catalogue of a gallery and a function that opens an index for it. */
 export interface GalleryDeps {
   readonly catalogue: Catalogue
   readonly openIndex: (from: 'snapshot' | 'empty') => Promise<VectorIndex>
 }
 
-/** The outcome of comparing the index with the catalogue, embedding by embedding. */
+/** The result of a comparison of the index with the catalogue, embedding by embedding. */
 export interface IndexCheck {
   readonly whole: boolean
   readonly expected: Readonly<Record<Modality, number>>
@@ -21,30 +22,31 @@ export interface IndexCheck {
   readonly missing: number
 }
 
-/** An index and how far it has followed the log. */
+/** An index and its position in the log. */
 interface FollowingIndex {
   readonly index: VectorIndex
   cursor: Seq
-  compactedAtStart?: Seq // how far the log was compacted when its first row was read
+  compactedAtStart?: Seq // the compaction point at the first read
 }
 
 /**
- * `latest`: the answer has all that was committed before the question. `bounded`: it has what the index
- * has applied by now, and does not wait for more.
+ * `latest`: the answer includes everything that was committed before the query. `bounded`: the
+ * answer includes only what the index has already applied.
  */
 export type Freshness = 'latest' | 'bounded'
 
-/** All that a query is matched against: the catalogue, and an index that follows its log. */
+/** Answers queries from a catalogue and from an index that follows its log. */
 export class Gallery implements AsyncDisposable {
   readonly catalogue: Catalogue
   readonly #openIndex: GalleryDeps['openIndex']
   readonly #closing = new AbortController()
   #following: FollowingIndex
-  #compacted: Seq = 0 // how far this gallery has had the log compacted
+  #compacted: Seq = 0 // the last compaction point of this gallery
   #running: Promise<void> | undefined
 
+  /** Opens the index from its newest snapshot. */
   static async open({ catalogue, openIndex }: GalleryDeps): Promise<Gallery> {
-    return new Gallery({ catalogue, openIndex }, await following(await openIndex('snapshot')))
+    return new Gallery({ catalogue, openIndex }, await followFrom(await openIndex('snapshot')))
   }
 
   private constructor({ catalogue, openIndex }: GalleryDeps, index: FollowingIndex) {
@@ -57,14 +59,17 @@ export class Gallery implements AsyncDisposable {
     return this.#following.index
   }
 
-  /** Resolves once the index has applied all that was committed before the call. Callers share one run. */
+  /**
+   * Resolves when the index has applied everything that was committed before the call. Concurrent
+   * callers share one run.
+   */
   async follow(signal?: AbortSignal): Promise<void> {
     const head = await this.catalogue.log.head()
     if (this.#following.cursor > head) return this.rebuild(signal) // an older copy was restored
     while (this.#following.cursor < head) await this.#run(() => this.#catchUp(), signal)
   }
 
-  /** Answers with the nearest segments of the library. */
+  /** Returns the segments nearest to the query. */
   async nearest(
     query: NearestQuery,
     {
@@ -76,33 +81,35 @@ export class Gallery implements AsyncDisposable {
     return await this.#index.nearest(query, signal)
   }
 
-  /** Builds the index anew from the whole log; the old one answers until then. */
+  /** Rebuilds the index from the full log. The old index serves until the new one is ready. */
   async rebuild(signal?: AbortSignal): Promise<void> {
     const old = this.#index
     while (this.#index === old) await this.#run(() => this.#replaceIndex(), signal)
   }
 
-  /** Compares the index with the catalogue, neither of which may be written to meanwhile. */
+  /**
+   * Compares the index with the catalogue. The caller must prevent writes to both during the check.
+   */
   async check(signal?: AbortSignal): Promise<IndexCheck> {
     await this.follow(signal)
     const { embeddings: expected } = await this.catalogue.counts()
     const { sizes: held } = await this.#index.info()
     const missing = await this.#countMissing(signal)
-    // All that is expected is held and the numbers are equal: then nothing else is held.
+    // If nothing is missing and the numbers are equal, the index has no other embeddings.
     const whole =
       missing === 0 && MODALITIES.every((modality) => held[modality] === expected[modality])
     return { whole, expected, held, missing }
   }
 
-  /** How much of what exact search finds the index finds, by a sample of the library's own embeddings. */
+  /** Returns the recall of the index against exact search, from a sample of the embeddings. */
   async recall(signal?: AbortSignal): Promise<Recall> {
     await this.follow(signal)
     return measureRecall(this.catalogue, this.#index, signal)
   }
 
-  /** Closes the index; the catalogue is its opener's to close. */
+  /** Closes the index. The catalogue stays open: its opener closes it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort(new AppError('SHUTTING_DOWN', 'The gallery is being closed'))
+    this.#closing.abort(new AppError('SHUTTING_DOWN', 'The gallery is closing'))
     await this.#running?.catch(() => {})
     await this.#index[Symbol.asyncDispose]()
   }
@@ -111,7 +118,7 @@ export class Gallery implements AsyncDisposable {
     this.#running ??= work().finally(() => {
       this.#running = undefined
     })
-    await unlessAborted(this.#running, signal)
+    await waitUnlessAborted(this.#running, signal)
   }
 
   async #catchUp(): Promise<void> {
@@ -119,19 +126,24 @@ export class Gallery implements AsyncDisposable {
     else await this.#compactLog()
   }
 
-  /** Leaves the old index in its place where another process compacts the log at the same time. */
+  /**
+   * Replaces the index. Keeps the old index if another process compacts the log at the same time.
+   */
   async #replaceIndex(): Promise<void> {
     const { index: old } = this.#following
-    const fresh = await following(await this.#openIndex('empty'))
+    const fresh = await followFrom(await this.#openIndex('empty'))
     try {
-      if ((await this.#applyLog(fresh)) === 'whole') this.#following = fresh
+      if ((await this.#applyLog(fresh)) === 'complete') this.#following = fresh
     } finally {
       await (this.#following === fresh ? old : fresh.index)[Symbol.asyncDispose]()
     }
   }
 
-  /** `behind`: the log was compacted past the cursor since the index began, so that it may have missed drops. */
-  async #applyLog(following: FollowingIndex): Promise<'whole' | 'behind'> {
+  /**
+   * Applies the log to an index. Returns `behind` if the log was compacted past the cursor: the
+   * index can then have missed drops.
+   */
+  async #applyLog(following: FollowingIndex): Promise<'complete' | 'behind'> {
     for (let end: Seq = await this.catalogue.log.head(); following.cursor < end; ) {
       this.#closing.signal.throwIfAborted()
       const { changes, cursor, compactedUpTo } = await this.catalogue.log.read(
@@ -144,10 +156,12 @@ export class Gallery implements AsyncDisposable {
       await following.index.apply(changes, cursor)
       following.cursor = Math.max(following.cursor, cursor)
     }
-    return 'whole'
+    return 'complete'
   }
 
-  /** Lets the log forget what was undone, as far as the index is on disk: its next start begins there. */
+  /**
+   * Compacts the log up to the last snapshot. The next start of the index begins at that snapshot.
+   */
   async #compactLog(): Promise<void> {
     const { saved } = await this.#index.info()
     if (saved < this.#compacted + COMPACT_AFTER) return
@@ -172,12 +186,15 @@ export class Gallery implements AsyncDisposable {
   }
 }
 
-async function following(index: VectorIndex): Promise<FollowingIndex> {
+async function followFrom(index: VectorIndex): Promise<FollowingIndex> {
   return { index, cursor: (await index.info()).cursor }
 }
 
-/** The caller stops waiting when its signal says so; the work goes on for the others. */
-async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+/** Rejects if the signal aborts. The work continues for the other callers. */
+async function waitUnlessAborted(
+  work: Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   if (!signal) return work
   signal.throwIfAborted()
   let onAbort = () => {}

@@ -1,7 +1,7 @@
 import { AppError } from '../errors.js'
 import type { JobProgress, JobState } from './jobs.js'
 
-/** From which states a job can be brought into another by what people ask. */
+/** The states in which a user can apply each action. */
 const ALLOWED_FROM = {
   pause: ['queued', 'running'],
   resume: ['paused'],
@@ -9,9 +9,10 @@ const ALLOWED_FROM = {
   retry: ['queued', 'running', 'paused', 'succeeded', 'partial', 'failed'],
 } as const satisfies Record<string, readonly JobState[]>
 
+/** An action that a user applies to a job. */
 export type JobAction = keyof typeof ALLOWED_FROM
 
-/** JOB_STATE where a job is in no state for an action. */
+/** Throws JOB_STATE if the state of the job does not allow the action. */
 export function checkAction(
   action: JobAction,
   { id, state }: Pick<JobProgress, 'id' | 'state'>,
@@ -20,15 +21,15 @@ export function checkAction(
   if (states.includes(state)) return
   throw new AppError(
     'JOB_STATE',
-    `Job ${id} is ${state}: ${action} is for a job that is ${states.join(' or ')}.`,
+    `Job ${id} is ${state}: ${action} needs a job that is ${states.join(' or ')}.`,
   )
 }
 
-/** Whether a job has ended for good, unless it is tried again. */
+/** Returns whether a job has ended. Only a retry reopens it. */
 export const hasEnded = (state: JobState): boolean =>
   !['queued', 'running', 'paused'].includes(state)
 
-/** The state of a job that has nothing left to do. */
+/** Returns the final state of a job without open items. */
 export function endState({
   counts,
 }: Pick<JobProgress, 'counts'>): 'succeeded' | 'partial' | 'failed' {
@@ -37,9 +38,10 @@ export function endState({
   return failed > 0 || partial > 0 ? 'partial' : 'succeeded'
 }
 
+/** Returns the error JOB_NOT_FOUND for a job. */
 export function jobNotFound(id: number | string): AppError {
   return new AppError(
     'JOB_NOT_FOUND',
-    `There is no job ${id}: earshot jobs and GET /v1/jobs list those there are.`,
+    `There is no job ${id}. earshot jobs and GET /v1/jobs list all jobs.`,
   )
 }

@@ -2,27 +2,33 @@ import type { Notifier } from '../concurrency/notifier.js'
 import type { FileStat } from '../domain/file-stat.js'
 import type { ErrorCode } from '../errors.js'
 
+/** The id of a job. */
 export type JobId = number
+
+/** The id of a job item. */
 export type ItemId = number
 
 /**
- * Which files a job takes: those without a clip; also those whose size or time is another than their clip's; or all,
- * encoded again whatever they were.
+ * The files that a job indexes. `missing`: files without a clip. `changed`: also files whose size
+ * or time differs from their clip. `all`: every file, encoded again.
  */
 export const JOB_MODES = ['missing', 'changed', 'all'] as const
+/** One of JOB_MODES. */
 export type JobMode = (typeof JOB_MODES)[number]
 
-/** What is to be indexed; fixed when the job is made. */
+/** The files that a job indexes. A request does not change after the job is created. */
 export interface JobRequest {
   readonly sources: readonly string[] // absolute paths of files and folders
   readonly mode: JobMode
-  readonly include: readonly string[] // globs; none: whatever is called as media files are
+  readonly include: readonly string[] // globs; if empty, files with a media extension
   readonly ignore: readonly string[] // globs of files and folders
-  readonly defaultIgnores: boolean // leave out recycle bins, thumbnails, snapshots and their like
-  readonly followLinks: boolean // into folders; links to files are always followed
-  readonly within: readonly string[] // folders that no link may lead out of; none: it may lead anywhere
+  readonly defaultIgnores: boolean // skip recycle bins, thumbnails, snapshots and similar folders
+  readonly followLinks: boolean // links to folders; links to files are always followed
+  /** Folders that must contain the targets of links. If empty, a link may have any target. */
+  readonly within: readonly string[]
 }
 
+/** The states of a job. */
 export const JOB_STATES = [
   'queued',
   'running',
@@ -32,45 +38,55 @@ export const JOB_STATES = [
   'failed',
   'canceled',
 ] as const
+/** One of JOB_STATES. */
 export type JobState = (typeof JOB_STATES)[number]
 
 /**
- * How a file can end that was worked on. `copied`: another file of the same content lent its embeddings. `moved`: the
- * clip of a file that is gone was found again here. `partial`: some of it could not be decoded.
+ * The outcomes of a processed file. `copied`: the embeddings come from another file of the same
+ * content. `moved`: the file belongs to the clip of a missing file. `partial`: a part of the file
+ * could not be decoded.
  */
 export const OUTCOMES = ['indexed', 'copied', 'moved', 'unchanged', 'partial'] as const
+/** One of OUTCOMES. */
 export type Outcome = (typeof OUTCOMES)[number]
 
+/** The states of a job item. */
 export const ITEM_STATES = ['queued', 'running', ...OUTCOMES, 'failed', 'canceled'] as const
+/** One of ITEM_STATES. */
 export type ItemState = (typeof ITEM_STATES)[number]
 
+/** The reason why an item failed or a job stopped. */
 export interface Reason {
   readonly code: ErrorCode
   readonly detail: string
 }
 
-/** How far a job has come. */
+/** The progress of a job. */
 export interface JobProgress {
   readonly id: JobId
   readonly state: JobState
-  readonly revision: number // goes up with everything that happens to the job or its items
-  readonly isScanned: boolean // until then more items may come
-  readonly counts: Readonly<Record<ItemState, number>> // `unchanged` counts files that the scan passed over, too
-  readonly quarantined: number // files that failed before, are as they were, and were passed over
-  readonly reasons: Readonly<Partial<Record<ErrorCode, number>>> // of the items that failed
-  readonly stop: Reason | null // why it paused by itself
-  readonly createdAt: string // ISO 8601, as all of these
-  readonly startedAt: string | null // when it last began to run
+  readonly revision: number // increases with each change of the job or its items
+  readonly isScanned: boolean // if false, the scan can add items
+  /** `unchanged` includes files that the scan skipped. */
+  readonly counts: Readonly<Record<ItemState, number>>
+  readonly quarantined: number // skipped files that failed earlier and have not changed
+  readonly reasons: Readonly<Partial<Record<ErrorCode, number>>> // number of failed items, by code
+  readonly stop: Reason | null // set if the job paused itself
+  readonly createdAt: string // ISO 8601, like the next two
+  readonly startedAt: string | null // the last start
   readonly endedAt: string | null
 }
 
-/** One scan of some sources. */
+/** A job: its request, its progress and its warnings. */
 export interface Job extends JobRequest, JobProgress {
   readonly warnings: readonly string[]
   readonly skipped: SkippedExtensions
 }
 
-/** Files that a scan did not take for media, by extension; without a dot, '' where they have none. */
+/**
+ * The number of files that a scan skipped because they are not media, by extension. Extensions have
+ * no dot. The key is empty for files without an extension.
+ */
 export type SkippedExtensions = Readonly<Record<string, number>>
 
 /** One file of a job. */
@@ -79,21 +95,24 @@ export interface Item {
   readonly path: string
   readonly state: ItemState
   readonly reason: Reason | null
-  readonly attempts: number // that failed for a reason that may pass
+  readonly attempts: number // attempts that failed for a temporary reason
   readonly endedRevision: number | null // the job's revision when the item ended
 }
 
+/** The stages that an item waits for. */
 export const STAGES = ['read', 'decode', 'encode'] as const
+/** One of STAGES. */
 export type Stage = (typeof STAGES)[number]
 
-/** How fast a job goes, by the items that ended last. */
+/** The throughput of a job, computed from the items that ended last. */
 export interface Figures {
   readonly clipsPerSecond: number
-  readonly realtime: number // seconds of media in a second
-  readonly bottleneck: Stage | null // what items wait for most
-  readonly etaSeconds: number | null // null while it is not known how many items there are
+  readonly realtime: number // seconds of media per second
+  readonly bottleneck: Stage | null // the stage with the longest wait
+  readonly etaSeconds: number | null // null until the scan has ended
 }
 
+/** One page of the items of a job. */
 export interface ItemPage {
   readonly state?: ItemState | undefined
   readonly after?: ItemId | undefined
@@ -101,49 +120,55 @@ export interface ItemPage {
 }
 
 /**
- * What users do with jobs. Throws JOB_NOT_FOUND, and JOB_STATE if the state of a job does not allow an
- * action.
+ * The actions of users on jobs. Throws JOB_NOT_FOUND if a job does not exist. Throws JOB_STATE if
+ * the state of a job does not allow an action.
  */
 export interface Jobs {
   /**
-   * Notified when this process has changed the state of a job. What other processes change is found by
-   * asking.
+   * Notifies when this process changes the state of a job. Poll to find changes of other processes.
    */
   readonly stateChanges: Notifier
-  /** Notified when this process has changed a job or one of its items. */
+  /** Notifies when this process changes a job or one of its items. */
   readonly progressChanges: Notifier
-  /** Makes a job. The same key again answers the job that it made; for another request: JOB_KEY_REUSED. */
+  /**
+   * Creates a job. If the key was used before, returns the existing job. Throws JOB_KEY_REUSED if
+   * that job has another request.
+   */
   create(request: JobRequest, key?: string): Promise<{ readonly job: Job; readonly isNew: boolean }>
+  /** Returns a job. */
   job(id: JobId): Promise<Job>
-  /** What may be asked often, however much the job was asked to do. */
+  /** Returns the progress of a job. It is cheap for jobs of any size. */
   progress(id: JobId): Promise<JobProgress>
-  /** Newest first, before the job `before`. */
+  /** Returns the jobs before the job `before`, newest first. */
   jobs(page: {
     readonly before?: JobId | undefined
     readonly limit: number
   }): Promise<readonly Job[]>
-  /** The newest job of the same request that has not ended. */
+  /** Returns the newest job of the same request that has not ended. */
   unfinished(request: JobRequest): Promise<Job | undefined>
-  /** In the order in which the scan found them. */
+  /** Returns the items of a job, in the order of the scan. */
   items(id: JobId, page: ItemPage): Promise<readonly Item[]>
-  /** Items that ended after a revision, in the order in which they did. */
+  /** Returns the items that ended after a revision, in the order of their end. */
   ended(
     id: JobId,
     page: { readonly after: number; readonly limit: number },
   ): Promise<readonly Item[]>
-  /** How fast each of the jobs goes, in their order. */
+  /** Returns the throughput of each job, in the order of `jobs`. */
   figures(jobs: readonly JobProgress[]): Promise<readonly Figures[]>
-  /** What is under way is given up and waits with the rest. */
+  /** Pauses a job. Items in progress are stopped and queued. */
   pause(id: JobId, stop?: Reason): Promise<Job>
-  /** It is scanned again, for what has come in the meantime. */
+  /** Resumes a paused job. The job scans its sources again. */
   resume(id: JobId): Promise<Job>
-  /** What is under way is given up; what is done stays. */
+  /** Cancels a job. Items in progress are stopped. Finished items stay. */
   cancel(id: JobId): Promise<Job>
-  /** Queues the items that failed again: all, or those of the reasons given. */
+  /** Queues failed items: all of them, or those with one of the codes. */
   retry(id: JobId, codes?: readonly ErrorCode[]): Promise<Job>
 }
 
-/** An item given to an owner, who must end it or extend the lease before it runs out. */
+/**
+ * An item that an owner processes. The owner must end the item or extend the lease before it
+ * expires.
+ */
 export interface Lease extends FileStat {
   readonly item: ItemId
   readonly claim: number
@@ -153,20 +178,26 @@ export interface Lease extends FileStat {
   readonly attempts: number
 }
 
-/** Another has the item, or its job is not running any more: what was made of it must be dropped. */
+/**
+ * The lease is no longer valid: another owner has the item, or its job is not running. The caller
+ * must discard its results.
+ */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost'
 }
 
-/** How an item ended, and what it cost in waiting. Written in the one transaction with what it led to. */
+/**
+ * The outcome of an item and its waits. One transaction writes it with the changes to the
+ * catalogue.
+ */
 export interface ItemEnd {
   readonly lease: Lease
   readonly outcome: Outcome
   readonly seconds: number // of media
-  readonly stageMs: Readonly<Record<Stage, number>> // ms
+  readonly stageMs: Readonly<Record<Stage, number>> // waits per stage, in ms
 }
 
-/** Why an item failed. */
+/** The failure of an item. */
 export interface ItemFailure {
   readonly lease: Lease
   readonly code: string
@@ -179,51 +210,64 @@ export interface FoundFile extends FileStat {
   readonly path: string
 }
 
+/** A batch of files that a scan found or skipped. */
 export interface ScanBatch {
   readonly files: readonly FoundFile[]
-  readonly unchanged: readonly string[] // paths of files passed over
+  readonly unchanged: readonly string[] // paths of skipped files
   readonly quarantined: readonly string[]
 }
 
+/** The owner of leases, and the duration of a lease. */
 export interface LeaseHolder {
   readonly worker: string
   readonly leaseMs: number
-  readonly job?: JobId | undefined // only this one
+  readonly job?: JobId | undefined // restricts the owner to one job
 }
 
-/** What a runner does with the jobs. Several may run on one queue; each is an owner. */
+/**
+ * The operations of a runner on jobs. Several runners can use one queue. Each runner is an owner.
+ */
 export interface JobQueue {
   /**
-   * Gives out a job that waits to run, or whose scanner is gone. A job that has yet to be scanned waits while another
-   * scans a source that overlaps with its own.
+   * Claims a job that is queued, or whose scan lease has expired. An unscanned job waits while
+   * another job scans an overlapping source. Returns undefined if there is none.
    */
   claimScan(claimant: LeaseHolder): Promise<Job | undefined>
-  /** Adds what a scan found; files that are items of the job already are left out, and not counted again. LeaseLost. */
+  /** Adds the files of a scan. Omits files that are already items of the job. Throws LeaseLost. */
   addFound(id: JobId, owner: string, found: ScanBatch): Promise<void>
-  /** Keeps a warning with the job; of very many, the first. */
+  /** Adds a warning to the job. Keeps only the first warnings if there are many. */
   addWarning(id: JobId, detail: string): Promise<void>
-  /** Says that the scan has found everything, and what it did not take. LeaseLost. */
+  /** Ends the scan and stores which files it skipped. Throws LeaseLost. */
   endScan(id: JobId, owner: string, skipped?: SkippedExtensions): Promise<void>
-  /** Gives out items of running jobs, those of the job with the fewest under way first. */
+  /** Claims items of running jobs. The job with the fewest items in progress is first. */
   claimItems(claimant: LeaseHolder, limit: number): Promise<readonly Lease[]>
-  /** Puts an item off that failed for a reason that may pass. LeaseLost. */
+  /**
+   * Postpones an item that failed for a temporary reason, by `ms` milliseconds. Throws LeaseLost.
+   */
   postponeItem(lease: Lease, reason: Reason, ms: number): Promise<void>
-  /** Extends every lease of an owner. */
+  /** Extends every lease of an owner by `leaseMs` from now. */
   extendLeases(claimant: LeaseHolder): Promise<void>
-  /** What an owner still holds: the rest was taken back, or its job was paused or canceled. */
+  /**
+   * Returns the leases that an owner still has. It loses a lease that expires or whose job is
+   * paused or canceled.
+   */
   leasesOf(owner: string): Promise<HeldLeases>
-  /** Queues again all that an owner held: one that is closing in good order, or that is dead. */
+  /**
+   * Queues the items of an owner again. `closing`: the owner shuts down normally. `dead`: its
+   * process ended, and each item counts as interrupted.
+   */
   releaseLeases(owner: string, how: 'closing' | 'dead'): Promise<void>
-  /** Queues again what is held by leases that have run out. */
+  /** Queues items with expired leases again. Each item counts as interrupted. */
   expireLeases(): Promise<void>
-  /** Everyone who holds a lease. */
+  /** Returns the owners of all leases. */
   workers(): Promise<readonly string[]>
-  /** Jobs that run, were scanned and have no item left. */
+  /** Returns running jobs that are scanned and have no open items. */
   jobsToFinish(claimant: Pick<LeaseHolder, 'job'>): Promise<readonly JobId[]>
-  /** Ends a job that is exhausted; its state is what its items say. */
+  /** Ends a job that has no open items. Its state follows from its items. */
   finishJob(id: JobId): Promise<void>
 }
 
+/** The leases of one owner. */
 export interface HeldLeases {
   readonly items: ReadonlySet<ItemId>
   readonly scans: ReadonlySet<JobId>

@@ -1,7 +1,10 @@
 import type { Job, JobQueue, JobRequest, Jobs } from './jobs.js'
 import { releaseOrphanedLeases } from './worker-id.js'
 
-/** A job for the request: where one has not ended, that one, scanned again for what has come in the meantime. */
+/**
+ * Returns a job for the request. If a job of this request has not ended, resumes it with a new
+ * scan. Otherwise creates a job.
+ */
 export async function resumeOrCreateJob(
   request: JobRequest,
   { jobs, queue }: { readonly jobs: Jobs; readonly queue: JobQueue },

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.js'
 
-/** Reasons that may pass within a job, in which the file is tried again. */
+/** Codes of temporary failures. The job retries the file. */
 const TEMPORARY: ReadonlySet<string> = new Set<ErrorCode>([
   'FILE_UNREADABLE',
   'MEDIA_STALLED',
@@ -11,13 +11,19 @@ const TEMPORARY: ReadonlySet<string> = new Set<ErrorCode>([
   'INTERNAL',
 ])
 
+/** Returns whether a failure is temporary. */
 export const isTemporary = (code: string): boolean => TEMPORARY.has(code)
 
-/** Whether a later job should try the file again. All other reasons are the file's own fault, as long as it is as it was. */
+/**
+ * Returns whether a later job retries the file. All other failures are caused by the file and stay
+ * until the file changes.
+ */
 export const isWorthRetrying = (code: string): boolean =>
   code === 'FILE_NOT_FOUND' || isTemporary(code)
 
-/** Reasons that every file would fail for: the job stops until someone has seen to it. */
+/**
+ * Codes of failures that would affect every file. The job stops until a person has fixed the cause.
+ */
 const STOPPING: ReadonlySet<string> = new Set<ErrorCode>([
   'FFMPEG_MISSING',
   'DISK_FULL',
@@ -26,4 +32,5 @@ const STOPPING: ReadonlySet<string> = new Set<ErrorCode>([
   'GALLERY_RETIRED',
 ])
 
+/** Returns whether a failure stops the job. */
 export const stopsJob = (code: string): boolean => STOPPING.has(code)

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { JobQueue } from './jobs.js'
 
-const PROCESS_ID = randomUUID() // the number of a process is not unique between containers
+const PROCESS_ID = randomUUID() // a process number is not unique across containers
 
-/** Returns a name for a worker of this process, which holds leases under it. */
+/** Returns a new worker id of this process. A worker id is the owner of leases. */
 export const newWorkerId = (): string => `${PROCESS_ID}/${randomUUID()}`
 
 /**
- * Queues again what workers of other processes hold. The caller must hold the write lock of the gallery,
- * so that no such process runs any more.
+ * Queues items of workers of other processes again. The caller must hold the write lock of the
+ * gallery: no such process then runs.
  */
 export async function releaseOrphanedLeases(queue: JobQueue): Promise<void> {
   const orphans = (await queue.workers()).filter((worker) => !isOwn(worker))

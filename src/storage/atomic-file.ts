@@ -3,7 +3,10 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } fro
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Replaces a file in one step: a reader, or a process killed midway, sees the old content or the new. */
+/**
+ * Replaces a file atomically and syncs it to disk. A reader sees the old content or the new
+ * content, even if the process is killed.
+ */
 export function writeAtomic(path: string, content: string | Buffer): void {
   const temporary = `${path}.${randomUUID()}.tmp`
   try {
@@ -17,7 +20,7 @@ export function writeAtomic(path: string, content: string | Buffer): void {
   syncPath(dirname(path))
 }
 
-/** Waits until the content of a file, or the entries of a folder, are on the disk. */
+/** Syncs the content of a file, or the entries of a folder, to disk. */
 export async function flush(path: string | Buffer): Promise<void> {
   await using handle = await open(path, 'r')
   await handle.sync()

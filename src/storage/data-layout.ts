@@ -1,16 +1,17 @@
 import { join } from 'node:path'
 
-/** Where a library keeps what in its data folder. */
+/** The paths in the data folder of a library. */
 export interface DataLayout {
   readonly dir: string
   readonly media: string // uploaded files
   readonly thumbnails: string
-  readonly uploads: string // of files that are being received
+  readonly uploads: string // incomplete uploads
   readonly sources: string // the list of indexed folders
-  readonly galleries: string // further galleries, each in a folder
-  readonly galleriesFile: string // which of them serves
+  readonly galleries: string // one folder for each further gallery
+  readonly galleriesFile: string // names the gallery that serves
 }
 
+/** Returns the paths of a data folder. */
 export function dataLayout(dir: string): DataLayout {
   return {
     dir,

@@ -1,26 +1,29 @@
 import { statfs } from 'node:fs/promises'
 import { AppError } from '../errors.js'
 
-/** Share of a disk, and bytes, of which the smaller stays free for the catalogue and the index. */
+/**
+ * The space that stays free for the catalogue and the index. The smaller of the two values applies.
+ */
 const KEPT_SHARE = 0.05
 const KEPT_BYTES = 256 * 1024 ** 2
 const CHECK_BYTES = 16 * 1024 ** 2
 
+/** Reserved disk space. Disposal releases the unused part. */
 export interface Reservation extends Disposable {
-  /** Counts bytes that were written. Throws DISK_FULL where they are more than the disk has room for. */
+  /** Counts written bytes. Throws DISK_FULL if the disk has no room for them. */
   grow(bytes: number): Promise<void>
 }
 
-/** Lets files be written to a disk only as far as some of it stays free. */
+/** Limits writes to a disk so that a part of it stays free. */
 export class DiskBudget {
   #reserved = 0
 
   constructor(private readonly dir: string) {}
 
-  /** Reserves room for what is about to be written. Throws DISK_FULL. */
+  /** Reserves space for a write of `announced` bytes. Throws DISK_FULL. */
   async reserve(announced: number): Promise<Reservation> {
     await this.expectRoom(announced)
-    let left = announced // reserved and not yet written
+    let left = announced // reserved, not yet written
     let unchecked = 0
     this.#reserved += announced
     const use = (bytes: number) => {
@@ -40,13 +43,14 @@ export class DiskBudget {
     }
   }
 
-  /** Throws DISK_FULL if there is no room for so many bytes. */
+  /** Throws DISK_FULL if the disk has no room for `bytes` more bytes. */
   async expectRoom(bytes: number): Promise<void> {
     const { bavail, blocks, bsize } = await statfs(this.dir)
     const kept = Math.min(KEPT_BYTES, KEPT_SHARE * blocks * bsize)
     if (bavail * bsize - this.#reserved - bytes >= kept) return
     const detail =
-      'There is not enough room on the disk of the library for this upload: make room first.'
+      'The disk of the library does not have enough free space for this upload. ' +
+      'Free some space first.'
     throw new AppError('DISK_FULL', detail)
   }
 }

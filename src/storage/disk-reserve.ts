@@ -4,32 +4,38 @@ import { toAppError } from '../errors.js'
 
 const BYTES = 2 ** 20
 
-/** Room kept beside a catalogue, given up when the disk is full so that what is to be said of that can be written. */
+/**
+ * A file that reserves disk space next to a catalogue. If the disk is full, the file is deleted so
+ * that small writes succeed.
+ */
 export class DiskReserve {
   constructor(private readonly file: string) {}
 
-  /** Takes the room, if there is any. The bytes are random: some disks would keep none for others. */
+  /**
+   * Creates the file if the disk has space. The bytes are random because some file systems allocate
+   * no space for other content.
+   */
   fill(): void {
     if (existsSync(this.file)) return
     try {
       writeFileSync(this.file, randomBytes(BYTES))
     } catch {
-      this.#giveUp()
+      this.#release()
     }
   }
 
-  /** Runs what writes little: where the disk is full, in this room. */
+  /** Runs a small write. If the disk is full, deletes the file and runs the write again. */
   use<T>(work: () => T): T {
     try {
       return work()
     } catch (error) {
       if (toAppError(error).code !== 'DISK_FULL') throw error
-      this.#giveUp()
+      this.#release()
       return work()
     }
   }
 
-  #giveUp(): void {
+  #release(): void {
     rmSync(this.file, { force: true })
   }
 }

@@ -3,7 +3,7 @@ import type { FileStat } from '../domain/file-stat.js'
 import { pathBytes } from '../domain/path-text.js'
 import { fileError, isNotFound } from '../errors.js'
 
-/** FILE_NOT_FOUND, FILE_UNREADABLE. */
+/** Returns the size and time of a file. Throws FILE_NOT_FOUND or FILE_UNREADABLE. */
 export async function statFile(path: string): Promise<FileStat> {
   try {
     const { size, mtimeMs } = await stat(pathBytes(path))
@@ -13,16 +13,16 @@ export async function statFile(path: string): Promise<FileStat> {
   }
 }
 
-/** Whether a file is by size and time as it was. */
+/** Returns whether the size and the time are equal. */
 export const isSameStat = (one: FileStat, other: FileStat): boolean =>
   one.bytes === other.bytes && one.mtimeMs === other.mtimeMs
 
-/** Whether there is surely no file: one that cannot be looked at for another reason is not gone. */
+/** Returns whether the file does not exist. Returns false if the check fails for another reason. */
 export async function isMissing(path: string): Promise<boolean> {
   return stat(pathBytes(path)).then(() => false, isNotFound)
 }
 
-/** Whether a pipe, a socket or a device is at a path: waiting makes no file of it. */
+/** Returns whether a path is a pipe, a socket or a device. A later retry does not change this. */
 export async function isSpecialFile(path: string): Promise<boolean> {
   return stat(pathBytes(path)).then(
     (stats) => !stats.isFile() && !stats.isDirectory(),
@@ -30,7 +30,7 @@ export async function isSpecialFile(path: string): Promise<boolean> {
   )
 }
 
-/** Whether a folder is gone or has nothing in it, as a mount has that is not there. */
+/** Returns whether a folder is missing or empty, like the folder of an absent mount. */
 export async function isFolderOffline(folder: string): Promise<boolean> {
   const stats = await stat(pathBytes(folder)).catch(() => null)
   if (stats?.isFile()) return false // a source may be a file

@@ -9,24 +9,30 @@ import { isInside } from './path-within.js'
 
 const READ_BYTES = 2 ** 20
 const QUICK_HASH_BYTES = 2 ** 16
-/** Non-blocking: opening a named pipe that took the file's place since `stat` must not wait for a writer. */
+/**
+ * Non-blocking: a named pipe can replace the file after `stat`, and the open must not wait for a
+ * writer.
+ */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
+/** Restrictions and the display name of a file to open. */
 export interface OpenOptions {
-  /** Folders by their real paths, one of which must contain the file. Absent: any place is allowed. */
+  /**
+   * Folders, by real path. One of them must contain the file. If absent, any location is allowed.
+   */
   readonly within?: readonly string[] | undefined
-  /** The file's name in messages; by default the last part of its path. */
+  /** The name of the file in messages. The default is the last part of its path. */
   readonly name?: string | undefined
 }
 
 /**
- * A regular file that is opened once. Everything that is read of it comes from this descriptor, so
- * that a file or folder that is replaced after the checks cannot change what is read.
+ * A regular file that is opened once. All reads use this descriptor. A file or folder that is
+ * replaced after the checks therefore cannot change the content.
  */
 export class OpenedFile implements AsyncDisposable {
   readonly bytes: number
   readonly mtimeMs: number
-  /** Real path of the descriptor, symbolic links resolved. */
+  /** The real path of the descriptor, with symbolic links resolved. */
   readonly realPath: string
   readonly name: string
 
@@ -43,13 +49,14 @@ export class OpenedFile implements AsyncDisposable {
   }
 
   /**
-   * Opens the regular file at a path. Throws FILE_NOT_FOUND, FILE_UNREADABLE (also for folders, named
-   * pipes, sockets and devices), PATH_NOT_ALLOWED if the file is outside of `within`.
+   * Opens the regular file at a path. Throws FILE_NOT_FOUND. Throws FILE_UNREADABLE, also for
+   * folders, named pipes, sockets and devices. Throws PATH_NOT_ALLOWED if the file is outside
+   * `within`.
    */
   static async open(path: string, options: OpenOptions = {}): Promise<OpenedFile> {
     const name = options.name ?? nameOf(path)
     try {
-      expectRegular(await stat(pathBytes(path)), name) // opening a device can have effects
+      expectRegular(await stat(pathBytes(path)), name) // opening a device can have side effects
       const handle = await open(pathBytes(path), FLAGS)
       try {
         const stats = await handle.stat()
@@ -66,19 +73,24 @@ export class OpenedFile implements AsyncDisposable {
     }
   }
 
-  /** Path by which another process of this user opens this very descriptor (Linux) or file. */
+  /**
+   * The path with which another process of this user opens this descriptor (Linux) or this file.
+   */
   get pathForChildren(): string {
     return process.platform === 'linux'
       ? `/proc/${process.pid}/fd/${this.handle.fd}`
       : this.realPath
   }
 
-  /** At most `length` bytes from `position` on; fewer only at the end of the file. */
+  /**
+   * Reads `length` bytes at `position`. Returns fewer bytes only at the end of the file. Throws
+   * FILE_UNREADABLE.
+   */
   async read(length: number, position: number): Promise<Buffer> {
     const buffer = Buffer.alloc(length)
     let filled = 0
     while (filled < length) {
-      const { bytesRead } = await this.#reading(
+      const { bytesRead } = await this.#mapErrors(
         this.handle.read(buffer, filled, length - filled, position + filled),
       )
       if (bytesRead === 0) break
@@ -87,12 +99,14 @@ export class OpenedFile implements AsyncDisposable {
     return buffer.subarray(0, filled)
   }
 
-  /** The bytes from `start` to `end`, both included. The stream does not close the file. */
+  /**
+   * Streams the bytes from `start` to `end`, both inclusive. The stream does not close the file.
+   */
   stream({ start, end }: { readonly start: number; readonly end: number }): Readable {
     return this.handle.createReadStream({ start, end, autoClose: false })
   }
 
-  /** SHA-256 of the content, hex. */
+  /** Returns the SHA-256 of the content, in hex. Throws FILE_UNREADABLE. */
   async contentHash(signal?: AbortSignal): Promise<string> {
     const hash = createHash('sha256')
     for (let position = 0; ; position += READ_BYTES) {
@@ -104,8 +118,8 @@ export class OpenedFile implements AsyncDisposable {
   }
 
   /**
-   * SHA-256 of the size, head, middle and tail, hex. Files with different quick hashes differ; a file
-   * that was moved is recognised by it without being read whole.
+   * Returns the SHA-256 of the size, head, middle and tail, in hex. Files with different quick
+   * hashes differ. It identifies a moved file without a read of the whole file.
    */
   async quickHash(): Promise<string> {
     const hash = createHash('sha256').update(String(this.bytes))
@@ -120,7 +134,7 @@ export class OpenedFile implements AsyncDisposable {
     await this.handle.close()
   }
 
-  async #reading<T>(work: Promise<T>): Promise<T> {
+  async #mapErrors<T>(work: Promise<T>): Promise<T> {
     try {
       return await work
     } catch (cause) {
@@ -129,21 +143,21 @@ export class OpenedFile implements AsyncDisposable {
   }
 }
 
-/** The file's name, fit for one line of a message. */
+/** Returns the file name of a path, on one line. */
 export function nameOf(path: string): string {
   return basename(path).replace(/\s+/g, ' ')
 }
 
 function expectRegular(stats: Stats, name: string): void {
   if (stats.isFile()) return
-  const what = stats.isDirectory()
+  const kind = stats.isDirectory()
     ? 'a folder'
     : stats.isFIFO()
       ? 'a pipe'
       : stats.isSocket()
         ? 'a socket'
         : 'a device'
-  throw new AppError('FILE_UNREADABLE', `Expected a file, got ${what}: ${name}`)
+  throw new AppError('FILE_UNREADABLE', `Expected a file, got ${kind}: ${name}`)
 }
 
 function expectWithin(realPath: string, within: readonly string[] | undefined): void {
@@ -151,7 +165,10 @@ function expectWithin(realPath: string, within: readonly string[] | undefined): 
   throw new AppError('PATH_NOT_ALLOWED', 'The file is not inside one of the allowed folders.')
 }
 
-/** Linux knows the path of a descriptor; elsewhere the path is resolved and compared with it. */
+/**
+ * Returns the real path of an open file. On Linux, it reads the path of the descriptor. On other
+ * systems, it resolves the path and compares the file with the descriptor.
+ */
 async function realPathOf(handle: FileHandle, path: string, { dev, ino }: Stats): Promise<string> {
   if (process.platform === 'linux') {
     const link = await readlink(`/proc/self/fd/${handle.fd}`, { encoding: 'buffer' }).catch(
@@ -164,6 +181,6 @@ async function realPathOf(handle: FileHandle, path: string, { dev, ino }: Stats)
   if (found.dev === dev && found.ino === ino) return pathText(real)
   throw new AppError(
     'FILE_UNREADABLE',
-    `${nameOf(path)} was replaced while it was opened: try again.`,
+    `Another file replaced ${nameOf(path)} during the open. Try again.`,
   )
 }

@@ -2,13 +2,16 @@ import { realpath } from 'node:fs/promises'
 import { isAbsolute, relative, sep } from 'node:path'
 import { pathBytes, pathText } from '../domain/path-text.js'
 
-/** Whether a path is a folder itself or is inside it, judged by the names alone. */
+/** Returns whether a path is the folder itself or is inside it. It compares only the names. */
 export function isInside(folder: string, path: string): boolean {
   const inside = relative(folder, path)
   return inside !== '..' && !inside.startsWith(`..${sep}`) && !isAbsolute(inside)
 }
 
-/** The real path of a path, if it is inside one of the folders; else null. */
+/**
+ * Returns the real path if it is inside one of the folders, or null. Throws the error of the
+ * system.
+ */
 export async function realPathInside(
   folders: readonly string[],
   path: string,
@@ -18,10 +21,10 @@ export async function realPathInside(
   return reals.some((folder) => isInside(folder, real)) ? real : null
 }
 
-/** The path with all symbolic links resolved. Throws the system's error. */
+/** Returns the path with all symbolic links resolved. Throws the error of the system. */
 export const realPath = async (path: string): Promise<string> =>
   pathText(await realpath(pathBytes(path), { encoding: 'buffer' }))
 
-/** Real paths of folders; of one that does not exist, its path as given. */
+/** Returns the real paths of folders. If a folder does not exist, returns its path unchanged. */
 export const realPaths = (folders: readonly string[]): Promise<readonly string[]> =>
   Promise.all(folders.map((folder) => realPath(folder).catch(() => folder)))

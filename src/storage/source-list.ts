@@ -5,9 +5,9 @@ import { dataLayout } from './data-layout.js'
 import { isInside } from './path-within.js'
 
 /**
- * The files and folders, by real path, that the owner of the library has indexed on this machine. The
- * server serves files of these and of its configured folders only. The list is no part of a backup, so
- * that a backup from elsewhere cannot name files of this machine.
+ * The files and folders, by real path, that the owner of the library indexed on this machine. The
+ * server serves only files of these and of its configured folders. The list is not part of a
+ * backup: a backup from elsewhere cannot name files of this machine.
  */
 export class SourceList {
   #sources: readonly string[]
@@ -19,7 +19,7 @@ export class SourceList {
     this.#sources = sources
   }
 
-  /** Undefined if the library has no list yet. Throws DATA_UNUSABLE. */
+  /** Reads the list. Returns undefined if the library has no list yet. Throws DATA_UNUSABLE. */
   static open(dataDir: string): SourceList | undefined {
     const file = dataLayout(dataDir).sources
     try {
@@ -32,15 +32,17 @@ export class SourceList {
     }
   }
 
-  /** A list for a library that has none. It is written with its first change. */
+  /** Creates a list for a library that has none. The first change writes the file. */
   static of(dataDir: string, sources: readonly string[]): SourceList {
     return new SourceList(dataLayout(dataDir).sources, sources)
   }
 
+  /** The sources, as real paths. */
   get paths(): readonly string[] {
     return this.#sources
   }
 
+  /** Adds sources that no known source contains, and writes the file. */
   add(sources: readonly string[]): void {
     const isKnown = (path: string) => this.#sources.some((source) => isInside(source, path))
     const unknown = sources.filter((path) => !isKnown(path))
@@ -48,6 +50,7 @@ export class SourceList {
     this.save()
   }
 
+  /** Writes the file. */
   save(): void {
     writeAtomic(this.file, `${JSON.stringify({ sources: this.#sources }, undefined, 2)}\n`)
   }

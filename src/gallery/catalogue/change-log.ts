@@ -4,9 +4,10 @@ import type { Modality } from '../../domain/modality.js'
 import type { UnitVector } from '../../domain/vector.js'
 
 /**
- * One row of the change log. `put` adds the vector of a segment, `drop` removes all vectors of one.
- * `attributes` replaces the attributes of a clip; its row precedes the puts of its segments. A put whose
- * vector, or attributes whose clip, a later row removed are omitted.
+ * One row of the change log. `put` adds the vector of a segment. `drop` removes all vectors of a
+ * segment. `attributes` replaces the attributes of a clip, and its row precedes the puts of the
+ * segments. If a later change deleted the vector, the put is omitted. If a later change deleted the
+ * clip, its attributes are omitted.
  */
 export type Change =
   | {
@@ -26,27 +27,31 @@ export type Change =
       readonly attributes: Attributes
     }
 
+/** One page of the change log, read in one transaction. */
 export interface ChangePage {
-  readonly changes: readonly Change[] // in order of seq
-  readonly cursor: Seq // the last row read, which may be after the last change returned
-  readonly compactedUpTo: Seq // superseded rows up to here are no longer in the log
+  readonly changes: readonly Change[] // ordered by seq
+  readonly cursor: Seq // the last row read; it can be after the last change
+  readonly compactedUpTo: Seq // superseded rows up to this one are deleted
 }
 
 /**
- * The log of all embeddings that were added or removed, and of the attributes of clips. An index is built
- * from it alone. The order of the
- * sequence numbers is the order of the commits: a reader that has seen row n never sees a row before n
- * appear later. An engine whose transactions can commit in another order must enforce this.
+ * The log of all embeddings that were added or removed, and of the attributes of clips. An index is
+ * built from this log only. The sequence numbers follow the order of the commits: after a reader
+ * has seen row n, no row before n appears. An engine that can commit in another order must enforce
+ * this.
  */
 export interface ChangeLog {
-  /** The last row; 0 if nothing was ever written. */
+  /** Returns the last row, or 0 if the log has no rows. */
   head(): Promise<Seq>
-  /** At most `limit` rows after `after`, of one moment. */
+  /** Returns at most `limit` rows after `after`. All rows are read at the same point in time. */
   read(after: Seq, limit: number): Promise<ChangePage>
-  /** A random token that the row has in this history of the log only; undefined if there is no such row. */
+  /**
+   * Returns the random token of a row. The token identifies this history of the log. Returns
+   * undefined if the row does not exist.
+   */
   historyTokenAt(seq: Seq): Promise<string | undefined>
   /**
-   * Removes superseded rows up to `upTo`. A follower whose cursor is below `upTo`, and above 0, must
+   * Removes superseded rows up to `upTo`. A follower with a cursor above 0 and below `upTo` must
    * rebuild its index.
    */
   compact(upTo: Seq): Promise<void>

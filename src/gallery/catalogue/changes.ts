@@ -5,61 +5,70 @@ import type { ClipId } from '../../domain/ids.js'
 import type { ItemEnd, ItemFailure } from '../../jobs/jobs.js'
 import type { Failure } from './failure.js'
 
-/** A clip that was encoded and has no id yet. */
+/** An encoded clip that has no id yet. */
 export type NewClip = Omit<
   Clip,
   'id' | 'name' | 'state' | 'indexedAt' | 'hasAudio' | 'hasVisual' | 'metadata'
 > & {
   readonly name?: string | undefined // of an upload
-  readonly quickHash?: string // recognises the file if it is moved
-  readonly metadata?: Metadata // of a clip of another catalogue
+  readonly quickHash?: string // identifies the file after a move
+  readonly metadata?: Metadata // if the clip comes from another catalogue
 }
 
-/** A file of known content. */
+/** A file with the hash of its content. */
 export interface HashedFile
   extends Pick<NewClip, 'path' | 'name' | 'bytes' | 'mtimeMs' | 'quickHash' | 'metadata'> {
   readonly hash: string
 }
 
-/** The path and stat of a file to which a clip was moved. */
+/** The new path and stat of the file of a moved clip. */
 export type MovedFile = FileStat & Pick<NewClip, 'path' | 'name'>
 
 /**
- * One step of a transaction. Steps with a precondition say it in `if…`, or need the clip to exist; if
- * one does not hold, nothing of the transaction is written.
+ * One step of a transaction. A step has a precondition if it has an `if…` field or needs an
+ * existing clip. If one precondition fails, the transaction writes nothing.
  */
 export type CatalogueChange =
-  /** Adds a clip. It replaces the clip at its path, whose id it keeps, or the clips of `id` and path. */
+  /**
+   * Adds a clip. It replaces the clip at the same path and keeps the id of that clip. If `id` is
+   * present, it replaces the clips with that id and path.
+   */
   | {
       readonly type: 'putClip'
       readonly clip: NewClip
       readonly segments: readonly EncodedSegment[]
-      readonly id?: ClipId // of the clip in another catalogue
+      readonly id?: ClipId // the id in another catalogue
     }
-  /** Adds a clip with the segments, embeddings and labels of `from`, whose content must be `file.hash`. */
+  /**
+   * Adds a clip with the segments, embeddings and labels of `from`. The content of `from` must be
+   * `file.hash`.
+   */
   | {
       readonly type: 'copyClip'
       readonly from: ClipId
       readonly file: HashedFile
       readonly id?: ClipId
     }
+  /** Changes the path of a clip. */
   | {
       readonly type: 'moveClip'
       readonly id: ClipId
-      readonly ifPath: string // another process may have moved it already
+      readonly ifPath: string // another process can have moved it
       readonly file: MovedFile
     }
-  /** The file has the same content with another size or time. */
+  /** Updates the size and time of a file whose content is the same. */
   | { readonly type: 'touchClip'; readonly id: ClipId; readonly file: FileStat }
+  /** Removes a clip with its segments. */
   | { readonly type: 'removeClip'; readonly id: ClipId }
-  /** Replaces the user's metadata of a clip. */
+  /** Replaces the user metadata of a clip. */
   | { readonly type: 'setMetadata'; readonly id: ClipId; readonly metadata: Metadata }
   /** Replaces the events of a clip. */
   | { readonly type: 'putEvents'; readonly id: ClipId; readonly events: readonly ClipEvent[] }
-  /** A clip that is missing already keeps the time since when it is. */
+  /** Marks clips as missing or present. A clip that is already missing keeps its first time. */
   | { readonly type: 'setMissing'; readonly ids: readonly ClipId[]; readonly missing: boolean }
-  /** Replaces an earlier failure at the path. */
+  /** Records a failure. It replaces an earlier failure of the same path. */
   | { readonly type: 'recordFailure'; readonly failure: Omit<Failure, 'failedAt'> }
+  /** Removes the failure of a path, if there is one. */
   | { readonly type: 'clearFailure'; readonly path: string }
   /** Ends an item of a job. Throws LeaseLost if the lease has expired. */
   | { readonly type: 'endItem'; readonly end: ItemEnd | ItemFailure }
@@ -68,9 +77,9 @@ export type CatalogueChange =
 export type CommitResult =
   | {
       readonly isCommitted: true
-      readonly clips: readonly Clip[] // that were put, copied or moved, in the order of the changes
+      readonly clips: readonly Clip[] // put, copied or moved, in the order of the changes
     }
   | {
       readonly isCommitted: false
-      readonly conflict: CatalogueChange // whose precondition did not hold
+      readonly conflict: CatalogueChange // the change with the failed precondition
     }

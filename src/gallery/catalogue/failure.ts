@@ -1,9 +1,9 @@
-/** A file that could not be indexed. It is kept until the file is indexed or pruned. */
+/** A file that could not be indexed. The failure is kept until the file is indexed or pruned. */
 export interface Failure {
   readonly path: string
   readonly code: string
   readonly detail: string
   readonly bytes: number
   readonly mtimeMs: number
-  readonly failedAt: string
+  readonly failedAt: string // ISO 8601
 }

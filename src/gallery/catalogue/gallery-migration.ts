@@ -2,24 +2,27 @@ import type { Clip } from '../../domain/clip.js'
 import type { ClipId } from '../../domain/ids.js'
 
 /**
- * A gallery that is to take the place of another, of which it gets every clip under its id. Whatever happens to the old
- * one meanwhile is followed: only a change of places at which nothing is left to do comes about.
+ * Fills a new gallery that will replace the old one. Each clip keeps its id. The migration follows
+ * changes of the old gallery. The cut-over succeeds only if no work is left.
  */
 export interface GalleryMigration extends AsyncDisposable {
   /**
-   * Takes over what needs no encoding: clips whose content the new gallery holds already, and failures, but for those
-   * that were the old bundle's fault.
+   * Copies everything that needs no encoding: clips whose content the new gallery already has, and
+   * failures. It omits failures that the old bundle caused.
    */
   mirror(): Promise<void>
-  /** Clips of the new gallery that the old one does not have any more. */
+  /** Returns clips of the new gallery that the old one no longer has. */
   removedClips(): Promise<readonly ClipId[]>
-  /** Clips of the old gallery that are not dealt with as they are now, and how many those are in all. */
+  /**
+   * Returns clips of the old gallery that are not processed in their current state. `count` is the
+   * total number of these clips.
+   */
   pendingClips(limit: number): Promise<{ readonly clips: readonly Clip[]; readonly count: number }>
-  /** Says that the clip as it was given is dealt with: it stands in the new gallery, indexed or waiting. */
+  /** Marks a clip as processed in the given state: the new gallery has it as indexed or pending. */
   markDone(clip: Clip): Promise<void>
   /**
-   * Retires the old gallery, to which nothing is written from then on, if all of it is dealt with: false where it has
-   * changed again. Its jobs go over to the new one.
+   * Retires the old gallery if all of its clips are processed, and moves its jobs to the new one.
+   * The old gallery then refuses all writes. Returns false if the old gallery has changed again.
    */
   cutOver(): Promise<boolean>
 }

@@ -8,11 +8,14 @@ import type { CatalogueChange, HashedFile, MovedFile, NewClip } from './changes.
 import { clipNotFound } from './clip-id.js'
 import type { Failure } from './failure.js'
 
-// The rules by which clips, failures and items of jobs change together. Each function is one transaction.
+// These functions change clips, failures and job items together. Each function is one transaction.
 
 type Writer = Pick<Catalogue, 'commit'>
 
-/** Adds a clip with its segments and clears the failure of its path. Ends the item, if one is given. */
+/**
+ * Adds a clip with its segments and clears the failure of its path. Ends the item if `end` is
+ * given.
+ */
 export async function putClip(
   catalogue: Writer,
   clip: NewClip,
@@ -20,12 +23,12 @@ export async function putClip(
   end?: ItemEnd,
 ): Promise<Clip> {
   const put = { type: 'putClip', clip, segments } as const
-  return await written(catalogue, [put, clearFailure(clip), ...endItem(end)])
+  return await commitClip(catalogue, [put, clearFailure(clip), ...endItem(end)])
 }
 
 /**
- * Adds a clip for a file whose content another clip has, by copying what that clip has. Returns
- * undefined if that clip was removed or has another content by now.
+ * Adds a clip for a file that has the same content as another clip, and copies the segments of that
+ * clip. Returns undefined if that clip was removed or its content has changed.
  */
 export async function copyClip(
   catalogue: Writer,
@@ -34,12 +37,12 @@ export async function copyClip(
   end?: ItemEnd,
 ): Promise<Clip | undefined> {
   const copy = { type: 'copyClip', from, file } as const
-  return await writtenIfValid(catalogue, [copy, clearFailure(file), ...endItem(end)])
+  return await commitIfValid(catalogue, [copy, clearFailure(file), ...endItem(end)])
 }
 
 /**
- * Records that the file of a clip was moved, and clears the failure of its new path. Returns undefined
- * if the clip is no longer at the path that `clip` says.
+ * Records that the file of a clip was moved, and clears the failure of its new path. Returns
+ * undefined if the clip is no longer at `clip.path`.
  */
 export async function moveClip(
   catalogue: Writer,
@@ -48,10 +51,10 @@ export async function moveClip(
   end?: ItemEnd,
 ): Promise<Clip | undefined> {
   const move = { type: 'moveClip', id, ifPath, file } as const
-  return await writtenIfValid(catalogue, [move, clearFailure(file), ...endItem(end)])
+  return await commitIfValid(catalogue, [move, clearFailure(file), ...endItem(end)])
 }
 
-/** Records that the file of a clip has the same content with another size or time. CLIP_NOT_FOUND. */
+/** Records a new size or time of a file whose content is the same. Throws CLIP_NOT_FOUND. */
 export async function touchClip(
   catalogue: Writer,
   id: ClipId,
@@ -63,7 +66,7 @@ export async function touchClip(
   if (!isCommitted) throw clipNotFound(id)
 }
 
-/** Removes a clip with its segments. Returns false if there is none. */
+/** Removes a clip with its segments. Returns false if the clip does not exist. */
 export async function removeClip(catalogue: Writer, id: ClipId): Promise<boolean> {
   return (await catalogue.commit([{ type: 'removeClip', id }])).isCommitted
 }
@@ -80,7 +83,7 @@ export async function removeClips(
   return removed
 }
 
-/** Marks clips whose files are missing, or are there again. */
+/** Marks clips as missing or present. */
 export async function setMissing(
   catalogue: Writer,
   ids: readonly ClipId[],
@@ -90,19 +93,19 @@ export async function setMissing(
   await catalogue.commit([{ type: 'setMissing', ids, missing }])
 }
 
-/** Adds a clip under the id that it has in another catalogue, with new segments. */
+/** Adds a clip with its id from another catalogue and with new segments. */
 export async function importClip(
   catalogue: Writer,
   clip: Clip,
   segments: readonly EncodedSegment[],
 ): Promise<void> {
   const put = { type: 'putClip', clip, segments, id: clip.id } as const
-  await written(catalogue, [put, clearFailure(clip)])
+  await commitClip(catalogue, [put, clearFailure(clip)])
 }
 
 /**
- * Adds a clip under the id that it has in another catalogue as pending: without segments, and with the
- * reason why its file cannot be indexed.
+ * Adds a clip with its id from another catalogue as pending. The clip has no segments. The failure
+ * states why its file cannot be indexed.
  */
 export async function importPending(
   catalogue: Writer,
@@ -110,15 +113,15 @@ export async function importPending(
   failure: Omit<Failure, 'failedAt'>,
 ): Promise<void> {
   const pending = { ...clip, hash: null, bytes: 0, mtimeMs: 0 }
-  await written(catalogue, [
+  await commitClip(catalogue, [
     { type: 'putClip', clip: pending, segments: [], id: clip.id },
     { type: 'recordFailure', failure },
   ])
 }
 
 /**
- * Adds a clip under the id that it has in another catalogue, with a copy of what `from` has. Returns
- * false if `from` was removed or has another content by now.
+ * Adds a clip with its id from another catalogue and copies the segments of `from`. Returns false
+ * if `from` was removed or its content has changed.
  */
 export async function importCopy(
   catalogue: Writer,
@@ -126,10 +129,12 @@ export async function importCopy(
   from: Clip,
 ): Promise<boolean> {
   const copy = { type: 'copyClip', from: from.id, file: clip, id: clip.id } as const
-  return (await writtenIfValid(catalogue, [copy, clearFailure(clip)])) !== undefined
+  return (await commitIfValid(catalogue, [copy, clearFailure(clip)])) !== undefined
 }
 
-/** Records that a file cannot be indexed. Ends the item of the lease as failed, if one is given. */
+/**
+ * Records that a file cannot be indexed. Ends the item of the lease as failed if `lease` is given.
+ */
 export async function recordFailure(
   catalogue: Writer,
   failure: Omit<Failure, 'failedAt'>,
@@ -149,7 +154,7 @@ const clearFailure = ({ path }: { readonly path: string }): CatalogueChange => (
 const endItem = (end: ItemEnd | undefined): readonly CatalogueChange[] =>
   end ? [{ type: 'endItem', end }] : []
 
-async function writtenIfValid(
+async function commitIfValid(
   catalogue: Writer,
   changes: readonly CatalogueChange[],
 ): Promise<Clip | undefined> {
@@ -157,8 +162,8 @@ async function writtenIfValid(
   return result.isCommitted ? result.clips[0] : undefined
 }
 
-async function written(catalogue: Writer, changes: readonly CatalogueChange[]): Promise<Clip> {
-  const clip = await writtenIfValid(catalogue, changes)
-  if (!clip) throw new AppError('INTERNAL', 'The catalogue did not return the clip that was put')
+async function commitClip(catalogue: Writer, changes: readonly CatalogueChange[]): Promise<Clip> {
+  const clip = await commitIfValid(catalogue, changes)
+  if (!clip) throw new AppError('INTERNAL', 'The catalogue did not return the added clip')
   return clip
 }

@@ -1,12 +1,12 @@
 import { grown } from './typed-arrays.js'
 
-const BITS = 32 // of a word
+const BITS = 32 // in one word
 
-/** A set of small integers, one bit each. */
+/** A set of small integers, stored as one bit each. */
 export class Bitmap {
   #words = new Uint32Array(0)
 
-  /** Returns the places in `values` whose value is a member. Negative values are none. */
+  /** Returns the indexes in `values` whose value is a member. Negative values are never members. */
   placesIn(values: Int32Array): Bitmap {
     const words = this.#words
     const places = new Uint32Array(Math.ceil(values.length / BITS))
@@ -37,6 +37,7 @@ export class Bitmap {
       this.#words[word] = (this.#words[word] as number) & ~(1 << (i & 31))
   }
 
+  /** The number of members. */
   get size(): number {
     let size = 0
     for (const word of this.#words) size += bitsOf(word)

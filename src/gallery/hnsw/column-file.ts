@@ -1,19 +1,22 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import type { Column } from './typed-arrays.js'
 
-const STRINGS_AT_A_TIME = 4096 // encoded without a pause
+const STRINGS_PER_WRITE = 4096 // encoded and written at once
 
 /**
- * Writes columns and strings one after another, without a copy of the columns: they must not change
- * meanwhile. A column is its length in bytes as a double, and its bytes up to a multiple of eight.
+ * Writes columns and strings in sequence. It does not copy the columns, so the caller must not
+ * change them during the write. A column is its length in bytes (a double) and its bytes, padded to
+ * a multiple of eight.
  */
 export class ColumnWriter implements AsyncDisposable {
   private constructor(private readonly file: FileHandle) {}
 
+  /** Creates the file. Throws if the file exists. */
   static async create(path: string): Promise<ColumnWriter> {
     return new ColumnWriter(await open(path, 'wx'))
   }
 
+  /** Writes one column. */
   async write(column: Column): Promise<void> {
     const bytes = new Uint8Array(column.buffer, column.byteOffset, column.byteLength)
     await this.#append(new Uint8Array(Float64Array.of(bytes.length).buffer))
@@ -21,15 +24,15 @@ export class ColumnWriter implements AsyncDisposable {
     await this.#append(new Uint8Array(paddingOf(bytes.length)))
   }
 
-  /** Writes the lengths in UTF-8 bytes, then all strings as one column of bytes. */
+  /** Writes the lengths in UTF-8 bytes, then all strings as one column. */
   async writeStrings(strings: readonly string[]): Promise<void> {
     const lengths = Int32Array.from(strings, (each) => Buffer.byteLength(each))
     await this.write(lengths)
     const total = lengths.reduce((sum, each) => sum + each, 0)
     await this.#append(new Uint8Array(Float64Array.of(total).buffer))
-    for (let from = 0; from < strings.length; from += STRINGS_AT_A_TIME) {
-      const some = strings.slice(from, from + STRINGS_AT_A_TIME)
-      await this.#append(Buffer.concat(some.map((each) => Buffer.from(each))))
+    for (let from = 0; from < strings.length; from += STRINGS_PER_WRITE) {
+      const batch = strings.slice(from, from + STRINGS_PER_WRITE)
+      await this.#append(Buffer.concat(batch.map((each) => Buffer.from(each))))
     }
     await this.#append(new Uint8Array(paddingOf(total)))
   }
@@ -43,12 +46,13 @@ export class ColumnWriter implements AsyncDisposable {
   }
 }
 
-/** Reads what `ColumnWriter` wrote, in the same order. */
+/** Reads the columns of a `ColumnWriter`, in the same order. */
 export class ColumnReader {
   #at = 0
 
   private constructor(private readonly buffer: ArrayBuffer) {}
 
+  /** Reads the whole file into memory. */
   static async open(path: string): Promise<ColumnReader> {
     return new ColumnReader(new Uint8Array(await readFile(path)).buffer)
   }

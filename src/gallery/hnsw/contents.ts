@@ -8,11 +8,11 @@ import { ColumnReader, ColumnWriter } from './column-file.js'
 import { Graph } from './graph.js'
 import { SegmentTable } from './segment-table.js'
 
-const SEGMENTS = 'segments' // the file of a snapshot that has rows and attributes
+const SEGMENTS = 'segments' // the snapshot file with rows and attributes
 
 type Graphs = Readonly<Record<Modality, Graph>>
 
-/** The segments of an index, a graph of their vectors for each modality, and their attributes. */
+/** The content of an index: its segments, a graph of vectors per modality, and attributes. */
 export class Contents {
   private constructor(
     readonly graphs: Graphs,
@@ -27,7 +27,7 @@ export class Contents {
     return new Contents({ audio, visual }, segments, new SegmentAttributes())
   }
 
-  /** Reads what `save` wrote. Throws on a file that is missing or cut. */
+  /** Reads contents that `save` wrote. Throws if a file is missing or truncated. */
   static async load(folder: string, dimension: number): Promise<Contents> {
     const reader = await ColumnReader.open(join(folder, SEGMENTS))
     const segments = SegmentTable.load(reader)
@@ -39,10 +39,12 @@ export class Contents {
     return new Contents({ audio, visual }, segments, attributes)
   }
 
+  /** The number of segments of each modality. */
   get sizes(): Readonly<Record<Modality, number>> {
     return { audio: this.graphs.audio.size, visual: this.graphs.visual.size }
   }
 
+  /** Applies one change of the log. */
   apply(change: Change): void {
     if (change.op === 'attributes') {
       this.attributes.setClip(change.clip, change.attributes)
@@ -55,6 +57,7 @@ export class Contents {
     }
   }
 
+  /** Returns the segments nearest to the query. */
   nearest(query: NearestQuery): Pick<Neighbours, 'neighbours' | 'isExhausted'> {
     const { vector, modality, limit, except = [], filter } = query
     const rows = filter && this.attributes.select(filter)
@@ -62,17 +65,22 @@ export class Contents {
     return this.graphs[modality].nearest(vector, limit, { rows, except: excepted })
   }
 
+  /** Returns whether the segment has a vector of the modality. */
   has(segment: SegmentId, modality: Modality): boolean {
     const row = this.segments.rowOf(segment)
     return row !== undefined && this.graphs[modality].has(row)
   }
 
-  /** Forgets the attributes of clips that have had no segments since the call before. */
+  /**
+   * Removes the attributes of clips that had no segments at the previous call and have none now.
+   */
   forgetUnused(): void {
     this.attributes.forgetUnused()
   }
 
-  /** Writes files into the folder; nothing may be applied meanwhile. */
+  /**
+   * Writes the snapshot files into the folder. The caller must not apply changes during the write.
+   */
   async save(folder: string): Promise<void> {
     for (const modality of MODALITIES) await this.graphs[modality].save(join(folder, modality))
     await using writer = await ColumnWriter.create(join(folder, SEGMENTS))

@@ -18,12 +18,12 @@ interface CallOptions {
 type Failure = Extract<FromWorker, { readonly type: 'failed' }>
 type Log = Pick<ChangeLog, 'historyTokenAt'>
 
-/** The worker thread of an index: sends calls and resolves their answers. */
+/** Runs the worker thread of an index. Sends calls and resolves their answers. */
 export class EngineThread implements AsyncDisposable {
   readonly #worker: Worker
   readonly #exited: Promise<void>
   readonly #pending = new Map<number, Pending>()
-  #ended: AppError | undefined // why nothing more is answered
+  #ended: AppError | undefined // set if the thread has ended or is closing
   #closing: Promise<void> | undefined
   #calls = 0
 
@@ -37,14 +37,14 @@ export class EngineThread implements AsyncDisposable {
     })
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.once('exit', shutAtExit(gate))
-    this.#worker.on('message', (message: FromWorker) => this.#take(message))
-    this.#worker.on('error', (error) => this.#end(lost(String(error), error)))
-    this.#worker.once('exit', (code) => this.#end(lost(`exit code ${code}`)))
+    this.#worker.on('message', (message: FromWorker) => this.#onMessage(message))
+    this.#worker.on('error', (error) => this.#end(threadEnded(String(error), error)))
+    this.#worker.once('exit', (code) => this.#end(threadEnded(`exit code ${code}`)))
   }
 
   /**
-   * Sends a call and resolves with its answer. Rejects if the thread ends (INTERNAL), or if
-   * `signal` is aborted: a late answer is ignored.
+   * Sends a call and resolves with its answer. Rejects with INTERNAL if the thread ends. If
+   * `signal` aborts, rejects and ignores a late answer.
    */
   async call<Name extends CallName>(
     type: Name,
@@ -66,7 +66,7 @@ export class EngineThread implements AsyncDisposable {
     }
   }
 
-  /** Lets the thread save its snapshot and end. */
+  /** Saves a snapshot and ends the thread. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -75,18 +75,18 @@ export class EngineThread implements AsyncDisposable {
   async #close(): Promise<void> {
     const closed = this.call('close', undefined)
     this.#ended ??= new AppError('INTERNAL', 'The vector index is closed.')
-    await closed.catch(() => {}) // the thread has ended already
+    await closed.catch(() => {}) // the thread has already ended
     await this.#exited
   }
 
-  #take(message: FromWorker): void {
+  #onMessage(message: FromWorker): void {
     if (message.type === 'answered') this.#settle(message.id)?.resolve(message.answer as never)
     else if (message.type === 'failed') this.#settle(message.id)?.reject(toError(message))
     else if (message.type === 'warn') process.emitWarning(message.message, message.warning)
-    else void this.#answerToken(message.id, message.seq)
+    else void this.#sendHistoryToken(message.id, message.seq)
   }
 
-  async #answerToken(id: number, seq: number): Promise<void> {
+  async #sendHistoryToken(id: number, seq: number): Promise<void> {
     try {
       this.#post({ type: 'historyToken', id, token: await this.log.historyTokenAt(seq) })
     } catch (error) {
@@ -114,7 +114,7 @@ export class EngineThread implements AsyncDisposable {
 
 const toError = ({ code, message }: Failure): AppError => new AppError(code, message)
 
-const lost = (detail: string, cause?: unknown): AppError =>
+const threadEnded = (detail: string, cause?: unknown): AppError =>
   new AppError(
     'INTERNAL',
     `The thread of the vector index ended unexpectedly (${detail}). Restart Earshot.`,

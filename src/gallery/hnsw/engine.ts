@@ -6,23 +6,26 @@ import type { IndexInfo, NearestQuery, Neighbours } from '../vector/vector-index
 import { Contents } from './contents.js'
 import { newLineage, type SnapshotHeader, wholeSnapshots, writeSnapshot } from './snapshot.js'
 
-const SNAPSHOT_AFTER = 5_000 // changes, or a tenth of what it holds: replaying them takes seconds
-const SLICE_MS = 0.2 // a query waits for this, or for one insertion
+// Number of unsaved changes that triggers a snapshot. The limit is a tenth of the index if that is
+// greater. A replay of this many changes takes seconds.
+const SNAPSHOT_AFTER = 5_000
+const SLICE_MS = 0.2 // a query waits at most this long, or for one insertion
 
-/** Where an index keeps its snapshots, and which snapshots are its own. */
+/** The snapshot folder of an index and the bundle of its snapshots. */
 export interface EngineOptions {
   readonly dir: string // of its snapshots
   readonly dimension: number
   readonly fingerprint: string
-  readonly equals?: readonly string[] // fingerprints of the same embeddings
+  readonly equals?: readonly string[] // fingerprints of bundles with the same embeddings
   readonly from?: 'snapshot' | 'empty'
   readonly snapshotAfter?: number
 }
 
-/** What the thread of an engine asks of the main thread. */
+/** The functions of the main thread that the engine thread calls. */
 export interface EngineHost extends Pick<ChangeLog, 'historyTokenAt'> {
+  /** Emits a process warning. */
   warn(message: string, type?: string): void
-  /** Is called between insertions. It blocks for ever if the process exits. */
+  /** Runs between insertions. Blocks forever if the process exits. */
   pass(): void
 }
 
@@ -32,7 +35,7 @@ interface Start {
   readonly lineage: string
 }
 
-/** The index itself: follows the log, answers queries between insertions, and writes snapshots. */
+/** Follows the log, answers queries between insertions, and writes snapshots. */
 export class HnswEngine {
   readonly #contents: Contents
   readonly #closing = new AbortController()
@@ -40,10 +43,10 @@ export class HnswEngine {
   #cursor: Seq
   #saved: Seq
   #unsaved = 0 // changes since the last snapshot
-  #last: Promise<unknown> = Promise.resolve()
+  #lastTask: Promise<unknown> = Promise.resolve()
   #reclaiming: Promise<void> | undefined
 
-  /** Opens the newest snapshot that is whole, else begins with an empty index. */
+  /** Opens the newest complete snapshot, or an empty index if there is none. */
   static async open(options: EngineOptions, host: EngineHost): Promise<HnswEngine> {
     const loaded = options.from === 'empty' ? undefined : await loadNewest(options, host)
     return new HnswEngine(options, host, loaded ?? (await startEmpty(options)))
@@ -67,13 +70,15 @@ export class HnswEngine {
     return { cursor, saved, sizes: this.#contents.sizes, generation }
   }
 
-  /** Applies changes in order and moves the cursor. Writes a snapshot if many are unsaved. */
+  /**
+   * Applies changes in order and moves the cursor. Writes a snapshot if enough changes are unsaved.
+   */
   apply(changes: Iterable<Change>, cursor: Seq): Promise<void> {
-    return this.#inTurn(async () => {
-      const breathe = this.#breathing()
+    return this.#enqueue(async () => {
+      const yieldIfDue = this.#yielder()
       for (const change of changes) {
         if (change.seq > this.#cursor) this.#applyOne(change)
-        await breathe()
+        await yieldIfDue()
       }
       this.#cursor = Math.max(this.#cursor, cursor)
       this.#reclaim()
@@ -81,21 +86,21 @@ export class HnswEngine {
     })
   }
 
-  /** Answers with what is applied by now. */
+  /** Returns the nearest segments among the applied changes. */
   nearest(query: NearestQuery): Neighbours {
     return { ...this.#contents.nearest(query), generation: this.#lineage }
   }
 
-  /** Returns those of the segments that have a vector of the modality. */
+  /** Returns the given segments that have a vector of the modality. */
   holding(segments: readonly SegmentId[], modality: Modality): readonly SegmentId[] {
     return segments.filter((segment) => this.#contents.has(segment, modality))
   }
 
-  /** Saves what is unsaved. */
+  /** Writes a snapshot of unsaved changes. */
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#reclaiming
-    await this.#inTurn(() => this.#save())
+    await this.#enqueue(() => this.#save())
   }
 
   get #snapshotAfter(): number {
@@ -103,19 +108,19 @@ export class HnswEngine {
     return this.options.snapshotAfter ?? Math.max(SNAPSHOT_AFTER, (audio + visual) / 10)
   }
 
-  /** Runs one work at a time: a graph must not change while it is being written. */
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => {})
-    return turn
+  /** Runs one task at a time: a graph must not change during a write. */
+  #enqueue(task: () => Promise<void>): Promise<void> {
+    const result = this.#lastTask.then(task)
+    this.#lastTask = result.catch(() => {})
+    return result
   }
 
-  /** Returns what is called between insertions, so that queries are answered. */
-  #breathing(): () => Promise<void> | undefined {
-    const breathe = cooperativeYield(SLICE_MS)
+  /** Returns a function that the engine calls between insertions, so that it can answer queries. */
+  #yielder(): () => Promise<void> | undefined {
+    const yieldIfDue = cooperativeYield(SLICE_MS)
     return () => {
       this.host.pass()
-      return breathe()
+      return yieldIfDue()
     }
   }
 
@@ -125,7 +130,7 @@ export class HnswEngine {
     this.#unsaved++
   }
 
-  /** Takes the tombstones out in the background: neither queries nor changes wait for it. */
+  /** Removes tombstones in the background. Queries and changes do not wait for it. */
   #reclaim(): void {
     const { graphs } = this.#contents
     const sparse = MODALITIES.map((modality) => graphs[modality]).filter(({ isSparse }) => isSparse)
@@ -133,16 +138,17 @@ export class HnswEngine {
     if (sparse.length === 0 || this.#reclaiming || signal.aborted) return
     const reclaim = async () => {
       for (const graph of sparse) {
-        const finish = await graph.rebuild(this.#breathing(), signal)
-        await this.#inTurn(async () => finish())
+        const finish = await graph.rebuild(this.#yielder(), signal)
+        await this.#enqueue(async () => finish())
       }
-      await this.#inTurn(() => this.#supersede())
+      await this.#enqueue(() => this.#supersede())
     }
     this.#reclaiming = reclaim()
       .catch((error) => {
         if (signal.aborted) return
         this.host.warn(
-          `Dropped vectors could not be reclaimed, and stay until it is tried again: ${error}`,
+          'The index could not remove dropped vectors. It tries again after a later change: ' +
+            error,
         )
       })
       .finally(() => {
@@ -150,7 +156,7 @@ export class HnswEngine {
       })
   }
 
-  /** Saves a snapshot of a later lineage, which replaces the one with tombstones. */
+  /** Writes a snapshot of a new lineage. It replaces the snapshot with tombstones. */
   async #supersede(): Promise<void> {
     this.#contents.forgetUnused()
     this.#lineage = await newLineage(this.options.dir)
@@ -165,13 +171,13 @@ export class HnswEngine {
     const cursor = this.#cursor
     try {
       const historyToken = await this.host.historyTokenAt(cursor)
-      // Compacted away: only an index that is behind has its cursor there.
+      // The row was compacted. This happens only if the index is behind.
       if (historyToken === undefined) return
-      const of = { lineage: this.#lineage, cursor, historyToken, fingerprint, dimension }
-      await writeSnapshot(dir, of, (folder) => this.#contents.save(folder))
+      const header = { lineage: this.#lineage, cursor, historyToken, fingerprint, dimension }
+      await writeSnapshot(dir, header, (folder) => this.#contents.save(folder))
       this.#saved = cursor
     } catch (error) {
-      // A search that works is not refused for a full disk: only the next start takes longer.
+      // A full disk must not stop searches. Only the next start takes longer.
       this.host.warn(
         `No snapshot of the vector index could be written to ${dir}: ${error}`,
         'SnapshotWarning',
@@ -194,7 +200,7 @@ async function loadNewest(
     try {
       return { contents: await Contents.load(folder, dimension), cursor, lineage }
     } catch {
-      // Removed by another process while it was read, or cut when it was written: try an older one.
+      // Another process removed the snapshot, or the snapshot is truncated. Try an older one.
     }
   }
   return undefined

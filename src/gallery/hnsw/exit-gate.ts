@@ -1,17 +1,17 @@
 const OPEN = 0
 const SHUT = 1
 const HELD = 2
-const LONGEST_MS = 100 // the process exits after it, whether the threads are held or not
+const MAX_WAIT_MS = 100 // the process then exits, even if a thread is not held
 
 /**
- * Holds a worker thread while the process exits. A thread that is terminated inside hnswlib aborts
- * the whole process.
+ * Holds a worker thread while the process exits. If a thread is terminated inside hnswlib, the
+ * whole process aborts.
  */
 export class ExitGate {
-  /** `state`: the shared memory of the gate, with which the worker thread makes its own. */
+  /** Creates a gate. `state` is its shared memory: the worker thread creates its gate from it. */
   constructor(readonly state = new Int32Array(new SharedArrayBuffer(4))) {}
 
-  /** Blocks the worker thread for ever if the process exits. */
+  /** Blocks the worker thread forever if the process exits. */
   pass(): void {
     if (Atomics.load(this.state, 0) === OPEN) return
     Atomics.store(this.state, 0, HELD)
@@ -19,12 +19,15 @@ export class ExitGate {
     Atomics.wait(this.state, 0, HELD)
   }
 
-  /** Has the worker thread held when it next passes. */
+  /** Requests that the worker thread is held at its next pass. */
   shut(): void {
     Atomics.store(this.state, 0, SHUT)
   }
 
-  /** Blocks the main thread until the worker thread is held. An idle one never is. */
+  /**
+   * Blocks the main thread until the worker thread is held, at most `ms` milliseconds. An idle
+   * thread is never held.
+   */
   waitUntilHeld(ms: number): void {
     Atomics.wait(this.state, 0, SHUT, Math.max(0, ms))
   }
@@ -32,7 +35,7 @@ export class ExitGate {
 
 const gates = new Set<ExitGate>()
 
-/** Shuts a gate when the process exits. Returns a function that forgets the gate. */
+/** Shuts a gate when the process exits. Returns a function that unregisters the gate. */
 export function shutAtExit(gate: ExitGate): () => void {
   if (gates.size === 0) process.on('exit', shutAll)
   gates.add(gate)
@@ -43,7 +46,7 @@ export function shutAtExit(gate: ExitGate): () => void {
 }
 
 function shutAll(): void {
-  const end = performance.now() + LONGEST_MS
+  const end = performance.now() + MAX_WAIT_MS
   for (const gate of gates) gate.shut()
   for (const gate of gates) gate.waitUntilHeld(end - performance.now())
 }

@@ -8,26 +8,26 @@ import { addPoint, FIRST_CAPACITY, newNative, readNative } from './native-graph.
 import { type Node, SegmentNodeMap } from './segment-node-map.js'
 import type { Row, SegmentTable } from './segment-table.js'
 
-const EF_SEARCH = 200 // candidates kept by a search
-const EF_DUPLICATE = 24 // candidates kept when looking for an equal vector
-const DUPLICATE_DISTANCE = 1e-6 // the most that rounding leaves of the distance of equal vectors
+const EF_SEARCH = 200 // candidates in a search
+const EF_DUPLICATE = 24 // candidates in a search for an equal vector
+const DUPLICATE_DISTANCE = 1e-6 // upper bound of the rounding error between equal vectors
 
-// A filtered search visits about ef * nodes / allowed nodes. To read and compare one vector takes
-// as long as 13 of these visits: measured with 20,000 vectors of 256 numbers.
-const VISITS_OF_A_COMPARISON = 13
-const REBUILD_TOMBSTONE_SHARE = 0.25 // of all nodes: beyond, the graph is rebuilt
-const MOST_COPIED_AT_SWAP = 64 // nodes, copied without a pause when a rebuilt graph is put in place
+// A filtered search visits about ef * nodes / allowed nodes. Reading and comparing one vector takes
+// as long as 13 visits (measured with 20,000 vectors of 256 numbers).
+const VISITS_PER_COMPARISON = 13
+const REBUILD_TOMBSTONE_SHARE = 0.25 // share of all nodes; above it, the graph is rebuilt
+const MAX_COPIED_AT_SWAP = 64 // nodes, copied in one step when the graph is replaced
 
-/** The rows that may be in an answer. */
+/** The rows that an answer can contain. */
 export interface Allowed {
-  readonly rows?: Bitmap | undefined // absent, all
+  readonly rows?: Bitmap | undefined // if absent, all rows
   readonly except: readonly Row[]
 }
 
 /**
- * The HNSW graph of one modality. Its nodes are *distinct* vectors: hnswlib links equal ones only
- * to one another, so that the thousand equal pictures of one still video would cut the graph into
- * islands that a search cannot reach.
+ * The HNSW graph of one modality. Its nodes are *distinct* vectors. hnswlib links equal vectors
+ * only to each other. A still video can have a thousand equal pictures: they would split the graph
+ * into unreachable islands.
  */
 export class Graph {
   #native: HierarchicalNSW
@@ -38,7 +38,7 @@ export class Graph {
     return new Graph(dimension, segments, newNative(dimension), new SegmentNodeMap())
   }
 
-  /** Reads what `save` has written. */
+  /** Reads a graph that `save` wrote. */
   static async load(path: string, dimension: number, segments: SegmentTable): Promise<Graph> {
     const reader = await ColumnReader.open(`${path}.nodes`)
     const [count = 0] = reader.int32()
@@ -65,18 +65,18 @@ export class Graph {
     return this.#nodes.segmentCount
   }
 
-  /** Whether the segment has a vector here. */
+  /** Returns whether the segment has a vector in this graph. */
   has(row: Row): boolean {
     return this.#nodes.nodeOf(row) !== undefined
   }
 
-  /** Puts the vector in place of the one that the segment may have had. */
+  /** Sets the vector of the segment. Replaces an earlier vector. */
   put(row: Row, vector: Float32Array): void {
     const point = Array.from(vector)
-    const twin = this.#twinOf(point)
-    if (twin !== undefined && this.#nodes.nodeOf(row) === twin) return
+    const duplicate = this.#duplicateOf(point)
+    if (duplicate !== undefined && this.#nodes.nodeOf(row) === duplicate) return
     this.drop(row)
-    this.#nodes.attach(row, twin ?? this.#insert(point))
+    this.#nodes.attach(row, duplicate ?? this.#insert(point))
   }
 
   /** Removes the vector of the segment, if it has one. */
@@ -96,43 +96,43 @@ export class Graph {
     const wanted = Math.min(limit, available)
     if (wanted <= 0) return { neighbours: [], isExhausted: available === 0 }
     const neighbours =
-      allowed && this.#areFew(available)
-        ? this.#compareAll(new Map(), vector, wanted, allowed)
+      allowed && this.#isFullScanCheaper(available)
+        ? this.#fullScan(new Map(), vector, wanted, allowed)
         : this.#nearest(vector, wanted, allowed)
     return { neighbours, isExhausted: wanted === available }
   }
 
-  /** Whether so many of its nodes are dead that it is worth a rebuild. */
+  /** Returns whether the graph has enough tombstones for a rebuild. */
   get isSparse(): boolean {
     const total = this.#native.getCurrentCount()
     return total - this.#nodes.count > Math.max(FIRST_CAPACITY, total * REBUILD_TOMBSTONE_SHARE)
   }
 
   /**
-   * Builds the graph again without its tombstones, while the old one answers and changes. Returns a
-   * function that brings the new one up to date and puts it in place of the old, without a pause.
+   * Copies the graph without its tombstones. The old graph serves and accepts changes during the
+   * copy. Returns a function that copies the last changes and replaces the old graph in one step.
    */
   async rebuild(
-    breathe: () => Promise<void> | undefined,
+    yieldIfDue: () => Promise<void> | undefined,
     signal: AbortSignal,
   ): Promise<() => void> {
     const fresh = newNative(this.dimension, this.#nodes.count)
     const copied = new Bitmap()
     for (
       let missing = this.#notIn(copied);
-      missing.length > MOST_COPIED_AT_SWAP;
+      missing.length > MAX_COPIED_AT_SWAP;
       missing = this.#notIn(copied)
     ) {
       for (const node of missing) {
         if (this.#nodes.has(node)) this.#copy(node, fresh, copied)
-        await breathe()
+        await yieldIfDue()
         signal.throwIfAborted()
       }
     }
     return () => this.#replace(fresh, copied)
   }
 
-  /** Writes `path.hnsw` and `path.nodes`; nothing may be put or dropped meanwhile. */
+  /** Writes `path.hnsw` and `path.nodes`. The caller must not change the graph during the write. */
   async save(path: string): Promise<void> {
     if (this.#nodes.count > 0) await this.#native.writeIndex(`${path}.hnsw`)
     await using writer = await ColumnWriter.create(`${path}.nodes`)
@@ -140,8 +140,8 @@ export class Graph {
     await this.#nodes.save(writer)
   }
 
-  /** Returns the node of an equal vector. */
-  #twinOf(point: number[]): Node | undefined {
+  /** Returns the node with an equal vector, if there is one. */
+  #duplicateOf(point: number[]): Node | undefined {
     this.#native.setEf(EF_DUPLICATE)
     const { neighbors, distances } = this.#native.searchKnn(point, 1)
     return (distances[0] ?? Number.POSITIVE_INFINITY) <= DUPLICATE_DISTANCE
@@ -180,9 +180,9 @@ export class Graph {
     return allowed
   }
 
-  #areFew(allowed: number): boolean {
+  #isFullScanCheaper(allowed: number): boolean {
     const visits = (EF_SEARCH * this.#nodes.count) / allowed
-    return allowed * VISITS_OF_A_COMPARISON < visits
+    return allowed * VISITS_PER_COMPARISON < visits
   }
 
   #nearest(
@@ -193,8 +193,8 @@ export class Graph {
     const scores = this.#search(vector, Math.min(wanted, this.#nodes.count), allowed)
     const found = this.#best(scores, wanted, allowed)
     if (found.length === wanted) return found
-    // The search has seen all that it can reach from where it starts: compare the rest one by one.
-    return this.#compareAll(scores, vector, wanted, allowed ?? this.#nodes.members)
+    // The search has visited every reachable node. Compare the remaining vectors one by one.
+    return this.#fullScan(scores, vector, wanted, allowed ?? this.#nodes.members)
   }
 
   #search(vector: Float32Array, count: number, allowed: Bitmap | undefined): Map<Node, number> {
@@ -214,8 +214,8 @@ export class Graph {
     return false
   }
 
-  /** Compares the vector with all that are allowed. `scores`: by node, those that are known. */
-  #compareAll(
+  /** Compares the vector with all allowed rows. `scores` has the known scores, by node. */
+  #fullScan(
     scores: Map<Node, number>,
     vector: Float32Array,
     wanted: number,

@@ -9,21 +9,22 @@ import { buffersOf, pack } from './packed-changes.js'
 
 /** The options of an index and the log that it follows. */
 export interface HnswOptions extends EngineOptions {
-  readonly log: Pick<ChangeLog, 'historyTokenAt'> // by which a snapshot of another history is known
+  /** Identifies snapshots of another history. */
+  readonly log: Pick<ChangeLog, 'historyTokenAt'>
 }
 
 /**
- * Approximate search in memory (hnswlib), in a worker thread, with snapshots on disk. What a kill
- * takes is replayed from the catalogue's log, so a snapshot that is missing, torn, of another
- * bundle or of another history of the catalogue costs time and nothing else. All calls reject with
- * INTERNAL once the thread has ended.
+ * Approximate search in memory (hnswlib) in a worker thread, with snapshots on disk. After a kill,
+ * the index replays the lost changes from the log of the catalogue. An unusable snapshot therefore
+ * costs only time. A snapshot is unusable if it is missing, damaged, or of another bundle or
+ * history. All calls reject with INTERNAL after the thread has ended.
  */
 export class HnswIndex implements VectorIndex {
   /** Starts the thread and opens the newest snapshot of this catalogue and bundle. */
   static async open({ log, ...options }: HnswOptions): Promise<HnswIndex> {
     const thread = new EngineThread(options, log)
     try {
-      await thread.call('info', undefined) // answered once the snapshot is open
+      await thread.call('info', undefined) // resolves when the snapshot is open
       return new HnswIndex(options.dimension, thread)
     } catch (error) {
       await thread[Symbol.asyncDispose]()
@@ -47,7 +48,7 @@ export class HnswIndex implements VectorIndex {
 
   async nearest(query: NearestQuery, signal?: AbortSignal): Promise<Neighbours> {
     checkEmbedding(query.vector, this.dimension)
-    const vector = query.vector.slice() as UnitVector // a view would be sent with its whole buffer
+    const vector = query.vector.slice() as UnitVector // a view would transfer its whole buffer
     const input = { ...query, vector }
     const options = { transfer: [vector.buffer as ArrayBuffer], signal }
     const { segments, scores, ...rest } = await this.thread.call('nearest', input, options)

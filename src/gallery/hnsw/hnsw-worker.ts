@@ -5,23 +5,23 @@ import { ExitGate } from './exit-gate.js'
 import { unpack } from './packed-changes.js'
 import type { Call, Calls, FromWorker, HistoryToken, ToWorker, WorkerStart } from './protocol.js'
 
-// hnswlib-node inserts and searches synchronously, so it has a thread of its own.
+// hnswlib-node inserts and searches synchronously, so it runs in its own thread.
 if (!parentPort) throw new Error('hnsw-worker.ts runs as a worker thread only')
 const port = parentPort
 const { options, exitState } = workerData as WorkerStart
 const gate = new ExitGate(exitState)
 
-const asked = new Map<number, (answer: HistoryToken) => void>()
-let questions = 0
+const tokenRequests = new Map<number, (answer: HistoryToken) => void>()
+let lastRequest = 0
 
 const host: EngineHost = {
   pass: () => gate.pass(),
-  warn: (message, warning) => say({ type: 'warn', message, warning }),
+  warn: (message, warning) => send({ type: 'warn', message, warning }),
   historyTokenAt: async (seq) => {
-    const id = ++questions
+    const id = ++lastRequest
     const { token, failure } = await new Promise<HistoryToken>((resolve) => {
-      asked.set(id, resolve)
-      say({ type: 'askHistoryToken', id, seq })
+      tokenRequests.set(id, resolve)
+      send({ type: 'askHistoryToken', id, seq })
     })
     if (failure !== undefined) throw new Error(failure)
     return token
@@ -29,11 +29,11 @@ const host: EngineHost = {
 }
 
 const opening = HnswEngine.open(options, host)
-opening.catch(() => {}) // each call rejects with it
+opening.catch(() => {}) // each call rejects with this error
 port.on('message', (message: ToWorker) => {
   if (message.type !== 'historyToken') return void answer(message)
-  asked.get(message.id)?.(message)
-  asked.delete(message.id)
+  tokenRequests.get(message.id)?.(message)
+  tokenRequests.delete(message.id)
 })
 
 async function answer(call: Call): Promise<void> {
@@ -41,10 +41,10 @@ async function answer(call: Call): Promise<void> {
   gate.pass()
   try {
     const result = await perform(await opening, call)
-    say({ type: 'answered', id, answer: result }, buffersOf(result))
+    send({ type: 'answered', id, answer: result }, buffersOf(result))
   } catch (error) {
     const { code, message } = toAppError(error)
-    say({ type: 'failed', id, code, message })
+    send({ type: 'failed', id, code, message })
   }
   if (call.type === 'close') port.close()
 }
@@ -75,13 +75,13 @@ function nearest(engine: HnswEngine, query: Calls['nearest']['input']): Calls['n
   return { segments, scores, ...rest }
 }
 
-/** The buffers of an answer, which are transferred. */
+/** Returns the buffers of an answer, for the transfer. */
 function buffersOf(answer: Answer): ArrayBuffer[] {
   if (answer instanceof Float64Array) return [answer.buffer as ArrayBuffer]
   if (!answer || !('scores' in answer)) return []
   return [answer.segments.buffer, answer.scores.buffer] as ArrayBuffer[]
 }
 
-function say(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
   port.postMessage(message, transfer)
 }

@@ -1,15 +1,15 @@
 import hnswlib, { type HierarchicalNSW } from 'hnswlib-node'
 
-// Measured with bench/gallery.ts. More candidates while building gain nothing; more links cost less
-// than a wider search.
-const M = 24 // links of a node
-const EF_CONSTRUCTION = 100 // candidates looked at for the links of a new node
+// Measured with bench/gallery.ts: more candidates during construction gain nothing. More links cost
+// less than a wider search.
+const M = 24 // links per node
+const EF_CONSTRUCTION = 100 // candidates for the links of a new node
 const SEED = 100
 
-/** The capacity that a graph begins with, in nodes. */
+/** The initial capacity of a graph, in nodes. */
 export const FIRST_CAPACITY = 1024
 
-/** Returns an empty graph with room for `count` nodes. */
+/** Returns an empty graph with a capacity of at least `count` nodes. */
 export function newNative(dimension: number, count = 0): HierarchicalNSW {
   const native = new hnswlib.HierarchicalNSW('ip', dimension)
   let capacity = FIRST_CAPACITY
@@ -25,7 +25,7 @@ export async function readNative(path: string, dimension: number): Promise<Hiera
   return native
 }
 
-/** Adds a node. hnswlib has a fixed capacity, which is doubled where it is reached. */
+/** Adds a node. Doubles the fixed capacity of hnswlib if the graph is full. */
 export function addPoint(native: HierarchicalNSW, point: number[], node: number): void {
   if (native.getCurrentCount() >= native.getMaxElements()) {
     native.resizeIndex(native.getMaxElements() * 2)

@@ -10,7 +10,7 @@ const OPS: readonly (Modality | 'drop' | 'attributes')[] = ['audio', 'visual', '
 
 type Put = Extract<Change, { readonly op: 'put' }>
 
-/** Packs changes into buffers of their own. Throws EMBEDDING_SIZE. */
+/** Packs changes into new buffers. Throws EMBEDDING_SIZE. */
 export function pack(changes: readonly Change[], cursor: Seq, dimension: number): PackedChanges {
   const puts = changes.filter((change) => change.op === 'put')
   const described = changes.filter((change) => change.op !== 'drop')
@@ -29,12 +29,12 @@ export function pack(changes: readonly Change[], cursor: Seq, dimension: number)
   }
 }
 
-/** Returns the buffers of a page, to be transferred. */
+/** Returns the buffers of a page, for the transfer. */
 export function buffersOf({ ops, seqs, segments, vectors }: PackedChanges): ArrayBuffer[] {
   return [ops, seqs, segments, vectors].map(({ buffer }) => buffer as ArrayBuffer)
 }
 
-/** Yields the changes that were packed. Their vectors are views of the page. */
+/** Yields the packed changes. Their vectors are views of the page. */
 export function* unpack(page: PackedChanges, dimension: number): Generator<Change> {
   let puts = 0
   let described = 0

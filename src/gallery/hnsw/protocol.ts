@@ -5,24 +5,24 @@ import type { ErrorCode } from '../../errors.js'
 import type { IndexInfo, NearestQuery } from '../vector/vector-index.js'
 import type { EngineOptions } from './engine.js'
 
-/** What the worker thread is started with. */
+/** The start parameters of the worker thread. */
 export interface WorkerStart {
   readonly options: EngineOptions
-  readonly exitState: Int32Array<SharedArrayBuffer> // of its ExitGate
+  readonly exitState: Int32Array<SharedArrayBuffer> // shared memory of its ExitGate
 }
 
 /** A page of changes. Its buffers are transferred, not copied. */
 export interface PackedChanges {
   readonly cursor: Seq
-  readonly ops: Uint8Array // of each change, by its place in OPS
+  readonly ops: Uint8Array // of each change: its index in OPS
   readonly seqs: Float64Array // of each change
   readonly segments: Float64Array // of each change; 0 for attributes
   readonly vectors: Float32Array // of each put: [puts, D]
-  readonly clips: readonly ClipId[] // of each put and each change of attributes
+  readonly clips: readonly ClipId[] // of each put and each attribute change
   readonly attributes: readonly Attributes[] // likewise
 }
 
-/** Segments that an index may hold. */
+/** The segments of a `holding` call. */
 export interface PackedHolding {
   readonly segments: Float64Array
   readonly modality: Modality
@@ -36,20 +36,20 @@ export interface PackedNeighbours {
   readonly generation: string
 }
 
-/** What the main thread asks of the worker thread, and what is answered. */
+/** The input and the answer of each call to the worker thread. */
 export interface Calls {
   readonly apply: { readonly input: PackedChanges; readonly answer: undefined }
   readonly nearest: { readonly input: NearestQuery; readonly answer: PackedNeighbours }
   readonly holding: { readonly input: PackedHolding; readonly answer: Float64Array }
   readonly info: { readonly input: undefined; readonly answer: IndexInfo }
-  /** The thread ends after it. */
+  /** The thread ends after this call. */
   readonly close: { readonly input: undefined; readonly answer: undefined }
 }
 
 /** The name of a call. */
 export type CallName = keyof Calls
 
-/** A call, whose answer has the same id. */
+/** A call. Its answer has the same id. */
 export type Call = {
   [Name in CallName]: {
     readonly type: Name
@@ -58,7 +58,7 @@ export type Call = {
   }
 }[CallName]
 
-/** The answer of the log to `askHistoryToken`. `failure` is present if the log failed. */
+/** The answer to `askHistoryToken`. `failure` is present if the log failed. */
 export interface HistoryToken {
   readonly type: 'historyToken'
   readonly id: number
@@ -66,10 +66,10 @@ export interface HistoryToken {
   readonly failure?: string
 }
 
-/** A message of the main thread. */
+/** A message from the main thread. */
 export type ToWorker = Call | HistoryToken
 
-/** A message of the worker thread. */
+/** A message from the worker thread. */
 export type FromWorker =
   | { readonly type: 'answered'; readonly id: number; readonly answer: Calls[CallName]['answer'] }
   | {

@@ -3,27 +3,27 @@ import type { ColumnReader, ColumnWriter } from './column-file.js'
 import type { Row } from './segment-table.js'
 import { grown } from './typed-arrays.js'
 
-/** hnswlib's label of a node. It is used again once no native graph has the node. */
+/** The hnswlib label of a node. It is reused after no native graph has the node. */
 export type Node = number
 
 const NONE = -1
 
 /**
- * Which segments are at which node, by their rows: those at one node have equal vectors, but for
- * rounding. The segments of a node are a linked list.
+ * Maps the rows of segments to nodes. Segments at one node have equal vectors, apart from rounding.
+ * The rows of a node form a linked list.
  */
 export class SegmentNodeMap {
   #nodeOf: Int32Array = new Int32Array(0) // by row
   #next: Int32Array = new Int32Array(0) // by row: the next row at the same node
-  #previous: Int32Array = new Int32Array(0) // by row: the one before it
+  #previous: Int32Array = new Int32Array(0) // by row: the previous row at the same node
   #first: Int32Array = new Int32Array(0) // by node: its first row
-  #nodes = 0 // ever in use
+  #nodes = 0 // all nodes, including free ones
   #free: Node[] = []
   #count = 0
   #segmentCount = 0
   readonly #members = new Bitmap()
 
-  /** Reads what `save` wrote. `isTaken` tells whether the native graph has a node. */
+  /** Reads a map that `save` wrote. `isTaken` returns whether the native graph has a node. */
   static load(reader: ColumnReader, isTaken: (node: Node) => boolean): SegmentNodeMap {
     const map = new SegmentNodeMap()
     const [nodes = 0] = reader.int32()
@@ -40,11 +40,12 @@ export class SegmentNodeMap {
     return this.#count
   }
 
+  /** The number of segments. */
   get segmentCount(): number {
     return this.#segmentCount
   }
 
-  /** The rows that are at a node. It is not a copy. */
+  /** The rows that are at a node. The caller must not change the bitmap. */
   get members(): Bitmap {
     return this.#members
   }
@@ -57,12 +58,12 @@ export class SegmentNodeMap {
     return nodes
   }
 
-  /** Whether the node has segments. */
+  /** Returns whether the node has segments. */
   has(node: Node): boolean {
     return this.firstAt(node) !== NONE
   }
 
-  /** Returns undefined for a row that is at no node. */
+  /** Returns the node of a row, or undefined if the row has none. */
   nodeOf(row: Row): Node | undefined {
     const node = this.#nodeOf[row] ?? NONE
     return node === NONE ? undefined : node
@@ -73,7 +74,7 @@ export class SegmentNodeMap {
     return this.#first[node] ?? NONE
   }
 
-  /** Returns the row that follows another at its node, or a negative number. */
+  /** Returns the next row at the same node, or a negative number. */
   after(row: Row): Row {
     return this.#next[row] ?? NONE
   }
@@ -83,6 +84,7 @@ export class SegmentNodeMap {
     return this.#free.pop() ?? this.#nodes++
   }
 
+  /** Adds a row to a node. */
   attach(row: Row, node: Node): void {
     this.#reserve(row + 1, node + 1)
     const next = this.firstAt(node)
@@ -96,7 +98,7 @@ export class SegmentNodeMap {
     this.#members.add(row)
   }
 
-  /** Takes the row off its node. Returns the node if it has no more rows. */
+  /** Removes the row from its node. Returns the node if it has no more rows. */
   detach(row: Row): Node | undefined {
     const node = this.nodeOf(row)
     if (node === undefined) return undefined

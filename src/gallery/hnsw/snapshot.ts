@@ -6,19 +6,19 @@ import { crc32 } from 'node:zlib'
 
 const FORMAT = 4
 const MANIFEST = 'manifest.json'
-const KEPT = 2 // the newest, and the one before it: another process may be reading that
+const SNAPSHOTS_KEPT = 2 // the newest one, and one that another process may be reading
 const READ_BYTES = 4 * 2 ** 20
 const TEMPORARY = 'unfinished-'
-const TEMPORARY_MS = 3_600_000 // older ones were left behind by a process that was killed
+const TEMPORARY_MS = 3_600_000 // an older folder belongs to a killed process
 
 /**
- * What a snapshot is of. Of two lineages the greater is the later one: it was begun from nothing to
- * replace the other.
+ * The content of a snapshot. The greater of two lineages is the later one. A new lineage starts
+ * from an empty index and replaces the earlier one.
  */
 export interface SnapshotHeader {
   readonly lineage: string
   readonly cursor: number
-  readonly historyToken: string // of the row of the log at the cursor: identifies its history
+  readonly historyToken: string // of the log row at the cursor
   readonly fingerprint: string
   readonly dimension: number
 }
@@ -38,13 +38,14 @@ export interface Snapshot extends SnapshotHeader {
   readonly folder: string
 }
 
+/** The snapshots that a caller accepts. */
 export interface SnapshotFilter extends Pick<SnapshotHeader, 'dimension'> {
   readonly fingerprints: readonly string[]
-  /** Whether the catalogue's log has the snapshot's row at its cursor. */
+  /** Returns whether the log of the catalogue has the same token at the cursor of the snapshot. */
   readonly isOurs: (of: SnapshotHeader) => Promise<boolean>
 }
 
-/** The snapshots that are wanted and whole, newest first. One that is not is passed over. */
+/** Yields the accepted and complete snapshots, newest first. It skips all others. */
 export async function* wholeSnapshots(
   dir: string,
   wanted: SnapshotFilter,
@@ -56,8 +57,8 @@ export async function* wholeSnapshots(
 }
 
 /**
- * Writes a snapshot whole or not at all: into a temporary folder, to the disk, and then under its
- * name. Does nothing if the folder has a snapshot of a later lineage or a later one of this
+ * Writes a complete snapshot or none. It writes a temporary folder, syncs it to disk and renames
+ * it. It writes nothing if the folder has a snapshot of a later lineage, or a later one of this
  * lineage.
  */
 export async function writeSnapshot(
@@ -87,7 +88,7 @@ export async function writeSnapshot(
   await prune(dir)
 }
 
-/** A lineage later than every one in the folder. */
+/** Returns a lineage that is later than all lineages in the folder. */
 export async function newLineage(dir: string): Promise<string> {
   const [newest = ''] = await snapshotNames(dir)
   const time = Math.max(Date.now(), Number.parseInt(newest, 10) + 1 || 0)
@@ -105,7 +106,7 @@ async function snapshotNames(dir: string): Promise<string[]> {
     .reverse()
 }
 
-/** Checked by hand: to load zod takes longer than all the rest of starting the thread. */
+/** Checks the manifest without zod: loading zod takes longer than the rest of the thread start. */
 function parseManifest(text: string): Manifest {
   const found: unknown = JSON.parse(text)
   if (!isManifest(found)) throw new Error(`Expected a manifest of format ${FORMAT}`)
@@ -131,14 +132,16 @@ function isFileSum(found: unknown): found is FileSum {
   return typeof name === 'string' && /^[\w.-]+$/.test(name) && Number.isSafeInteger(crc32)
 }
 
-/** Undefined where the snapshot is not wanted, which is looked at first: it costs nothing. */
+/**
+ * Returns undefined if the filter rejects the snapshot. The filter runs first because it is cheap.
+ */
 async function readWhole(folder: string, wanted: SnapshotFilter): Promise<Snapshot | undefined> {
   const { files, format, ...of } = parseManifest(await readFile(join(folder, MANIFEST), 'utf8'))
   if (!wanted.fingerprints.includes(of.fingerprint) || of.dimension !== wanted.dimension)
     return undefined
   if (!(await wanted.isOurs(of))) return undefined
   for (const { name, crc32 } of files) {
-    // hnswlib trusts what it reads: a damaged file could take the process down with it.
+    // hnswlib does not validate files. A damaged file could crash the process.
     if ((await describe(folder, name)).crc32 !== crc32)
       throw new Error(`${join(folder, name)} is damaged`)
   }
@@ -146,8 +149,8 @@ async function readWhole(folder: string, wanted: SnapshotFilter): Promise<Snapsh
 }
 
 /**
- * Returns a checksum, not a digest: it has to detect damage only, and a million embeddings are more
- * than a gigabyte.
+ * Returns a checksum. A digest is not necessary: the checksum must detect only damage, and a
+ * million embeddings are more than a gigabyte.
  */
 async function describe(folder: string, name: string): Promise<FileSum> {
   let sum = 0
@@ -161,7 +164,7 @@ async function sync(path: string): Promise<void> {
   await handle.sync()
 }
 
-/** Another process has written the same snapshot in the meantime. */
+/** Returns whether another process has already written the same snapshot. */
 function isTaken(error: unknown): boolean {
   return (
     error instanceof Error &&
@@ -171,7 +174,7 @@ function isTaken(error: unknown): boolean {
 }
 
 async function prune(dir: string): Promise<void> {
-  const outdated = (await snapshotNames(dir)).slice(KEPT)
+  const outdated = (await snapshotNames(dir)).slice(SNAPSHOTS_KEPT)
   const temporary = (await readdir(dir)).filter((name) => name.startsWith(TEMPORARY))
   for (const name of temporary) {
     const { mtimeMs } = await stat(join(dir, name)).catch(() => ({

@@ -13,7 +13,9 @@ interface Segment {
   readonly attributes: Attributes
 }
 
-/** Compares a query with every vector. The answers are exact: other engines are tested against it. */
+/**
+ * Compares a query with every vector. The answers are exact: tests compare other engines with them.
+ */
 export class MemoryIndex implements VectorIndex {
   #cursor: Seq = 0
   readonly #generation = randomUUID()

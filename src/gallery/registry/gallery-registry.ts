@@ -1,39 +1,45 @@
-/** A catalogue with its index, made with one bundle. A library has several while its model changes. */
+/**
+ * A catalogue with its index, built with one bundle. A library has several galleries during a
+ * change of model.
+ */
 export interface GalleryRef {
   readonly id: string
   readonly bundle: string // a name under models/, or a path
-  readonly fingerprint: string | null // null until its catalogue is first opened
+  readonly fingerprint: string | null // null until the first open of its catalogue
 }
 
-/** The bundle that a gallery is made with. */
+/** The bundle of a gallery. Fingerprints are equal if their bundles have the same embeddings. */
 export interface GalleryBundle {
   readonly bundle: string
-  readonly fingerprints: readonly string[] // its own, then those of the same embeddings
+  readonly fingerprints: readonly string[] // its own, then equal ones
 }
 
-/** The galleries of a library, one of which serves. */
+/** The galleries of a library. One of them serves. */
 export interface GalleryRegistry {
   /**
-   * The gallery that serves; undefined if the library has none. Completes a cut-over that a killed
-   * process left after the old gallery was retired. Throws DATA_UNUSABLE.
+   * Returns the gallery that serves, or undefined if the library has none. Completes a cut-over if
+   * a process was killed after it retired the old gallery. Throws DATA_UNUSABLE.
    */
   current(): Promise<GalleryRef | undefined>
-  /** The gallery that served before; null if there is none. */
+  /** Returns the gallery that served before, or null. */
   previous(): Promise<GalleryRef | null>
   /**
-   * Returns the gallery for a bundle that does not serve: the previous one if it is of this bundle, else
-   * one that an earlier run began, else a new one. In a library without galleries, the new one
-   * will serve.
+   * Returns a gallery for a bundle that does not serve. It is the previous gallery if that has this
+   * bundle. Otherwise it is an unfinished gallery of an earlier run, or a new one. The first
+   * gallery of a library will serve.
    */
   create(bundle: GalleryBundle): Promise<GalleryRef>
   /**
-   * Makes `to` serve after `retire` has retired `from`. Returns false, and changes nothing, if `retire`
-   * does. Servers follow within seconds.
+   * Makes `to` serve after `retire` has retired `from`. If `retire` returns false, it returns false
+   * and changes nothing. Running servers follow within seconds.
    */
   cutOver(from: GalleryRef, to: GalleryRef, retire: () => Promise<boolean>): Promise<boolean>
-  /** Makes a gallery that was restored from a backup serve. No gallery counts as the previous one. */
+  /**
+   * Makes a gallery that was restored from a backup serve. The library then has no previous
+   * gallery.
+   */
   replace(to: GalleryRef): Promise<void>
-  /** Galleries that do not serve. */
+  /** Returns the galleries that do not serve. */
   others(): Promise<readonly GalleryRef[]>
   /** Deletes a gallery that does not serve. Throws DATA_LOCKED if a process uses it. */
   remove(gallery: GalleryRef): Promise<void>

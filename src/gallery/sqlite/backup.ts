@@ -5,8 +5,9 @@ import { readHeader, type StoredHeader } from './header.js'
 import { mapSqliteErrors } from './map-sqlite-errors.js'
 
 /**
- * A copy of a catalogue as it is at one moment, however many write to it: whole or not at all. SQLite's own backup begins
- * anew at every write of another process; VACUUM INTO reads in one transaction.
+ * Copies a catalogue as it is at one moment. Writes a complete copy or none, even if other
+ * processes write. The backup API of SQLite restarts at each write of another process; VACUUM INTO
+ * reads in one transaction. Throws DISK_FULL, or DATA_UNUSABLE if the target cannot be written.
  */
 export function backUpFile(catalogue: string, target: string): void {
   const partial = `${target}.partial`
@@ -29,17 +30,17 @@ export function backUpFile(catalogue: string, target: string): void {
   }
 }
 
-/** What a backup is stamped with, after a look at every page of it. BACKUP_INVALID. */
+/** Checks every page of a backup and returns its header. Throws BACKUP_INVALID. */
 export function checkBackup(file: string): StoredHeader {
-  const stamp = readHeader(file)
-  if (stamp && isSound(file)) return stamp
+  const header = readHeader(file)
+  if (header && isIntact(file)) return header
   throw new AppError(
     'BACKUP_INVALID',
-    `${file} is no backup of a library, or it is damaged: take another.`,
+    `${file} is no backup of a library, or it is damaged. Use another backup.`,
   )
 }
 
-function isSound(file: string): boolean {
+function isIntact(file: string): boolean {
   const db = new Database(file, { readonly: true, fileMustExist: true })
   try {
     return db.pragma('integrity_check', { simple: true }) === 'ok'

@@ -5,9 +5,9 @@ import type { ChangeLog, ChangePage } from '../catalogue/change-log.js'
 import { mapSqliteErrors } from './map-sqlite-errors.js'
 import { type ChangeRow, toChange } from './rows.js'
 
-const ROWS_AT_A_TIME = 5_000 // of the log, looked at in one transaction while it is compacted
+const ROWS_AT_A_TIME = 5_000 // rows that one transaction of a compaction reads
 
-/** The change log of a catalogue: rows in order, of which compaction takes out those that later rows undid. */
+/** The change log of a catalogue, as a table of rows in order. */
 export class SqliteChangeLog implements ChangeLog {
   readonly #sql: ReturnType<typeof prepare>
 
@@ -19,7 +19,7 @@ export class SqliteChangeLog implements ChangeLog {
     return this.#sql.head.get()?.head ?? 0
   }
 
-  /** One read transaction: the rows and the point of compaction are of the same moment. */
+  /** Reads the rows and the compaction point in one transaction. */
   async read(after: Seq, limit: number): Promise<ChangePage> {
     return this.db.transaction((): ChangePage => {
       const rows = this.#sql.changes.all(after, limit)
@@ -35,12 +35,15 @@ export class SqliteChangeLog implements ChangeLog {
     return this.#sql.mark.get(seq)?.mark
   }
 
-  /** The point moves first: who is behind it begins anew, however much has gone when this is interrupted. */
+  /**
+   * Moves the compaction point first. A follower below that point rebuilds its index, even if an
+   * interrupted compaction deleted only some rows.
+   */
   async compact(upTo: Seq): Promise<void> {
     mapSqliteErrors(() => this.#sql.setCompacted.run({ upTo }))
     for (let from = 0; from < upTo; from += ROWS_AT_A_TIME) {
       mapSqliteErrors(() =>
-        this.#sql.deleteUndone.run({ from, to: Math.min(from + ROWS_AT_A_TIME, upTo - 1) }),
+        this.#sql.deleteSuperseded.run({ from, to: Math.min(from + ROWS_AT_A_TIME, upTo - 1) }),
       )
       await setImmediate()
     }
@@ -69,7 +72,7 @@ function prepare(db: Database) {
     setCompacted: db.prepare<[{ upTo: Seq }]>(
       'UPDATE stamp SET compacted = @upTo WHERE compacted < @upTo',
     ),
-    deleteUndone: db.prepare<[{ from: Seq; to: Seq }]>(
+    deleteSuperseded: db.prepare<[{ from: Seq; to: Seq }]>(
       `DELETE FROM changes WHERE seq > @from AND seq <= @to AND (
          op = 'drop'
          OR op = 'put' AND NOT EXISTS (

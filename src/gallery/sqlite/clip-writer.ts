@@ -26,7 +26,10 @@ export class ClipWriter {
     this.#sql = prepare(db)
   }
 
-  /** Returns the clip that was put, copied or moved, if any. Throws Conflict, LeaseLost. */
+  /**
+   * Writes one change. Returns the clip if the change added, copied or moved one. Throws Conflict
+   * or LeaseLost.
+   */
   write(change: CatalogueChange): Clip | undefined {
     switch (change.type) {
       case 'putClip':
@@ -136,10 +139,10 @@ export class ClipWriter {
     return parts && this.#sql.clip.get(parts.number, parts.key)
   }
 
-  /** The row of a clip without segments. */
+  /** Writes the row of a clip without segments and returns it. */
   #insert(clip: NewClip & HasModality, id: ClipId | undefined): ClipRow {
     const row = id === undefined ? this.#insertNew(clip) : this.#insertWithId(clip, id)
-    if (!row) throw new AppError('INTERNAL', `SQLite did not return the clip put at ${clip.path}`)
+    if (!row) throw new AppError('INTERNAL', `SQLite did not return the clip added at ${clip.path}`)
     this.#deleteSegments(row.number)
     this.#sql.logAttributes.run(row.number)
     return row
@@ -152,7 +155,7 @@ export class ClipWriter {
   #insertWithId(clip: NewClip & HasModality, id: ClipId): ClipRow | undefined {
     const parts = parseClipId(id)
     if (!parts) throw new AppError('CLIP_NOT_FOUND', `Expected the id of a clip, got ${id}`)
-    for (const { number } of this.#sql.clipsInTheWay.all({ ...parts, path: clip.path })) {
+    for (const { number } of this.#sql.conflictingClips.all({ ...parts, path: clip.path })) {
       this.#delete(number)
     }
     return this.#sql.importClip.get({ ...parts, ...columns(clip) })
@@ -160,7 +163,7 @@ export class ClipWriter {
 
   #copySegment(clip: number, { id: from, start_s, end_s }: SpanRow): void {
     const to = this.#sql.insertSegment.get(clip, start_s, end_s)?.id
-    if (to === undefined) throw new AppError('INTERNAL', 'SQLite did not return the segment put')
+    if (to === undefined) throw new AppError('INTERNAL', 'SQLite did not return the added segment')
     for (const { modality } of this.#sql.copyEmbeddings.all({ from, to })) {
       this.#sql.logPut.run(to, modality, clip)
     }
@@ -169,7 +172,7 @@ export class ClipWriter {
 
   #insertSegment(clip: number, { start, end, embeddings, labels }: EncodedSegment): void {
     const segment = this.#sql.insertSegment.get(clip, start, end)
-    if (!segment) throw new AppError('INTERNAL', 'SQLite did not return the segment put')
+    if (!segment) throw new AppError('INTERNAL', 'SQLite did not return the added segment')
     for (const modality of MODALITIES) {
       const vector = embeddings[modality]
       if (!vector) continue
@@ -193,7 +196,7 @@ export class ClipWriter {
   }
 }
 
-/** The precondition of a change does not hold. It rolls the transaction back. */
+/** The precondition of a change does not hold. This error rolls the transaction back. */
 export class Conflict extends Error {
   override readonly name = 'Conflict'
 
@@ -224,6 +227,9 @@ const columns = (clip: NewClip & HasModality) => ({
   metadata: JSON.stringify(clip.metadata ?? {}),
 })
 
-/** A name is stored only if the path does not end in it, since a file may be moved. */
+/**
+ * Returns the name column. The name is stored only if the path does not end in it: a move can
+ * change the path.
+ */
 const nameColumn = ({ path, name }: Pick<NewClip, 'path' | 'name'>): string | null =>
   name === undefined || name === basename(path) ? null : name

@@ -13,7 +13,7 @@ import {
 import { readHeader } from './header.js'
 import { lockFolder } from './lock.js'
 
-/** The first gallery is in the data folder itself, each further one in a folder of its own. */
+/** The first gallery is in the data folder itself. Each further gallery has its own folder. */
 const ROOT_DIR = '.'
 const ROOT_FILES = [
   'catalogue.sqlite',
@@ -23,24 +23,28 @@ const ROOT_FILES = [
   'index',
 ]
 
+/** The paths of a gallery. */
 export interface GalleryFiles {
-  readonly dir: string // holds the lock of its writer
+  readonly dir: string // contains the lock of its writer
   readonly catalogue: string
   readonly index: string
 }
 
-/** Galleries as folders of the data folder. A JSON file says which serves; without it, the first does. */
+/**
+ * Stores galleries in folders of the data folder. A JSON file names the gallery that serves.
+ * Without this file, the first gallery serves.
+ */
 export class FileGalleryRegistry implements GalleryRegistry {
   readonly #layout: DataLayout
 
   constructor(
     dataDir: string,
-    private readonly firstBundle: string, // of a gallery that the JSON file does not name
+    private readonly firstBundle: string, // of galleries that the JSON file does not name
   ) {
     this.#layout = dataLayout(dataDir)
   }
 
-  /** The paths of a gallery. */
+  /** Returns the paths of a gallery. */
   filesOf({ id }: Pick<GalleryRef, 'id'>): GalleryFiles {
     const dir = join(this.#layout.dir, id)
     return { dir, catalogue: join(dir, 'catalogue.sqlite'), index: join(dir, 'index') }
@@ -69,12 +73,12 @@ export class FileGalleryRegistry implements GalleryRegistry {
     }
     const folder = basename(this.#layout.galleries)
     const dirs = fingerprints.map((each) => join(folder, each.slice(0, 16)))
-    const begun = dirs.find((dir) => this.#exists(dir)) ?? dirs[0]
-    if (begun === undefined) throw new AppError('INTERNAL', 'Expected the fingerprint of a bundle')
-    return { id: begun, bundle, fingerprint }
+    const dir = dirs.find((each) => this.#exists(each)) ?? dirs[0]
+    if (dir === undefined) throw new AppError('INTERNAL', 'Expected the fingerprint of a bundle')
+    return { id: dir, bundle, fingerprint }
   }
 
-  /** The intention is written first, so that `current` can complete what a kill interrupts. */
+  /** Writes the intention first, so that `current` can complete an interrupted cut-over. */
   async cutOver(
     from: GalleryRef,
     to: GalleryRef,

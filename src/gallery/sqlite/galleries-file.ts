@@ -4,20 +4,25 @@ import { AppError, isNotFound } from '../../errors.js'
 import { writeAtomic } from '../../storage/atomic-file.js'
 
 const Entry = z.object({
-  dir: z.string(), // of its catalogue and index, in the data folder
-  bundle: z.string(), // that it was made with: a name under models/, or a path
+  dir: z.string(), // folder of its catalogue and index, in the data folder
+  bundle: z.string(), // a name under models/, or a path
   fingerprint: z.string(),
 })
 const Galleries = z.object({
-  current: Entry, // serves
-  next: Entry.nullable(), // is about to serve: a cut-over has begun
-  previous: Entry.nullable(), // served before
+  current: Entry, // the gallery that serves
+  next: Entry.nullable(), // not null during a cut-over
+  previous: Entry.nullable(), // the gallery that served before
 })
 
+/** One gallery in the file. */
 export type GalleryEntry = z.infer<typeof Entry>
+/** The content of the file. */
 export type Galleries = z.infer<typeof Galleries>
 
-/** Reads which galleries serve. Undefined if the library has never changed its bundle. DATA_UNUSABLE. */
+/**
+ * Reads the file. Returns undefined if the file does not exist: the library has never changed its
+ * bundle. Throws DATA_UNUSABLE.
+ */
 export function readGalleries(file: string): Galleries | undefined {
   try {
     return Galleries.parse(JSON.parse(readFileSync(file, 'utf8')))
@@ -28,7 +33,7 @@ export function readGalleries(file: string): Galleries | undefined {
   }
 }
 
-/** Writes the file in one step, whoever reads it at the same time. */
+/** Replaces the file atomically. */
 export function writeGalleries(file: string, galleries: Galleries): void {
   writeAtomic(file, `${JSON.stringify(galleries, undefined, 2)}\n`)
 }

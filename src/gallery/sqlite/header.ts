@@ -1,11 +1,15 @@
 import Database from 'better-sqlite3'
 import type { CatalogueHeader } from '../catalogue/catalogue.js'
 
+/** The header that a catalogue stores. */
 export interface StoredHeader extends CatalogueHeader {
-  readonly successor: string | null // fingerprint of the gallery that took its place
+  readonly successor: string | null // fingerprint of the gallery that replaced this one
 }
 
-/** What a catalogue is stamped with, whatever bundle is at hand; undefined where there is no catalogue. */
+/**
+ * Returns the header of a catalogue of any bundle. Returns undefined if the file is not a
+ * catalogue.
+ */
 export function readHeader(file: string): StoredHeader | undefined {
   let db: Database.Database | undefined
   try {

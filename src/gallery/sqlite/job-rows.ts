@@ -15,6 +15,7 @@ import {
   type SkippedExtensions,
 } from '../../jobs/jobs.js'
 
+/** The progress columns of a job. */
 export interface ProgressRow {
   number: JobId
   state: JobState
@@ -29,18 +30,21 @@ export interface ProgressRow {
   ended_at: string | null
 }
 
+/** All columns of a job. */
 export interface JobRow extends ProgressRow {
   request: string
   warnings: string
   skipped: string // JSON
 }
 
+/** The number of items of a job in one state, by error code. */
 export interface CountRow {
   state: ItemState
   code: string
   items: number
 }
 
+/** Returns the job of a row. */
 export const toJob = (row: JobRow, counted: readonly CountRow[]): Job => ({
   ...toRequest(row.request),
   ...toProgress(row, counted),
@@ -48,6 +52,7 @@ export const toJob = (row: JobRow, counted: readonly CountRow[]): Job => ({
   skipped: JSON.parse(row.skipped) as SkippedExtensions,
 })
 
+/** Returns the progress of a row. */
 export function toProgress(row: ProgressRow, counted: readonly CountRow[]): JobProgress {
   const counts = Object.fromEntries(ITEM_STATES.map((state) => [state, 0])) as Record<
     ItemState,
@@ -74,7 +79,7 @@ export function toProgress(row: ProgressRow, counted: readonly CountRow[]): JobP
   }
 }
 
-/** In one order of fields, so that equal requests are equal text. */
+/** Returns a request as text. The order of fields is fixed: equal requests have equal texts. */
 export const fromRequest = ({
   sources,
   mode,
@@ -86,12 +91,13 @@ export const fromRequest = ({
 }: JobRequest): string =>
   JSON.stringify({ sources, mode, include, ignore, defaultIgnores, followLinks, within })
 
-/** Requests of earlier versions do not say whether the default ignores apply. */
+/** Returns the request of a text. Requests of earlier versions have no `defaultIgnores`. */
 export const toRequest = (request: string): JobRequest => ({
   defaultIgnores: true,
   ...JSON.parse(request),
 })
 
+/** The columns of a job item. */
 export interface ItemRow {
   id: ItemId
   path: string
@@ -102,12 +108,14 @@ export interface ItemRow {
   settled: number | null
 }
 
+/** Returns the item of a row. */
 export const toItem = ({ code, detail, settled, ...row }: ItemRow): Item => ({
   ...row,
   reason: toReason(code, detail),
   endedRevision: settled,
 })
 
+/** The columns of a leased item. */
 export interface LeaseRow {
   id: ItemId
   claim: number
@@ -119,6 +127,7 @@ export interface LeaseRow {
   mode: JobMode
 }
 
+/** Returns the lease of a row. */
 export const toLease = ({ id, mtime_ms, ...row }: LeaseRow): Lease => ({
   ...row,
   item: id,

@@ -13,8 +13,9 @@ interface Holder {
 }
 
 /**
- * The right to write to what lies in a folder, held by one process at a time: an open transaction on a database of its
- * own, which the system ends with the process, however that ends. DATA_LOCKED names the holder, DATA_UNUSABLE.
+ * Acquires the write lock of a folder. One process can hold it at a time. The lock is an open
+ * transaction on a separate database: the system ends it with the process. Throws DATA_LOCKED,
+ * which names the holder, after `waitMs`. Throws DATA_UNUSABLE if the folder cannot be written.
  */
 export async function lockFolder(dir: string, { waitMs = 0 } = {}): Promise<AsyncDisposable> {
   for (const end = performance.now() + waitMs; ; await setTimeout(RETRY_MS)) {
@@ -30,7 +31,7 @@ export async function lockFolder(dir: string, { waitMs = 0 } = {}): Promise<Asyn
 function lockNow(dir: string): AsyncDisposable {
   const db = openLock(dir)
   try {
-    takeOver(db)
+    acquire(db)
     return { [Symbol.asyncDispose]: async () => void db.close() }
   } catch (cause) {
     const refusal = isBusy(cause)
@@ -56,17 +57,21 @@ function openLock(dir: string): Database.Database {
   }
 }
 
-const TABLE =
-  'CREATE TABLE IF NOT EXISTS holder (only INTEGER PRIMARY KEY CHECK (only = 1), pid INTEGER, host TEXT)'
+const TABLE = `CREATE TABLE IF NOT EXISTS holder (
+  only INTEGER PRIMARY KEY CHECK (only = 1), pid INTEGER, host TEXT)`
 const READ_HOLDER = 'SELECT pid, host FROM holder'
 
-/** Others see who holds the lock only once that is committed, and between the two transactions another may slip in. */
-function takeOver(db: Database.Database): void {
-  const me: Holder = { pid: process.pid, host: hostname() }
+/**
+ * Writes this process as the holder and begins the lock transaction. Other processes can read the
+ * holder only after a commit. Another process can take the lock between the two transactions, so
+ * the loop repeats.
+ */
+function acquire(db: Database.Database): void {
+  const self: Holder = { pid: process.pid, host: hostname() }
   const holder = db.prepare<[], Holder>(READ_HOLDER)
-  const isMe = ({ pid, host }: Partial<Holder> = {}) => pid === me.pid && host === me.host
-  for (db.exec('BEGIN IMMEDIATE'); !isMe(holder.get()); db.exec('BEGIN IMMEDIATE')) {
-    db.prepare('INSERT OR REPLACE INTO holder (only, pid, host) VALUES (1, @pid, @host)').run(me)
+  const isSelf = ({ pid, host }: Partial<Holder> = {}) => pid === self.pid && host === self.host
+  for (db.exec('BEGIN IMMEDIATE'); !isSelf(holder.get()); db.exec('BEGIN IMMEDIATE')) {
+    db.prepare('INSERT OR REPLACE INTO holder (only, pid, host) VALUES (1, @pid, @host)').run(self)
     db.exec('COMMIT')
   }
 }
@@ -75,7 +80,9 @@ const isBusy = (error: unknown): boolean =>
   error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
 
 function lockedBy(dir: string, holder: Holder | undefined, cause: unknown): AppError {
-  const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process'
-  const detail = `${dir} is being written by ${who}: stop it, or ask it over HTTP. Searching and backups need no lock.`
+  const owner = holder ? `process ${holder.pid} on ${holder.host}` : 'another process'
+  const detail =
+    `${dir} is locked by ${owner}. Stop that process, or send the request to it over HTTP. ` +
+    'Searches and backups need no lock.'
   return new AppError('DATA_LOCKED', detail, { cause })
 }

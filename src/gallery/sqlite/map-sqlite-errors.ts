@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import { AppError, isDiskFull, toAppError } from '../../errors.js'
 
-/** Runs what touches the database; what SQLite refuses for a reason that a user can act on gets our code. */
+/** Runs database work. Maps errors of SQLite that a user can act on: DISK_FULL, GALLERY_RETIRED. */
 export function mapSqliteErrors<T>(work: () => T): T {
   try {
     return work()
@@ -15,7 +15,8 @@ function toAppErrorIfKnown(cause: unknown): unknown {
   if (isDiskFull(cause)) return toAppError(cause)
   if (cause.message === 'GALLERY_RETIRED') {
     const detail =
-      'The library has changed to another bundle in the meantime, and this was not written. Start it again.'
+      'The library has changed to another bundle, and Earshot did not write this change. ' +
+      'Restart the command.'
     return new AppError('GALLERY_RETIRED', detail, { cause })
   }
   return cause

@@ -5,8 +5,10 @@ import { AppError, isDiskFull, toAppError } from '../../errors.js'
 import type { CatalogueHeader } from '../catalogue/catalogue.js'
 import { migrate } from './migrate.js'
 
-export const BUSY_MS = 10_000 // how long one process waits for another's write
+/** How long a process waits for a write of another process, in ms. */
+export const BUSY_MS = 10_000
 
+/** The file, the migrations and the expected header of a catalogue. */
 export interface SqliteOptions {
   readonly file: string
   readonly migrationsDir: string
@@ -14,8 +16,8 @@ export interface SqliteOptions {
 }
 
 /**
- * Opens or makes the database, brings it to the newest schema, and stamps it or checks its stamp. DATA_UNUSABLE,
- * CATALOGUE_NEWER, FINGERPRINT_MISMATCH.
+ * Opens or creates the database, migrates it to the newest schema, and writes or checks its header.
+ * Throws DATA_UNUSABLE, DISK_FULL, CATALOGUE_NEWER or FINGERPRINT_MISMATCH.
  */
 export function openDatabase(options: SqliteOptions): Database.Database {
   try {
@@ -23,7 +25,7 @@ export function openDatabase(options: SqliteOptions): Database.Database {
     return openUsable(options)
   } catch (cause) {
     if (cause instanceof AppError || isDiskFull(cause)) throw toAppError(cause)
-    const detail = `${options.file} cannot be used as catalogue: ${(cause as Error).message}`
+    const detail = `${options.file} cannot be used as a catalogue: ${(cause as Error).message}`
     throw new AppError('DATA_UNUSABLE', detail, { cause })
   }
 }
@@ -32,7 +34,7 @@ function openUsable({ file, migrationsDir, header }: SqliteOptions): Database.Da
   const db = new Database(file, { timeout: BUSY_MS })
   try {
     db.pragma('journal_mode = WAL')
-    db.pragma('synchronous = FULL') // what was acknowledged survives a power cut
+    db.pragma('synchronous = FULL') // acknowledged writes survive a power cut
     db.pragma('foreign_keys = ON')
     migrate(db, migrationsDir)
     checkHeader(db, header, file)
@@ -51,18 +53,19 @@ function checkHeader(
   db.prepare(
     'INSERT INTO stamp (only, fingerprint, dimension) VALUES (1, ?, ?) ON CONFLICT DO NOTHING',
   ).run(fingerprint, dimension)
-  const found = db
+  const stored = db
     .prepare<[], CatalogueHeader>('SELECT fingerprint, dimension FROM stamp')
     .get() as CatalogueHeader
-  if (found.fingerprint === fingerprint && found.dimension === dimension) return
-  if (equals.includes(found.fingerprint) && found.dimension === dimension) {
+  if (stored.fingerprint === fingerprint && stored.dimension === dimension) return
+  if (equals.includes(stored.fingerprint) && stored.dimension === dimension) {
     db.prepare('UPDATE stamp SET fingerprint = ?').run(fingerprint)
     return
   }
   throw new AppError(
     'FINGERPRINT_MISMATCH',
-    `Expected embeddings of bundle ${describe({ fingerprint, dimension })}, but ${file} holds those of ` +
-      `${describe(found)}: index into another data folder, or use the bundle that it was made with`,
+    `Expected embeddings of bundle ${describe({ fingerprint, dimension })}, ` +
+      `but ${file} has embeddings of bundle ${describe(stored)}: ` +
+      'index into another data folder, or use the bundle of this catalogue.',
   )
 }
 

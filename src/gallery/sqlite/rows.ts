@@ -9,7 +9,7 @@ import type { Change } from '../catalogue/change-log.js'
 import { clipId } from '../catalogue/clip-id.js'
 import type { Failure } from '../catalogue/failure.js'
 
-/** The columns of each query, as SQLite answers them, and what they are in our words. */
+/** The columns of a clip. */
 export interface ClipRow {
   number: number
   key: string
@@ -26,6 +26,7 @@ export interface ClipRow {
   metadata: string
 }
 
+/** Returns the clip of a row. */
 export const toClip = (row: ClipRow): Clip => ({
   id: clipId(row),
   path: row.path,
@@ -42,6 +43,7 @@ export const toClip = (row: ClipRow): Clip => ({
   metadata: JSON.parse(row.metadata) as Metadata,
 })
 
+/** The columns of a segment with the id parts of its clip. */
 export interface SegmentRow {
   id: SegmentId
   number: number
@@ -50,6 +52,7 @@ export interface SegmentRow {
   end_s: number
 }
 
+/** Returns the segment of a row. */
 export const toSegment = (row: SegmentRow): SegmentOfClip => ({
   id: row.id,
   clip: clipId(row),
@@ -57,14 +60,17 @@ export const toSegment = (row: SegmentRow): SegmentOfClip => ({
   end: row.end_s,
 })
 
+/** The columns of a time span, in seconds. */
 export interface SpanRow {
   id: SegmentId
   start_s: number
   end_s: number
 }
 
+/** Returns the span of a row. */
 export const toSpan = (row: SpanRow): Span => ({ start: row.start_s, end: row.end_s })
 
+/** The columns of an event. */
 export interface EventRow {
   mid: string
   name: string
@@ -74,12 +80,14 @@ export interface EventRow {
   source: ClipEvent['source']
 }
 
+/** Returns the event of a row. */
 export const toEvent = ({ start_s, end_s, ...row }: EventRow): ClipEvent => ({
   ...row,
   start: start_s,
   end: end_s,
 })
 
+/** The columns of a failure. */
 export interface FailureRow {
   path: string
   code: string
@@ -89,12 +97,14 @@ export interface FailureRow {
   failed_at: string
 }
 
+/** Returns the failure of a row. */
 export const toFailure = ({ mtime_ms, failed_at, ...row }: FailureRow): Failure => ({
   ...row,
   mtimeMs: mtime_ms,
   failedAt: failed_at,
 })
 
+/** The columns of a change, with its vector and its clip. */
 export interface ChangeRow {
   seq: Seq
   op: 'put' | 'drop' | 'attributes'
@@ -102,7 +112,7 @@ export interface ChangeRow {
   modality: Modality | null
   vector: Buffer | null
   labels: string | null // JSON: probability by mid
-  number: number | null // of the clip, and its further columns: NULL if it was removed
+  number: number | null // this and the columns below are NULL if the clip was removed
   key: string
   path: string
   seconds: number
@@ -112,7 +122,9 @@ export interface ChangeRow {
   metadata: string
 }
 
-/** Returns undefined for a row whose vector or clip a later row removed. */
+/**
+ * Returns the change of a row. Returns undefined if a later change deleted the vector or the clip.
+ */
 export function toChange(row: ChangeRow): Change | undefined {
   const { seq, op, segment, modality, vector, number, key } = row
   if (op === 'drop') return { seq, op, segment }
@@ -136,9 +148,13 @@ const clipAttributes = (row: ChangeRow): Attributes => ({
 const prefixed = (prefix: string, values: Attributes): Attributes =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}.${name}`, value]))
 
-// Little-endian, as is every machine that the encoder runs on. A blob may start anywhere in its buffer and a
-// Float32Array only at a multiple of four: hence the copy.
+/**
+ * Returns the vector of a blob. Blobs are little-endian, like all machines that the encoder
+ * supports. It copies the blob: a Float32Array must start at a multiple of four bytes, and a blob
+ * can start anywhere.
+ */
 export const toVector = (blob: Buffer): UnitVector =>
   new Float32Array(new Uint8Array(blob).buffer) as UnitVector
 
+/** Returns the blob of a vector, as little-endian float32. */
 export const toBlob = (vector: UnitVector): Buffer => Buffer.from(new Float32Array(vector).buffer)

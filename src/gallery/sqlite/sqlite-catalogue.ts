@@ -21,7 +21,10 @@ import { SqliteQueue } from './sqlite-queue.js'
 import { prepare, type Statements } from './statements.js'
 import { writeTransaction } from './transaction.js'
 
-/** The catalogue in one SQLite file. Several processes may open it; one writes at a time. */
+/**
+ * Stores the catalogue in one SQLite file. Several processes can open it. One process writes at a
+ * time.
+ */
 export class SqliteCatalogue implements Catalogue {
   readonly files: SqliteFiles
   readonly jobs: SqliteJobs
@@ -33,6 +36,7 @@ export class SqliteCatalogue implements Catalogue {
   readonly #reserve: DiskReserve
   readonly #writer: ClipWriter
 
+  /** Opens or creates the catalogue. Throws the errors of `openDatabase`. */
   static async open(options: SqliteOptions): Promise<SqliteCatalogue> {
     return new SqliteCatalogue(openDatabase(options), options.header.dimension)
   }
@@ -65,7 +69,7 @@ export class SqliteCatalogue implements Catalogue {
   #commit(changes: readonly CatalogueChange[]): readonly Clip[] {
     const write = () => changes.flatMap((change) => this.#writer.write(change) ?? [])
     const commit = () => writeTransaction(this.#db, write)
-    // A full disk must not keep clips from being removed.
+    // Removal of clips must work on a full disk.
     if (changes.every(({ type }) => type === 'removeClip')) return this.#reserve.use(commit)
     if (changes.some(({ type }) => type === 'putClip')) this.#reserve.fill()
     return commit()
@@ -152,12 +156,12 @@ export class SqliteCatalogue implements Catalogue {
 
   async counts(): Promise<Counts> {
     const counters = new Map(this.#sql.counters.all().map(({ name, count }) => [name, count]))
-    const of = (name: string) => counters.get(name) ?? 0
+    const countOf = (name: string) => counters.get(name) ?? 0
     return {
-      clips: of('clips'),
-      segments: of('segments'),
-      embeddings: { audio: of('audio'), visual: of('visual') },
-      failures: of('failures'),
+      clips: countOf('clips'),
+      segments: countOf('segments'),
+      embeddings: { audio: countOf('audio'), visual: countOf('visual') },
+      failures: countOf('failures'),
     }
   }
 

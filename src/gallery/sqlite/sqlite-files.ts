@@ -18,11 +18,15 @@ interface KnownRow {
   failed_mtime_ms: number
 }
 
+/** Reads the files of a catalogue from SQLite. */
 export class SqliteFiles implements FileReader {
   readonly #known: Statement<[string], KnownRow>
   readonly #under: Statement<[UnderParameters & { after: string; limit: number }], ClipRow>
   readonly #count: Statement<[UnderParameters], { count: number }>
-  readonly #like: Statement<[{ quickHash: string; bytes: number; mtimeMs: number }], ClipRow>
+  readonly #sameQuickHash: Statement<
+    [{ quickHash: string; bytes: number; mtimeMs: number }],
+    ClipRow
+  >
   readonly #sources: Statement<[], { path: string }>
   readonly #hashes: Statement<[string], { hash: string }>
   readonly #missing: Statement<[string, number], ClipRow & { missing_since: string }>
@@ -32,22 +36,25 @@ export class SqliteFiles implements FileReader {
       `SELECT wanted.path, number, key, clips.bytes, clips.mtime_ms, missing_since,
               code, failures.bytes AS failed_bytes, failures.mtime_ms AS failed_mtime_ms
        FROM (SELECT value AS path FROM json_each(?)) AS wanted
-       LEFT JOIN clips ON clips.path = wanted.path AND hash <> '' LEFT JOIN failures ON failures.path = wanted.path
+       LEFT JOIN clips ON clips.path = wanted.path AND hash <> ''
+       LEFT JOIN failures ON failures.path = wanted.path
        WHERE number IS NOT NULL OR code IS NOT NULL`,
     )
     this.#under = db.prepare(
       `SELECT ${CLIP} FROM clips WHERE ${UNDER} AND path > @after ORDER BY path LIMIT @limit`,
     )
     this.#count = db.prepare(`SELECT count(*) AS count FROM clips WHERE ${UNDER}`)
-    this.#like = db.prepare(
-      `SELECT ${CLIP} FROM clips WHERE quick_hash = @quickHash AND bytes = @bytes AND mtime_ms = @mtimeMs ORDER BY number`,
+    this.#sameQuickHash = db.prepare(
+      `SELECT ${CLIP} FROM clips
+       WHERE quick_hash = @quickHash AND bytes = @bytes AND mtime_ms = @mtimeMs ORDER BY number`,
     )
     this.#sources = db.prepare('SELECT path FROM sources ORDER BY path')
     this.#hashes = db.prepare(
       'SELECT DISTINCT hash FROM clips WHERE hash IN (SELECT value FROM json_each(?))',
     )
     this.#missing = db.prepare(
-      `SELECT ${CLIP}, missing_since FROM clips WHERE missing_since IS NOT NULL AND path > ? ORDER BY path LIMIT ?`,
+      `SELECT ${CLIP}, missing_since FROM clips
+       WHERE missing_since IS NOT NULL AND path > ? ORDER BY path LIMIT ?`,
     )
   }
 
@@ -68,7 +75,7 @@ export class SqliteFiles implements FileReader {
     bytes,
     mtimeMs,
   }: FileStat & { readonly quickHash: string }): Promise<Clip[]> {
-    return this.#like.all({ quickHash, bytes, mtimeMs }).map(toClip)
+    return this.#sameQuickHash.all({ quickHash, bytes, mtimeMs }).map(toClip)
   }
 
   async sources(): Promise<string[]> {
@@ -94,7 +101,7 @@ interface UnderParameters {
 
 const UNDER = 'path >= @path AND path < @end AND (path = @path OR path >= @prefix)'
 
-/** A path itself, and every path that begins with it and a slash. */
+/** Returns the query parameters for a path and all paths inside it. */
 function under(path: string): UnderParameters {
   const prefix = path.endsWith('/') ? path : `${path}/`
   return { path, prefix, end: `${prefix.slice(0, -1)}0` } // 0 is the character after the slash

@@ -8,16 +8,21 @@ import { BUSY_MS } from './open-database.js'
 import { type ClipRow, toClip } from './rows.js'
 import { writeTransaction } from './transaction.js'
 
+/** The catalogue files of a migration. */
 export interface MigrationFiles {
-  readonly from: string // catalogue that serves
-  readonly to: string // catalogue that is to serve, opened before and thereby of the newest schema
+  readonly from: string // the catalogue that serves
+  readonly to: string // the new catalogue; it has the newest schema because it was opened before
 }
 
-/** One connection to both files: `main` is the new catalogue, `old` the one that serves. */
+/**
+ * Migrates with one connection to both files: `main` is the new catalogue, `old` is the one that
+ * serves.
+ */
 export class SqliteGalleryMigration implements GalleryMigration {
   readonly #db: Database.Database
   readonly #sql: ReturnType<typeof prepare>
 
+  /** Opens both catalogues. Throws if SQLite cannot open a file. */
   static async open({ from, to }: MigrationFiles): Promise<SqliteGalleryMigration> {
     const db = new Database(to, { timeout: BUSY_MS })
     try {
@@ -34,7 +39,8 @@ export class SqliteGalleryMigration implements GalleryMigration {
     db.pragma('foreign_keys = ON')
     db.prepare('ATTACH ? AS old').run(from)
     db.exec(DONE_TABLE)
-    mapSqliteErrors(() => db.exec('UPDATE main.stamp SET successor = NULL')) // it may have been retired before
+    // The new catalogue can be a retired one.
+    mapSqliteErrors(() => db.exec('UPDATE main.stamp SET successor = NULL'))
     this.#sql = prepare(db)
   }
 
@@ -43,7 +49,7 @@ export class SqliteGalleryMigration implements GalleryMigration {
   }
 
   async removedClips(): Promise<ClipId[]> {
-    return this.#sql.gone.all().map(clipId)
+    return this.#sql.removed.all().map(clipId)
   }
 
   async pendingClips(limit: number): Promise<{ clips: Clip[]; count: number }> {
@@ -51,12 +57,12 @@ export class SqliteGalleryMigration implements GalleryMigration {
   }
 
   async markDone({ id, path, hash, bytes, mtimeMs }: Clip): Promise<void> {
-    this.#sql.settle.run({ ...parseClipId(id), path, hash, bytes, mtimeMs })
+    this.#sql.markDone.run({ ...parseClipId(id), path, hash, bytes, mtimeMs })
   }
 
   async cutOver(): Promise<boolean> {
     const retire = () => {
-      if (this.#pendingCount() > 0 || this.#sql.gone.all().length > 0) return false
+      if (this.#pendingCount() > 0 || this.#sql.removed.all().length > 0) return false
       this.#db.exec(MIRROR + HAND_OVER)
       return true
     }
@@ -72,29 +78,35 @@ export class SqliteGalleryMigration implements GalleryMigration {
   }
 }
 
-const DONE_TABLE = `CREATE TEMP TABLE dealt_with (
+const DONE_TABLE = `CREATE TEMP TABLE processed (
   number INTEGER PRIMARY KEY, key TEXT, path TEXT, hash TEXT, bytes INTEGER, mtime_ms REAL
 )`
 
 const PENDING = `FROM old.clips AS was WHERE NOT EXISTS (
-  SELECT 1 FROM dealt_with AS done JOIN main.clips AS now ON now.number = done.number AND now.key = done.key
+  SELECT 1 FROM processed AS done
+  JOIN main.clips AS now ON now.number = done.number AND now.key = done.key
   WHERE done.number = was.number AND done.key = was.key AND done.path = was.path
     AND done.hash = was.hash AND done.bytes = was.bytes AND done.mtime_ms = was.mtime_ms)`
 
-// A path may have gone from one clip to another, and is unique: so those that change are cleared first.
+// Paths are unique, and a path can move from one clip to another. So MIRROR first clears changed
+// paths.
 const MIRROR = `
   INSERT INTO main.changes (op, clip, mark) SELECT 'attributes', clips.number, randomblob(8)
     FROM main.clips JOIN old.clips AS was ON was.number = clips.number AND was.key = clips.key
     WHERE clips.path <> was.path OR clips.metadata <> was.metadata;
   UPDATE main.clips SET path = 'moving ' || clips.number FROM old.clips AS was
-    WHERE was.number = clips.number AND was.key = clips.key AND was.path <> clips.path AND clips.hash <> '';
+    WHERE was.number = clips.number AND was.key = clips.key
+      AND was.path <> clips.path AND clips.hash <> '';
   DELETE FROM main.clips WHERE hash = '' AND path IN (
     SELECT path FROM old.clips AS was WHERE was.number <> clips.number);
-  UPDATE main.clips SET path = was.path, name = was.name, metadata = was.metadata, bytes = was.bytes, mtime_ms = was.mtime_ms,
+  UPDATE main.clips SET path = was.path, name = was.name, metadata = was.metadata,
+      bytes = was.bytes, mtime_ms = was.mtime_ms,
       quick_hash = was.quick_hash, missing_since = was.missing_since
     FROM old.clips AS was
-    WHERE was.number = clips.number AND was.key = clips.key AND was.hash = clips.hash AND clips.hash <> '';
-  INSERT OR REPLACE INTO dealt_with SELECT was.number, was.key, was.path, was.hash, was.bytes, was.mtime_ms
+    WHERE was.number = clips.number AND was.key = clips.key
+      AND was.hash = clips.hash AND clips.hash <> '';
+  INSERT OR REPLACE INTO processed
+    SELECT was.number, was.key, was.path, was.hash, was.bytes, was.mtime_ms
     FROM old.clips AS was JOIN main.clips AS now
     ON now.number = was.number AND now.key = was.key AND now.hash = was.hash AND now.hash <> '';
   INSERT OR IGNORE INTO main.failures SELECT * FROM old.failures
@@ -106,21 +118,22 @@ const HAND_OVER = `
   INSERT INTO main.jobs SELECT * FROM old.jobs;
   INSERT INTO main.items SELECT * FROM old.items;
   INSERT OR IGNORE INTO main.sources SELECT * FROM old.sources;
-  UPDATE main.sqlite_sequence SET seq = max(seq, (SELECT seq FROM old.sqlite_sequence WHERE name = 'clips'))
+  UPDATE main.sqlite_sequence
+    SET seq = max(seq, (SELECT seq FROM old.sqlite_sequence WHERE name = 'clips'))
     WHERE name = 'clips';
   UPDATE old.stamp SET successor = (SELECT fingerprint FROM main.stamp);
 `
 
 function prepare(db: Database.Database) {
   return {
-    gone: db.prepare<[], { number: number; key: string }>(
+    removed: db.prepare<[], { number: number; key: string }>(
       `SELECT number, key FROM main.clips AS now WHERE NOT EXISTS (
          SELECT 1 FROM old.clips AS was WHERE was.number = now.number AND was.key = now.key)`,
     ),
     pending: db.prepare<[number], ClipRow>(`SELECT was.* ${PENDING} ORDER BY number LIMIT ?`),
     pendingCount: db.prepare<[], { count: number }>(`SELECT count(*) AS count ${PENDING}`),
-    settle: db.prepare(
-      'INSERT OR REPLACE INTO dealt_with VALUES (@number, @key, @path, @hash, @bytes, @mtimeMs)',
+    markDone: db.prepare(
+      'INSERT OR REPLACE INTO processed VALUES (@number, @key, @path, @hash, @bytes, @mtimeMs)',
     ),
   }
 }

@@ -20,15 +20,16 @@ import { fromRequest, type JobRow, toItem, toJob, toProgress } from './job-rows.
 import type { FigureRow, JobStatements } from './job-statements.js'
 import { writeTransaction } from './transaction.js'
 
-const JOBS_KEPT = 500 // those that ended last
+const JOBS_KEPT = 500 // the jobs that ended last
 const CLIPS_IN_FIGURES = 100
 
+/** Stores jobs in SQLite. */
 export class SqliteJobs implements Jobs {
   readonly stateChanges = new Notifier()
   readonly progressChanges = new Notifier()
   readonly #db: Database
   readonly #sql: JobStatements
-  readonly #reserve: DiskReserve // so that the reason can be written for which a job stops
+  readonly #reserve: DiskReserve // lets a job write why it stops on a full disk
 
   constructor(db: Database, sql: JobStatements, reserve: DiskReserve) {
     this.#db = db
@@ -44,7 +45,8 @@ export class SqliteJobs implements Jobs {
       if (known && known.request !== text) {
         throw new AppError(
           'JOB_KEY_REUSED',
-          `The key ${key} made job ${known.number}, which is another: use a new key.`,
+          `The key ${key} belongs to job ${known.number}, which has another request. ` +
+            'Use a new key.',
         )
       }
       if (known) return { job: this.#toJob(known), isNew: false }
@@ -55,7 +57,7 @@ export class SqliteJobs implements Jobs {
         mode: request.mode,
         now: new Date().toISOString(),
       })
-      if (!row) throw new AppError('INTERNAL', 'SQLite did not return the job made')
+      if (!row) throw new AppError('INTERNAL', 'SQLite did not return the created job')
       const sources = JSON.stringify(request.sources)
       this.#sql.addSources.run({ sources, now: row.created_at })
       this.#sql.deleteInnerSources.run()
@@ -113,8 +115,11 @@ export class SqliteJobs implements Jobs {
   }
 
   async figures(jobs: readonly JobProgress[]): Promise<Figures[]> {
-    const asked = jobs.map(({ id, startedAt }) => ({ id, since: Date.parse(startedAt ?? '') || 0 }))
-    const rows = this.#sql.figures.all({ jobs: JSON.stringify(asked), clips: CLIPS_IN_FIGURES })
+    const queries = jobs.map(({ id, startedAt }) => ({
+      id,
+      since: Date.parse(startedAt ?? '') || 0,
+    }))
+    const rows = this.#sql.figures.all({ jobs: JSON.stringify(queries), clips: CLIPS_IN_FIGURES })
     return jobs.map((job, i) => toFigures(job, JSON.parse(rows[i]?.figures ?? '{}')))
   }
 

@@ -24,10 +24,11 @@ import type { Statements } from './statements.js'
 import { unsyncedTransaction, writeTransaction } from './transaction.js'
 
 const WARNINGS_KEPT = 200
-const INTERRUPTIONS = 10 // of an item, before it is taken for what kills its process
+const INTERRUPTIONS = 10 // an item that is interrupted this often fails: it can kill its process
 
 type JobChanges = Pick<Jobs, 'stateChanges' | 'progressChanges'>
 
+/** Stores the items of jobs and their leases in SQLite. */
 export class SqliteQueue implements JobQueue {
   readonly #db: Database
   readonly #sql: JobStatements & Pick<Statements, 'insertFailure'>
@@ -122,7 +123,7 @@ export class SqliteQueue implements JobQueue {
   /** Ends an item within the transaction of the caller. Throws LeaseLost. */
   endItem(end: ItemEnd | ItemFailure): undefined {
     const isFailed = end.outcome === 'failed'
-    const { read, decode, encode } = isFailed ? NO_WAITS : end.stageMs
+    const { read, decode, encode } = isFailed ? NO_STAGE_MS : end.stageMs
     const { changes } = this.#sql.settleItem.run({
       item: end.lease.item,
       claim: end.lease.claim,
@@ -183,7 +184,8 @@ export class SqliteQueue implements JobQueue {
 
   async finishJob(id: JobId): Promise<void> {
     writeTransaction(this.#db, () => {
-      if (this.#sql.exhausted.all({ job: id }).length === 0) return // tried again, or paused, in the meantime
+      // Another process can have retried or paused the job.
+      if (this.#sql.exhausted.all({ job: id }).length === 0) return
       const ended = new Date().toISOString()
       this.#sql.setState.run({
         job: id,
@@ -206,7 +208,9 @@ export class SqliteQueue implements JobQueue {
       this.#sql.interruptItem.run(item.id)
       return
     }
-    const detail = `${INTERRUPTIONS} times the process that worked on ${item.path} ended, or stood still, before it was done.`
+    const detail =
+      `The process that worked on ${item.path} ended or stalled ${INTERRUPTIONS} times ` +
+      'before it finished the file.'
     this.#fail(item, { code: 'ITEM_INTERRUPTED', detail })
   }
 
@@ -236,9 +240,9 @@ export class SqliteQueue implements JobQueue {
   }
 }
 
-const NO_WAITS = { read: 0, decode: 0, encode: 0 }
+const NO_STAGE_MS = { read: 0, decode: 0, encode: 0 }
 
-/** Whether a source of one is, or lies in, a source of the other. */
+/** Returns whether a source of one list is, or is inside, a source of the other. */
 function overlap(some: readonly string[], others: readonly string[]): boolean {
   return some.some((one) => others.some((other) => isInside(one, other) || isInside(other, one)))
 }

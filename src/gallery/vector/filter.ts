@@ -1,9 +1,9 @@
 import type { Attributes, AttributeValue } from '../../domain/attributes.js'
 
 /**
- * A condition on the attributes of a segment and of its clip. A comparison with an attribute that is
- * missing, or of another type than the value, is false; `ne` is the negation of `eq`. Strings are
- * compared by their UTF-16 code units.
+ * A condition on the attributes of a segment and of its clip. A comparison is false if the
+ * attribute is missing or its type differs from the type of the value. `ne` is the negation of
+ * `eq`. Strings are compared by their UTF-16 code units.
  */
 export type Filter =
   | { readonly op: 'eq'; readonly attribute: string; readonly value: AttributeValue }
@@ -14,7 +14,7 @@ export type Filter =
   | { readonly op: 'and' | 'or'; readonly filters: readonly Filter[] }
   | { readonly op: 'not'; readonly filter: Filter }
 
-/** Whether the attributes satisfy the filter. */
+/** Returns whether the attributes satisfy the filter. */
 export function matches(filter: Filter, attributes: Attributes): boolean {
   switch (filter.op) {
     case 'and':
@@ -35,7 +35,7 @@ export function matches(filter: Filter, attributes: Attributes): boolean {
 /** A filter that compares one attribute with values. */
 export type Comparison = Extract<Filter, { readonly op: 'eq' | 'in' | 'gte' | 'lte' }>
 
-/** Whether an attribute's value satisfies a comparison. */
+/** Returns whether the value of an attribute satisfies a comparison. */
 export function compares(filter: Comparison, found: AttributeValue | undefined): boolean {
   switch (filter.op) {
     case 'in':

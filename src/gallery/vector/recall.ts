@@ -7,10 +7,13 @@ import { TopK } from './top-k.js'
 import type { VectorIndex } from './vector-index.js'
 
 const K = 10
-const QUERIES = 16 // of each modality: each is compared with every embedding of the other
+const QUERIES = 16 // per modality; each one is compared with every embedding of the other modality
 const PAGE = 512
 
-/** Recall@10 of the index against exact search in each modality; null where there is nothing to search, or to ask with. */
+/**
+ * Recall@10 of the index against exact search, per modality. A value is null if the modality has no
+ * embeddings or no queries.
+ */
 export type Recall = Readonly<Record<Modality, number | null>>
 
 interface SampledQuery {
@@ -19,21 +22,24 @@ interface SampledQuery {
   readonly best: TopK // by exact search
 }
 
-/** Asks as users do, with sounds for pictures and with pictures for sounds, spread evenly over the library. */
+/**
+ * Returns the recall of the index. It queries pictures with sounds and sounds with pictures. The
+ * sample is spread evenly over the library.
+ */
 export async function measureRecall(
   catalogue: Catalogue,
   index: VectorIndex,
   signal?: AbortSignal,
 ): Promise<Recall> {
-  const asked = await sample(catalogue, signal)
+  const queries = await sample(catalogue, signal)
   for await (const { modality, segment, vector } of embeddings(catalogue, signal)) {
-    for (const { to, vector: query, best } of asked) {
+    for (const { to, vector: query, best } of queries) {
       if (to === modality) best.push({ segment, score: dot(query, vector) })
     }
   }
-  const found = await Promise.all(asked.map((each) => share(each, index, signal)))
+  const found = await Promise.all(queries.map((each) => share(each, index, signal)))
   const mean = (modality: Modality) => {
-    const shares = found.filter((share, i) => asked[i]?.to === modality && !Number.isNaN(share))
+    const shares = found.filter((share, i) => queries[i]?.to === modality && !Number.isNaN(share))
     return shares.length > 0 ? shares.reduce((sum, each) => sum + each, 0) / shares.length : null
   }
   return { audio: mean('audio'), visual: mean('visual') }
@@ -44,14 +50,14 @@ async function sample(
   signal?: AbortSignal,
 ): Promise<readonly SampledQuery[]> {
   const counts = (await catalogue.counts()).embeddings
-  const met = { audio: 0, visual: 0 }
-  const asked: SampledQuery[] = []
+  const seen = { audio: 0, visual: 0 }
+  const queries: SampledQuery[] = []
   for await (const { modality, vector } of embeddings(catalogue, signal)) {
     const every = Math.ceil(counts[modality] / QUERIES)
-    if (met[modality]++ % every === 0)
-      asked.push({ to: otherModality(modality), vector, best: new TopK(K) })
+    if (seen[modality]++ % every === 0)
+      queries.push({ to: otherModality(modality), vector, best: new TopK(K) })
   }
-  return asked
+  return queries
 }
 
 async function share(

@@ -1,15 +1,17 @@
 import type { Neighbour } from './vector-index.js'
 
-/** Keeps the best `limit` of the neighbours offered; of equals, the one with the smaller segment id. */
+/** Keeps the `limit` best neighbours. If scores are equal, the smaller segment id is better. */
 export class TopK {
   readonly #kept: Neighbour[] = [] // best first
 
   constructor(readonly limit: number) {}
 
+  /** Returns the neighbours, best first. */
   get neighbours(): readonly Neighbour[] {
     return this.#kept
   }
 
+  /** Adds a neighbour if it is among the best. */
   push(neighbour: Neighbour): void {
     const worst = this.#kept[this.limit - 1]
     if (this.limit <= 0 || (worst && isBetter(worst, neighbour))) return

@@ -4,58 +4,68 @@ import type { UnitVector } from '../../domain/vector.js'
 import type { Change } from '../catalogue/change-log.js'
 import type { Filter } from './filter.js'
 
+/** A search for the segments nearest to a vector. */
 export interface NearestQuery {
   readonly vector: UnitVector
   readonly modality: Modality
   readonly limit: number
-  /** Segments that must not be in the answer. */
+  /** Segments that the answer omits. */
   readonly except?: readonly SegmentId[] | undefined
-  /** Only segments that satisfy it, by their own attributes and those of their clip. */
+  /**
+   * Restricts the answer to segments whose attributes, or those of their clip, satisfy the filter.
+   */
   readonly filter?: Filter | undefined
 }
 
+/** One segment of an answer. */
 export interface Neighbour {
   readonly segment: SegmentId
   readonly score: number // cosine, in [-1, 1]
 }
 
+/** The answer to a query. */
 export interface Neighbours {
-  readonly neighbours: readonly Neighbour[] // best first; of equal scores, the smaller segment first
-  readonly isExhausted: boolean // there are no more that satisfy the query
+  /** Best first. If scores are equal, the smaller segment id is first. */
+  readonly neighbours: readonly Neighbour[]
+  readonly isExhausted: boolean // no further segments satisfy the query
   /**
-   * The index that answered. It changes if the index is rebuilt, so that a cursor into an answer can be
-   * bound to it.
+   * Identifies the index that answered. It changes if the index is rebuilt. A page cursor stores
+   * it.
    */
   readonly generation: string
 }
 
+/** The position and the size of an index. */
 export interface IndexInfo {
   readonly cursor: Seq // the last change applied; 0 for an empty index
-  readonly saved: Seq // the cursor on disk, at which the index is opened again
+  readonly saved: Seq // the cursor of the snapshot on disk
   readonly sizes: Readonly<Record<Modality, number>> // segments of each modality
   readonly generation: string
 }
 
-/** Answers from what an index holds at the time. */
+/** Answers from the current content of an index. */
 export interface VectorReader {
   /**
-   * Answers with `limit` neighbours; with fewer only if there are no more, however strict the filter is.
-   * Throws EMBEDDING_SIZE.
+   * Returns `limit` neighbours. Returns fewer only if no more segments satisfy the filter. Throws
+   * EMBEDDING_SIZE.
    */
   nearest(query: NearestQuery, signal?: AbortSignal): Promise<Neighbours>
-  /** Those of the segments that the index has in the modality. */
+  /** Returns the given segments that the index has in the modality. */
   holding(segments: readonly SegmentId[], modality: Modality): Promise<ReadonlySet<SegmentId>>
+  /** Returns the position and the size of the index. */
   info(): Promise<IndexInfo>
 }
 
 /** Applies the change log to an index. Each index has one follower. */
 export interface VectorFollower {
-  /** Applies changes in order and moves the cursor to `cursor`. Changes up to the cursor are skipped. */
+  /**
+   * Applies changes in order and moves the cursor to `cursor`. Skips changes up to the old cursor.
+   */
   apply(changes: readonly Change[], cursor: Seq): Promise<void>
 }
 
 /**
- * An index that is built from the change log of a catalogue. It can be deleted and rebuilt at any time.
- * test/contract/vector-index.ts is the contract of every engine.
+ * An index that is built from the change log of a catalogue. It can be deleted and rebuilt at any
+ * time. test/contract/vector-index.ts tests every engine.
  */
 export interface VectorIndex extends VectorReader, VectorFollower, AsyncDisposable {}

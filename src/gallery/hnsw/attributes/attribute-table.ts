@@ -8,11 +8,11 @@ import { Postings } from './postings.js'
 import { StringDictionary } from './string-dictionary.js'
 
 const NONE = -1
-const FEWEST_DEAD = 1024 // records that are worth compaction
+const MAX_DEAD_RECORDS = 1024 // compaction starts if dead records exceed live ones by this
 
 /**
- * Attributes of entities, which are small integers, in columns by name. To replace the attributes
- * of an entity writes a new record; compaction removes the dead ones.
+ * Stores the attributes of entities in one column per name. An entity is a small integer. Each
+ * change of an entity writes a new record. Compaction removes dead records.
  */
 export class AttributeTable {
   #postings = new Map<string, Postings>()
@@ -23,7 +23,7 @@ export class AttributeTable {
   #records = 0
   #live = 0
 
-  /** Reads what `save` wrote. */
+  /** Reads a table that `save` wrote. */
   static load(reader: ColumnReader): AttributeTable {
     const table = new AttributeTable()
     table.#strings = new StringDictionary(reader.strings())
@@ -48,7 +48,7 @@ export class AttributeTable {
       const number = typeof value === 'string' ? this.#strings.add(value) : Number(value)
       this.#postingsOf(name).push(record, kindOf(value), number)
     }
-    if (this.#records > 2 * this.#live + FEWEST_DEAD) this.#compact()
+    if (this.#records > 2 * this.#live + MAX_DEAD_RECORDS) this.#compact()
   }
 
   /** Removes the attributes of an entity. */
@@ -60,7 +60,7 @@ export class AttributeTable {
     this.#live--
   }
 
-  /** Whether any entity may have the attribute. */
+  /** Returns whether a column exists for the attribute. */
   has(name: string): boolean {
     return this.#postings.has(name)
   }
@@ -75,7 +75,10 @@ export class AttributeTable {
     return this.#select(filter.attribute, testOf(filter, this.#strings))
   }
 
-  /** Writes all, dead records included; nothing may be set meanwhile. */
+  /**
+   * Writes the table, including dead records. The caller must not change the table during the
+   * write.
+   */
   async save(writer: ColumnWriter): Promise<void> {
     await writer.writeStrings(this.#strings.strings)
     await writer.write(this.#entityOf.subarray(0, this.#records))
@@ -93,7 +96,7 @@ export class AttributeTable {
     return entities
   }
 
-  /** Whether the entity has exactly these attributes. */
+  /** Returns whether the entity has exactly these attributes. */
   #holds(entity: number, entries: readonly (readonly [string, AttributeValue])[]): boolean {
     const record = this.#recordOf[entity] ?? NONE
     if (record === NONE || this.#sizes[record] !== entries.length) return false

@@ -2,11 +2,15 @@ import type { AttributeValue } from '../../../domain/attributes.js'
 import type { Comparison } from '../../vector/filter.js'
 import type { StringDictionary } from './string-dictionary.js'
 
-/** The type of a value in a column. The value is itself a number: a string is its code. */
+/**
+ * The type of a value in a column. A column stores only numbers: the number of a string is its
+ * dictionary code.
+ */
 export const KIND = { number: 0, boolean: 1, string: 2 } as const
+/** One of the values of KIND. */
 export type Kind = (typeof KIND)[keyof typeof KIND]
 
-/** Whether a value in a column satisfies a condition. */
+/** Returns whether a value in a column satisfies a condition. */
 export type CellTest = (kind: number, value: number) => boolean
 
 /** Returns the kind of a value. */
@@ -14,12 +18,12 @@ export function kindOf(value: AttributeValue): Kind {
   return KIND[typeof value as keyof typeof KIND]
 }
 
-/** Returns a value as a number. Undefined stands for a string that the dictionary lacks. */
+/** Returns a value as a number. Returns undefined if the dictionary does not contain the string. */
 export function numberOf(value: AttributeValue, strings: StringDictionary): number | undefined {
   return typeof value === 'string' ? strings.codeOf(value) : Number(value)
 }
 
-/** Returns the test of a comparison, which agrees with `compares`. */
+/** Returns the test for a comparison. It gives the same results as `compares` of filter.ts. */
 export function testOf(filter: Comparison, strings: StringDictionary): CellTest {
   switch (filter.op) {
     case 'in':

@@ -1,13 +1,13 @@
 import type { ClipId } from '../../../domain/ids.js'
 import type { ColumnReader, ColumnWriter } from '../column-file.js'
 
-/** Slots of clips in the columns of their attributes; used again once a clip is forgotten. */
+/** Assigns slots to clips in the attribute columns. A freed slot is reused. */
 export class ClipSlots {
   readonly #slots = new Map<ClipId, number>()
   readonly #clips: (ClipId | undefined)[] = [] // by slot
   readonly #free: number[] = []
 
-  /** Reads what `save` wrote. */
+  /** Reads slots that `save` wrote. */
   static load(reader: ColumnReader): ClipSlots {
     const clips = new ClipSlots()
     const slots = reader.int32()
@@ -23,12 +23,12 @@ export class ClipSlots {
     return this.#slots.values()
   }
 
-  /** Returns the slot of the clip, a new one if it has none. */
+  /** Returns the slot of the clip. Assigns a new slot if the clip has none. */
   add(clip: ClipId): number {
     return this.#slots.get(clip) ?? this.#assign(clip, this.#free.pop() ?? this.#clips.length)
   }
 
-  /** Frees the slot. */
+  /** Frees the slot of a clip. */
   free(slot: number): void {
     const clip = this.#clips[slot]
     if (clip === undefined) return
@@ -37,6 +37,7 @@ export class ClipSlots {
     this.#free.push(slot)
   }
 
+  /** Writes the slots and the clip ids. */
   async save(writer: ColumnWriter): Promise<void> {
     await writer.write(Int32Array.from(this.#slots.values()))
     await writer.writeStrings([...this.#slots.keys()])

@@ -3,14 +3,14 @@ import { grown } from '../typed-arrays.js'
 import { type CellTest, KIND, type Kind } from './cell.js'
 import type { StringDictionary } from './string-dictionary.js'
 
-/** The values of one attribute, by record in ascending order. */
+/** The values of one attribute, ordered by record. */
 export class Postings {
   #records: Int32Array = new Int32Array(0)
   #kinds: Uint8Array = new Uint8Array(0)
   #values: Float64Array = new Float64Array(0)
   #count = 0
 
-  /** Reads what `save` wrote. */
+  /** Reads postings that `save` wrote. */
   static load(reader: ColumnReader): Postings {
     const postings = new Postings()
     postings.#records = reader.int32()
@@ -20,11 +20,12 @@ export class Postings {
     return postings
   }
 
+  /** The number of values. */
   get count(): number {
     return this.#count
   }
 
-  /** Appends a value. The record is greater than all before. */
+  /** Appends a value. The record must be greater than all earlier ones. */
   push(record: number, kind: number, value: number): void {
     const at = this.#count++
     this.#records = grown(this.#records, this.#count)
@@ -35,7 +36,7 @@ export class Postings {
     this.#values[at] = value
   }
 
-  /** Whether the record has this value. */
+  /** Returns whether the record has this value. */
   has(record: number, kind: Kind, value: number): boolean {
     let from = 0
     let to = this.#count
@@ -48,7 +49,10 @@ export class Postings {
     return isFound && this.#kinds[from] === kind && Object.is(this.#values[from], value)
   }
 
-  /** Calls `visit` with each record whose value passes the test. */
+  /**
+   * Calls `visit` with each record whose value passes the test. If `test` is undefined, all records
+   * pass.
+   */
   select(test: CellTest | undefined, visit: (record: number) => void): void {
     for (let i = 0; i < this.#count; i++) {
       if (test?.(this.#kinds[i] as number, this.#values[i] as number) === false) continue
@@ -56,7 +60,10 @@ export class Postings {
     }
   }
 
-  /** Returns the postings under new records and codes, without those of a negative record. */
+  /**
+   * Returns the postings with new record numbers and string codes. Omits records whose new number
+   * is negative.
+   */
   renumbered(recordOf: Int32Array, from: StringDictionary, to: StringDictionary): Postings {
     const postings = new Postings()
     for (let i = 0; i < this.#count; i++) {
@@ -68,6 +75,7 @@ export class Postings {
     return postings
   }
 
+  /** Writes the records, kinds and values. */
   async save(writer: ColumnWriter): Promise<void> {
     await writer.write(this.#records.subarray(0, this.#count))
     await writer.write(this.#kinds.subarray(0, this.#count))

@@ -10,12 +10,12 @@ import { ClipSlots } from './clip-slots.js'
 
 const NONE = -1
 
-/** The attributes of the segments of an index: their own, and those of their clips. */
+/** The attributes of the segments of an index and of their clips. */
 export class SegmentAttributes {
   readonly #rows = new Bitmap()
   #clipOf: Int32Array = new Int32Array(0) // by row: the slot of the clip
   #segmentsOf: Int32Array = new Int32Array(0) // by slot: how many rows
-  #unused = new Set<number>() // slots without segments since the last call of forgetUnused
+  #unused = new Set<number>() // slots without segments at the last call of forgetUnused
 
   constructor(
     private readonly own = new AttributeTable(),
@@ -23,7 +23,7 @@ export class SegmentAttributes {
     private readonly slots = new ClipSlots(),
   ) {}
 
-  /** Reads what `save` wrote. */
+  /** Reads attributes that `save` wrote. */
   static load(reader: ColumnReader): SegmentAttributes {
     const clipOf = reader.int32()
     const [own, clips] = [AttributeTable.load(reader), AttributeTable.load(reader)]
@@ -46,15 +46,15 @@ export class SegmentAttributes {
     this.#link(row, slot)
   }
 
-  /** Forgets the segment, and its clip if it has no others. */
+  /** Removes the segment. Removes its clip if the clip has no other segments. */
   dropSegment(row: Row): void {
     this.own.clear(row)
     this.#unlink(row)
   }
 
   /**
-   * Forgets the clips that have had no segments since the call before. The log may have removed
-   * their segments before they were read.
+   * Removes clips that had no segments at the previous call and have none now. Compaction can
+   * remove the puts of such a clip from the log before the index reads them.
    */
   forgetUnused(): void {
     const isUnused = (slot: number) => !this.#segmentsOf[slot]
@@ -62,7 +62,9 @@ export class SegmentAttributes {
     this.#unused = new Set([...this.slots.all()].filter(isUnused))
   }
 
-  /** Returns the rows that satisfy the filter, as `matches` of filter.ts defines it. */
+  /**
+   * Returns the rows that satisfy the filter. It gives the same results as `matches` of filter.ts.
+   */
   select(filter: Filter): Bitmap {
     switch (filter.op) {
       case 'and':
@@ -80,6 +82,7 @@ export class SegmentAttributes {
     }
   }
 
+  /** Writes the attributes of segments and clips. */
   async save(writer: ColumnWriter): Promise<void> {
     await writer.write(this.#clipOf)
     for (const part of [this.own, this.clips, this.slots]) await part.save(writer)
@@ -89,7 +92,10 @@ export class SegmentAttributes {
     return this.#find(filter.attribute, (table) => table.satisfying(filter))
   }
 
-  /** Finds rows by their own attribute, or by that of their clip if they have none of the name. */
+  /**
+   * Finds rows by their own attribute. Uses the attribute of the clip if the segment does not have
+   * that name.
+   */
   #find(name: string, find: (table: AttributeTable) => Bitmap): Bitmap {
     const own = find(this.own)
     if (!this.clips.has(name)) return own

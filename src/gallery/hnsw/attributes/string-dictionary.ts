@@ -1,4 +1,4 @@
-/** Numbers of strings, so that a column can hold them. */
+/** Assigns codes to strings, so that a numeric column can store them. */
 export class StringDictionary {
   readonly #codes = new Map<string, number>()
   readonly #strings: string[] = [] // by code
@@ -7,11 +7,12 @@ export class StringDictionary {
     for (const each of strings) this.add(each)
   }
 
+  /** All strings, ordered by code. */
   get strings(): readonly string[] {
     return this.#strings
   }
 
-  /** Returns the code of a string, a new one if it has none. */
+  /** Returns the code of a string. Assigns a new code if the string has none. */
   add(text: string): number {
     const known = this.#codes.get(text)
     if (known !== undefined) return known
@@ -19,11 +20,12 @@ export class StringDictionary {
     return this.#strings.push(text) - 1
   }
 
-  /** Returns undefined for an unknown string. */
+  /** Returns the code of a string, or undefined if the string is unknown. */
   codeOf(text: string): number | undefined {
     return this.#codes.get(text)
   }
 
+  /** Returns the string of a code. */
   textOf(code: number): string {
     return this.#strings[code] as string
   }
