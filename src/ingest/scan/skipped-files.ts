@@ -1,10 +1,10 @@
 import type { SkippedExtensions } from '../../jobs/jobs.js'
 
-const MOST_EXTENSIONS = 100
-const LONGEST_EXTENSION = 16
+const MOST_EXTENSIONS = 100 // in a report
+const LONGEST_EXTENSION = 16 // characters
 const OTHERS = 'others'
 
-/** Counts files that a scan does not take for media, by extension: as many as can be shown. */
+/** Counts the files that a scan skips, by extension. Rare and long extensions count as `others`. */
 export class SkippedFiles {
   readonly #counts = new Map<string, number>()
 
