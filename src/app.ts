@@ -16,7 +16,7 @@ import { realPaths } from './storage/path-within.js'
 import { SourceList } from './storage/source-list.js'
 
 // Samples and frames are off-heap buffers that count towards V8's next collection. By default V8
-// would collect once per clip.
+// then collects once per clip.
 setFlagsFromString('--heap-growing-percent=900')
 
 const LOCK_WAIT_MS = 30_000 // for the process that changes the model to close the new gallery

@@ -292,7 +292,7 @@ function restarting(cause: unknown): AppError {
 
 /**
  * Resolves a job. Rejects it with ENCODER_FAILED if an embedding is not finite or not of length 1:
- * the index would keep such an embedding of silence, for example.
+ * silence encoded as zeros would stay in the index.
  */
 function deliver(job: Job, encoding: SegmentEncoding): void {
   const lengths = [encoding.audio, ...encoding.frames].flatMap((found) =>

@@ -18,7 +18,7 @@ import { type EncodeDeps, encodeFile } from './encode-file.js'
 export interface IngestDeps extends EncodeDeps {
   readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'isAvailable' | 'restarted'>
   readonly gallery: Gallery
-  readonly hashMutex?: KeyedMutex // encodes one of several equal files that run at once
+  readonly hashMutex?: KeyedMutex // of several equal files at once, one is encoded
 }
 
 /** What a caller knows of a file, and the limits that it sets. */

@@ -33,7 +33,7 @@ export interface ReindexDeps {
 }
 
 type ClipDeps = ReindexDeps & {
-  readonly hashMutex: KeyedMutex // encodes one of several equal files that run at once
+  readonly hashMutex: KeyedMutex // of several equal files at once, one is encoded
 }
 
 /**

@@ -39,7 +39,9 @@ const DEFAULT_IGNORES: readonly string[] = [
 
 /** Selects the files and folders of a scan. Paths are relative to the source and have slashes. */
 export interface FileFilter {
+  /** Returns true if a scan ingests the file. */
   takes(file: string): boolean
+  /** Returns true if a scan skips the file, or does not enter the folder. */
   ignores(fileOrFolder: string): boolean
 }
 

@@ -12,6 +12,7 @@ export class WriteStability {
     this.#settleMs = settleMs
   }
 
+  /** True if no path is tracked. */
   get isEmpty(): boolean {
     return this.#observed.size === 0
   }
