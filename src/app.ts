@@ -15,36 +15,48 @@ import { dataLayout } from './storage/data-layout.js'
 import { realPaths } from './storage/path-within.js'
 import { SourceList } from './storage/source-list.js'
 
-// Samples and frames lie beside V8's heap and count towards its next collection: by default that is one for every clip.
+// Samples and frames are off-heap buffers that count towards V8's next collection. By default V8
+// then collects once per clip.
 setFlagsFromString('--heap-growing-percent=900')
 
-const LOCK_WAIT_MS = 30_000 // until the process that made a change of model has closed what it made
+const LOCK_WAIT_MS = 30_000 // for the process that changes the model to close the new gallery
 
-/** What a piece of work uses from its beginning to its end: a gallery, and the encoder of the same fingerprint. */
+/**
+ * A gallery, the encoder of the same fingerprint and the decoders, which one request uses to its
+ * end.
+ */
 export type RequestContext = Pick<ActiveGallery, 'encoder' | 'gallery'> & Pick<App, 'decoders'>
 
-/** Every part of Earshot, opened from its configuration. Closing it closes the deps in reverse. */
+/** The open parts of Earshot: gallery, encoder, decoders and sources. Disposal closes them all. */
 export interface App extends AsyncDisposable {
   readonly config: Config
-  /** What serves now, and may be replaced by a change of model: for work that is short, or is all that the process does. */
+  /**
+   * The current encoder. A change of model may replace it, so that long work uses `run`, unless the
+   * process does nothing else.
+   */
   readonly encoder: Encoder
+  /** The current gallery. The restriction of `encoder` applies. */
   readonly gallery: Gallery
-  /** Shared by everything in this process that decodes. */
+  /** Limits all decoding of this process. */
   readonly decoders: DecoderPool
-  /** Folders and files, by real path, whose files HTTP clients may be given. */
+  /** Real paths of folders and files that HTTP clients may read. */
   readonly servedFolders: readonly string[]
-  /** Folders and files that the owner of the library indexes here: they are served from now on. */
+  /** Folders and files that the owner of the library indexes. `servedFolders` includes them. */
   readonly sources: SourceList
   /**
-   * Runs work on what serves now, which stays open until it is done. `replaced` aborts when another takes its place. What
-   * the change keeps from being written is run again on what then serves.
+   * Runs work on the current gallery and encoder, which stay open until it ends. `replaced` aborts
+   * if a change of model replaces them. Work that fails with GALLERY_RETIRED runs again on the new
+   * gallery.
    */
   run<T>(work: (deps: RequestContext, replaced: AbortSignal) => Promise<T>): Promise<T>
-  /** Serves what was put in the gallery's place by a change of model, if anything was. */
+  /** Switches to the gallery and encoder of a change of model, if there is one. */
   refresh(): Promise<void>
 }
 
-/** DATA_LOCKED where another process writes; one that only reads is let in beside it. */
+/**
+ * Opens the app. Throws DATA_LOCKED if access is `write` and another process writes to the library.
+ * Creates the first gallery if the library has none.
+ */
 export async function openApp(config: Config, access: Access = 'write'): Promise<App> {
   const { id, bundle } = await currentOrFirst(config)
   const wanted = { id, bundle: config.library.isBundleGiven ? config.library.bundle : bundle }
@@ -57,28 +69,28 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
   const configured = await realPaths([dataLayout(library.dataDir).media, ...roots, ...watch])
   let refreshing: Promise<void> | undefined
 
-  const change = async () => {
+  const switchGallery = async () => {
     const serves = await currentOrFirst(config)
     if (serves.id === active.current.id) return
     active.replace(await openActiveGallery(config, serves, access, LOCK_WAIT_MS))
   }
   const refresh = () => {
-    refreshing ??= change().finally(() => {
+    refreshing ??= switchGallery().finally(() => {
       refreshing = undefined
     })
     return refreshing
   }
   const run: App['run'] = async (work) => {
     const before = active.current
-    const onParts = ({ encoder, gallery }: ActiveGallery, replaced: AbortSignal) =>
+    const onActive = ({ encoder, gallery }: ActiveGallery, replaced: AbortSignal) =>
       work({ encoder, gallery, decoders }, replaced)
     try {
-      return await active.run(onParts)
+      return await active.run(onActive)
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'GALLERY_RETIRED') throw error
       await refresh()
       if (active.current === before) throw error
-      return await active.run(onParts)
+      return await active.run(onActive)
     }
   }
   return {
@@ -104,8 +116,8 @@ export async function openApp(config: Config, access: Access = 'write'): Promise
 }
 
 /**
- * The library's list of sources. A library from before there was one gets those of its jobs that were
- * made on the command line.
+ * Returns the library's list of sources. A library of an earlier version has no list. Its list then
+ * has the sources of jobs from the command line, which have no `within`.
  */
 async function openSources(
   { library: { dataDir } }: Config,

@@ -13,16 +13,20 @@ import { jobRequest } from './ingest/scan/job-request.js'
 import { RESCAN_MINUTES, SETTLE_SECONDS } from './ingest/watch/watch.js'
 import { watchAndIngest } from './ingest/watch/watch-and-ingest.js'
 
-const REFRESH_MS = 1_000 // until a change of model is noticed
-const RESTART_MS = 30_000 // of the jobs, after what stopped them all
+const REFRESH_MS = 1_000 // between checks for a change of model
+const RESTART_MS = 30_000 // before the job runner restarts after an error
 
+/** A server that accepts requests. */
 export interface RunningServer {
   readonly url: string
-  /** Ends once the server has been told to stop (SIGINT, SIGTERM) and has closed everything. */
+  /** Resolves after a SIGINT or SIGTERM, when the server has closed everything. */
   readonly stopped: Promise<void>
 }
 
-/** Opens the app and serves it until the process is told to stop. Requests under way are answered first. */
+/**
+ * Opens the app and serves it until a SIGINT or SIGTERM, after which it completes open requests.
+ * Throws ADDRESS_EXPOSED, ADDRESS_UNAVAILABLE and the errors of `openApp`.
+ */
 export async function serve(config: Config): Promise<RunningServer> {
   refuseExposed(config)
   warnOfAnyHost(config)
@@ -51,10 +55,10 @@ export async function serve(config: Config): Promise<RunningServer> {
   }
 }
 
-/** Closes the app if it cannot be served. */
+/** Builds the HTTP server. Closes the app if this fails. */
 async function buildOrClose(app: App, isDraining: () => boolean): Promise<Http> {
   try {
-    await app.gallery.follow() // else the first query would wait for it
+    await app.gallery.follow() // so that the first query need not wait
     return await buildHttp(app, isDraining)
   } catch (error) {
     await app[Symbol.asyncDispose]()
@@ -62,7 +66,10 @@ async function buildOrClose(app: App, isDraining: () => boolean): Promise<Http> 
   }
 }
 
-/** Runs jobs beside the requests, on what serves at the time. What stops all of them, a full disk say, may pass. */
+/**
+ * Runs jobs on the current gallery until the signal aborts. Retries after an error such as a full
+ * disk.
+ */
 async function runJobs(app: App, log: Http['log'], signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
@@ -73,7 +80,7 @@ async function runJobs(app: App, log: Http['log'], signal: AbortSignal): Promise
       })
     } catch (error) {
       log.error(error)
-      await sleep(RESTART_MS, undefined, { signal }).catch(() => {}) // aborted: the loop ends
+      await sleep(RESTART_MS, undefined, { signal }).catch(() => {}) // an abort ends the loop
     }
   }
 }
@@ -101,29 +108,35 @@ async function listen(server: Http, { http: { host, port } }: Config): Promise<v
     await server.listen({ host, port })
   } catch (cause) {
     await server.close()
-    const detail = `${host}:${port} cannot be listened on (${(cause as Error).message}): say another host or port.`
+    const { message } = cause as Error
+    const detail = `Cannot listen on ${host}:${port} (${message}): use another host or port.`
     throw new AppError('ADDRESS_UNAVAILABLE', detail, { cause })
   }
 }
 
-/** There are no keys yet, so that whoever reaches the server may do everything with the library. */
+/**
+ * Throws ADDRESS_EXPOSED if other machines can reach the server, unless the configuration allows
+ * it. There are no keys yet, so every client can change the library.
+ */
 function refuseExposed({ http: { host, allowUnauthenticated } }: Config): void {
   if (isLoopback(host)) return
   if (!allowUnauthenticated) {
     const detail =
-      `On ${host} other machines can read, change and delete the library without a key. Listen on 127.0.0.1, ` +
-      'or allow it by --allow-unauthenticated (EARSHOT_ALLOW_UNAUTHENTICATED=1) if the network or a proxy keeps others out.'
+      `On ${host} other machines can read, change and delete the library without a key. ` +
+      'Listen on 127.0.0.1, or allow it with --allow-unauthenticated ' +
+      '(EARSHOT_ALLOW_UNAUTHENTICATED=1) if the network or a proxy blocks other clients.'
     throw new AppError('ADDRESS_EXPOSED', detail)
   }
   process.stderr.write(
-    `Warning: whoever reaches ${host} can read, change and delete the library.\n`,
+    `Warning: every client that reaches ${host} can read, change and delete the library.\n`,
   )
 }
 
+/** Warns if the configuration allows every host name. */
 function warnOfAnyHost({ http: { hosts } }: Config): void {
   if (!hosts.includes('*')) return
-  const risk = 'every web page that the user opens can use the server'
-  process.stderr.write(`Warning: EARSHOT_HOSTS has "*", so that ${risk}.\n`)
+  const risk = 'Every web page that the user opens can use the server.'
+  process.stderr.write(`Warning: EARSHOT_HOSTS has "*". ${risk}\n`)
 }
 
 interface Stop {
@@ -132,9 +145,9 @@ interface Stop {
 }
 
 /**
- * After SIGTERM the server is unready and goes on for `drainSeconds`, so that a load balancer sends no
- * more requests. Then it closes. A second signal, or a request that does not end within
- * `shutdownSeconds`, ends the process at once.
+ * Resolves when a signal has closed the server. After SIGTERM the server reports unready but serves
+ * for `drainSeconds`, so that a load balancer stops sending requests. A second signal, or a request
+ * that exceeds `shutdownSeconds`, ends the process at once.
  */
 function untilStopped(
   { drain, close }: Stop,

@@ -10,20 +10,21 @@ import { FileGalleryRegistry, type GalleryFiles } from '../gallery/sqlite/file-g
 import { lockFolder } from '../gallery/sqlite/lock.js'
 import { SqliteCatalogue } from '../gallery/sqlite/sqlite-catalogue.js'
 
-/** A gallery and the encoder of the bundle that it was made with, both open. */
+/** An open gallery and the open encoder of its bundle. */
 export interface ActiveGallery extends AsyncDisposable {
   readonly id: string // of the gallery
   readonly encoder: Encoder
   readonly gallery: Gallery
 }
 
-/** One process at a time may write to a gallery; others may read it at the same time. */
+/** Access to a gallery: one process may write to it while others read. */
 export type Access = 'write' | 'read'
 
+/** Returns the gallery registry of the data folder. */
 export const registryOf = ({ library }: Config): FileGalleryRegistry =>
   new FileGalleryRegistry(library.dataDir, library.bundle)
 
-/** The gallery that serves, or the one that will serve if the library has none yet. */
+/** Returns the current gallery, or creates the first one if the library has none. */
 export async function currentOrFirst(config: Config): Promise<GalleryRef> {
   const registry = registryOf(config)
   const first = { bundle: config.library.bundle, fingerprints: [] }
@@ -31,7 +32,7 @@ export async function currentOrFirst(config: Config): Promise<GalleryRef> {
 }
 
 /**
- * Opens a gallery with its encoder; closing it closes them in reverse. `waitMs`: how long a writer waits
+ * Opens a gallery with its encoder. Disposal closes them in reverse order. A writer waits `waitMs`
  * for the lock. Throws DATA_LOCKED, BUNDLE_INVALID, FINGERPRINT_MISMATCH, DATA_UNUSABLE.
  */
 export async function openActiveGallery(
@@ -62,7 +63,7 @@ export async function openActiveGallery(
   }
 }
 
-/** Opens the catalogue in a file, or makes it. */
+/** Opens the catalogue in a file. Creates it if the file does not exist. */
 export function openCatalogue(
   file: string,
   { fingerprint, dimension, equals = [] }: CatalogueHeader,

@@ -13,19 +13,22 @@ import { SourceList } from '../storage/source-list.js'
 import { currentOrFirst, registryOf } from './active-gallery.js'
 import { pruneGalleries } from './open-reindex.js'
 
-/** Writes the catalogue, as it is at one moment, into a file of its own. It may be in use meanwhile. */
+/**
+ * Writes a snapshot of the catalogue to a new file. Other processes may use the catalogue
+ * meanwhile. Throws USAGE if the file exists or there is no library.
+ */
 export async function backUp(config: Config, target: string): Promise<void> {
   if (existsSync(target)) {
-    throw new AppError('USAGE', `${target} exists already: give another name for the backup.`)
+    throw new AppError('USAGE', `${target} already exists: use another name for the backup.`)
   }
   const registry = registryOf(config)
   const current = await registry.current()
-  if (!current) throw new AppError('USAGE', `There is no library in ${config.library.dataDir} yet.`)
+  if (!current) throw new AppError('USAGE', `There is no library in ${config.library.dataDir}.`)
   backUpFile(registry.filesOf(current).catalogue, target)
 }
 
 /**
- * Makes a backup the library of the data folder, or changes nothing. The index is rebuilt from it.
+ * Makes a backup the library of the data folder, atomically. The next process rebuilds the index.
  * Throws BACKUP_INVALID, FINGERPRINT_MISMATCH, DATA_NOT_EMPTY, DATA_LOCKED.
  */
 export async function restore(
@@ -38,7 +41,7 @@ export async function restore(
   await checkBundle(config, fingerprint)
   const registry = registryOf(config)
   if (!force && (await registry.current())) {
-    const detail = `${dataDir} holds a library: restore into another folder, or with --force.`
+    const detail = `${dataDir} has a library: restore into another folder, or use --force.`
     throw new AppError('DATA_NOT_EMPTY', detail)
   }
   const layout = dataLayout(dataDir)
@@ -57,10 +60,11 @@ export async function restore(
 async function checkBundle({ library: { bundle } }: Config, fingerprint: string): Promise<void> {
   const found = await loadBundle(bundleFolder(bundle))
   if (hasFingerprint(found, fingerprint)) return
-  throw new AppError(
-    'FINGERPRINT_MISMATCH',
-    `The backup is of bundle ${fingerprint.slice(0, 12)}, ${bundle} is ${found.fingerprint.slice(0, 12)}: say with EARSHOT_BUNDLE which it was made with.`,
-  )
+  const detail =
+    `The backup has bundle ${fingerprint.slice(0, 12)}, ` +
+    `${bundle} is ${found.fingerprint.slice(0, 12)}: ` +
+    'set EARSHOT_BUNDLE to the bundle of the backup.'
+  throw new AppError('FINGERPRINT_MISMATCH', detail)
 }
 
 async function copyWhole(from: string, to: string): Promise<void> {

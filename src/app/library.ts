@@ -6,14 +6,14 @@ import type { Catalogue } from '../gallery/catalogue/catalogue.js'
 import type { GalleryRef } from '../gallery/registry/gallery-registry.js'
 import { currentOrFirst, openCatalogue, registryOf } from './active-gallery.js'
 
-/** Whether there is a library in the data folder. */
+/** Returns true if the data folder has a library. */
 export async function hasLibrary(config: Config): Promise<boolean> {
   return (await registryOf(config).current()) !== undefined
 }
 
 /**
- * Returns the gallery that serves. Throws LIBRARY_MISSING if there is none: a command that only reads
- * must not make a library in a folder whose name was mistyped.
+ * Returns the current gallery. Throws LIBRARY_MISSING if there is none: a command that only reads
+ * must not create a library in a mistyped folder.
  */
 export async function requireLibrary(config: Config): Promise<GalleryRef> {
   const current = await registryOf(config).current()
@@ -24,13 +24,13 @@ export async function requireLibrary(config: Config): Promise<GalleryRef> {
   throw new AppError('LIBRARY_MISSING', detail)
 }
 
-/** Opens the catalogue that serves, without a lock. Throws LIBRARY_MISSING. */
+/** Opens the current catalogue without a lock. Throws LIBRARY_MISSING. */
 export async function openLibrary(config: Config): Promise<Catalogue> {
   const current = await requireLibrary(config)
   return await openWithBundle(registryOf(config).filesOf(current).catalogue, current)
 }
 
-/** Opens the catalogue that serves, or an empty one in memory if there is none. */
+/** Opens the current catalogue, or an empty one in memory if there is no library. */
 export async function openLibraryOrEmpty(config: Config): Promise<Catalogue> {
   if (await hasLibrary(config)) return await openLibrary(config)
   return await openWithBundle(':memory:', await currentOrFirst(config))

@@ -13,27 +13,29 @@ import {
   registryOf,
 } from './active-gallery.js'
 
-/** A gallery of another bundle that is being filled while the current one serves. */
+/** The new gallery of another bundle, which a reindex fills while the current gallery serves. */
 export interface Reindexing extends Pick<ActiveGallery, 'encoder' | 'gallery'>, AsyncDisposable {
   readonly decoders: DecoderPool
   readonly migration: GalleryMigration
-  /** Makes it serve. Returns false if clips are pending. A server follows within seconds. */
+  /**
+   * Makes the new gallery current. Returns false if clips are pending. A server follows in seconds.
+   */
   cutOver(): Promise<boolean>
 }
 
 /**
- * Opens the gallery of a bundle next to the one that serves, with what an earlier run put into it.
- * Throws USAGE if the library is of this bundle already, LIBRARY_MISSING, DATA_LOCKED, BUNDLE_INVALID.
+ * Opens the new gallery of a bundle, with the clips that an earlier run encoded. Throws USAGE if
+ * there is no library or if it already has this bundle. Throws DATA_LOCKED, BUNDLE_INVALID.
  */
 export async function openReindex(config: Config, bundle: string): Promise<Reindexing> {
   const registry = registryOf(config)
   const from = await sourceGallery(config)
-  const made = await loadBundle(bundleFolder(bundleName(bundle)))
-  if (hasFingerprint(made, from.fingerprint)) {
-    const detail = `The library is of bundle ${bundle} already: there is nothing to change.`
+  const target = await loadBundle(bundleFolder(bundleName(bundle)))
+  if (hasFingerprint(target, from.fingerprint)) {
+    const detail = `The library already has bundle ${bundle}: there is nothing to reindex.`
     throw new AppError('USAGE', detail)
   }
-  const fingerprints = [made.fingerprint, ...made.equals]
+  const fingerprints = [target.fingerprint, ...target.equals]
   const to = await registry.create({ bundle: bundleName(bundle), fingerprints })
   const active = await openActiveGallery(config, to, 'write')
   try {
@@ -55,15 +57,18 @@ export async function openReindex(config: Config, bundle: string): Promise<Reind
   }
 }
 
-/** The bundle of the gallery that served before. Throws USAGE if there is none. */
+/** Returns the bundle of the previous gallery. Throws USAGE if there is none. */
 export async function previousBundle(config: Config): Promise<string> {
   const previous = await registryOf(config).previous()
   if (previous) return previous.bundle
-  const detail = `There is no earlier gallery in ${config.library.dataDir} to go back to.`
+  const detail = `There is no previous gallery in ${config.library.dataDir} to return to.`
   throw new AppError('USAGE', detail)
 }
 
-/** Deletes every gallery that does not serve. Returns their ids. Throws DATA_LOCKED if one is in use. */
+/**
+ * Deletes all galleries but the current one. Returns their ids. Throws DATA_LOCKED if one is in
+ * use.
+ */
 export async function pruneGalleries(config: Config): Promise<readonly string[]> {
   const registry = registryOf(config)
   const others = await registry.others()
@@ -71,14 +76,14 @@ export async function pruneGalleries(config: Config): Promise<readonly string[]>
   return others.map(({ id }) => id)
 }
 
-/** The gallery that serves, brought to the newest schema, which both galleries must have. */
+/** Returns the current gallery and migrates it to the newest schema, as both galleries need it. */
 async function sourceGallery(config: Config): Promise<GalleryRef & { fingerprint: string }> {
   const registry = registryOf(config)
   const current = await registry.current()
   const file = current && registry.filesOf(current).catalogue
   const header = file && readHeader(file)
   if (!current || !header) {
-    const detail = `There is no library in ${config.library.dataDir} yet: index something first.`
+    const detail = `There is no library in ${config.library.dataDir}: index something first.`
     throw new AppError('USAGE', detail)
   }
   await (await openCatalogue(file, header))[Symbol.asyncDispose]()

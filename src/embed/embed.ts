@@ -8,67 +8,78 @@ import type { Encoding } from '../encoder/encoding.js'
 import { tooLong } from '../media/decode/too-long.js'
 import type { Media } from '../media/media.js'
 
-/** `probabilities`: one per class; null where not asked for, or not given by the bundle. */
+/**
+ * The encoding of one modality of a segment. `probabilities` has one value per class, and is null
+ * if not requested or not supported by the bundle.
+ */
 export interface Embedded {
   readonly embedding: UnitVector
   readonly probabilities: Float32Array | null
 }
 
-/** One segment of a file with what the graphs say of it; null where nothing can be heard or seen. */
+/** A segment of a file with its encodings. A modality that the segment lacks is null. */
 export interface EmbeddedSegment extends Span, Readonly<Record<Modality, Embedded | null>> {
-  readonly joint: Float32Array | null // probabilities of sound and picture together
+  readonly joint: Float32Array | null // probabilities of the joint graph, one per class
 }
 
+/** Options of `embed`. */
 export interface EmbedOptions {
   readonly priority: Priority
   readonly tags?: boolean
-  readonly longestSeconds?: number | undefined // of media; more is MEDIA_TOO_LONG
+  readonly longestSeconds?: number | undefined // of media; longer media throw MEDIA_TOO_LONG
   readonly signal?: AbortSignal | undefined
-  readonly timings?: EmbedTimings // added to as time is spent
+  readonly timings?: EmbedTimings // `embed` adds to them
 }
 
 type SegmentEncoder = Pick<Encoder, 'encodeSegment'>
 
-/** Time spent waiting for ffmpeg and for the encoder; the two run side by side, so each counts what it alone cost. */
+/**
+ * Times in ms for which `embed` waits for ffmpeg and for the encoder. Both run in parallel, so time
+ * that overlaps counts once.
+ */
 export interface EmbedTimings {
   decodeMs: number
   encodeMs: number
 }
 
+/** Returns timings of 0 ms. */
 export const noTimings = (): EmbedTimings => ({ decodeMs: 0, encodeMs: 0 })
 
-/** Segments on their way through the encoder while the next is decoded: enough to fill its batches. */
+/** Segments in the encoder while the next is decoded: enough to fill its batches. */
 const SEGMENTS_AHEAD = 4
 
-/** The road that every file takes, in ingestion and in queries: decode, then encode. In order of time. */
+/**
+ * Decodes and encodes media, for ingestion and for queries. Yields segments in order of time.
+ * Throws MEDIA_TOO_LONG.
+ */
 export async function* embed(
   media: Pick<Media, 'segments'>,
   encoder: SegmentEncoder,
   options: EmbedOptions,
 ): AsyncGenerator<EmbeddedSegment> {
   const { timings = noTimings(), longestSeconds = Infinity } = options
-  let begin: number | undefined
+  let firstStart: number | undefined
   const ahead: Promise<EmbeddedSegment>[] = []
   for await (const segment of timed(media.segments(), timings, 'decodeMs')) {
-    begin ??= segment.start
-    if (segment.end - begin > longestSeconds) throw tooLong(longestSeconds)
-    ahead.push(settledLater(embedSegment(segment, encoder, options)))
+    firstStart ??= segment.start
+    if (segment.end - firstStart > longestSeconds) throw tooLong(longestSeconds)
+    ahead.push(handledLater(embedSegment(segment, encoder, options)))
     if (ahead.length >= SEGMENTS_AHEAD) yield* timed(ahead.splice(0, 1), timings, 'encodeMs')
   }
   yield* timed(ahead, timings, 'encodeMs')
 }
 
-/** Passes items on and adds up how long each was waited for. */
+/** Yields the items and adds the wait for each, in ms, to the timings. */
 async function* timed<T>(
   items: AsyncIterable<T> | Iterable<Promise<T>>,
   timings: EmbedTimings,
-  spent: keyof EmbedTimings,
+  stage: keyof EmbedTimings,
 ): AsyncGenerator<T> {
-  let since = performance.now()
+  let sinceMs = performance.now()
   for await (const item of items) {
-    timings[spent] += performance.now() - since
+    timings[stage] += performance.now() - sinceMs
     yield item
-    since = performance.now()
+    sinceMs = performance.now()
   }
 }
 
@@ -88,7 +99,10 @@ async function embedSegment(
   }
 }
 
-/** The frames of a segment as one: the mean of their embeddings, of length 1 again. */
+/**
+ * Returns the mean of encodings, with the embedding normalized to length 1, or null if there are
+ * none.
+ */
 function mean(encodings: readonly Encoding[]): Embedded | null {
   if (encodings.length === 0) return null
   const embedding = meanRow(encodings.map(({ embedding }) => embedding))
@@ -99,7 +113,10 @@ function mean(encodings: readonly Encoding[]): Embedded | null {
   }
 }
 
-/** Frames are averaged as probabilities, as the published models are measured: one clear frame outweighs doubtful ones. */
+/**
+ * Averages frames as probabilities, as the evaluation of the published models does: a clear frame
+ * outweighs unclear frames.
+ */
 function meanProbabilities(logits: readonly Float32Array[]): Float32Array | null {
   return logits.length > 0 ? meanRow(logits.map((row) => row.map(sigmoid))) : null
 }
@@ -113,8 +130,8 @@ function meanRow(rows: readonly Float32Array[]): Float32Array {
   return sum.map((value) => value / rows.length)
 }
 
-/** A failure is met when the segment's turn comes; until then, or if it never comes, it is not an unhandled rejection. */
-function settledLater<T>(promise: Promise<T>): Promise<T> {
+/** Marks a rejection as handled. The consumer receives it when it awaits the promise, if ever. */
+function handledLater<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {})
   return promise
 }

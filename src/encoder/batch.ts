@@ -4,50 +4,50 @@ import type { Waiting } from './batching.js'
 import type { Encoding, SegmentEncoding } from './encoding.js'
 import type { AudioBatch, BatchInput, BatchOutput, FrameBatch, ModalityOutput } from './protocol.js'
 
-/** What waits to be encoded: a sound, a frame, or both of a segment. */
+/** Input that waits for the encoder: audio, a frame, or the audio and frames of a segment. */
 export interface BatchItem extends Waiting, Pick<MediaSegment, 'samples' | 'frames'> {
   readonly tags: boolean
 }
 
-/** Items of one kind as what the worker takes, with the buffers that are handed over. */
+/** Returns items of one kind as one batch for the worker, with the buffers to transfer. */
 export function assemble(
   items: readonly BatchItem[],
   format: SegmentFormat,
 ): { readonly batch: BatchInput; readonly buffers: ArrayBuffer[] } {
-  const sounds = audioBatch(items, format)
+  const audio = audioBatch(items, format)
   const frames = frameBatch(items, format)
-  const buffers = [sounds?.samples.buffer, frames?.pixels.buffer]
+  const buffers = [audio?.samples.buffer, frames?.pixels.buffer]
   return {
-    batch: { type: 'encode', tags: items.some(({ tags }) => tags), audio: sounds, frames },
+    batch: { type: 'encode', tags: items.some(({ tags }) => tags), audio, frames },
     buffers: buffers.filter((buffer) => buffer instanceof ArrayBuffer),
   }
 }
 
-/** Each item with its rows of the answer, in the order in which they were assembled. */
+/** Splits the output of a batch by item. The items have the order that `assemble` received. */
 export function distribute<Item extends BatchItem>(
   items: readonly Item[],
   { audio, frames, joint }: BatchOutput,
-): { readonly item: Item; readonly answer: SegmentEncoding }[] {
+): { readonly item: Item; readonly encoding: SegmentEncoding }[] {
   const count = items.reduce((sum, { frames }) => sum + frames.length, 0)
-  const heard = audio && encodings(audio, items.length)
-  const seen = frames ? encodings(frames, count) : []
-  const together = joint ? rows(joint, count) : []
+  const audioOutputs = audio && encodings(audio, items.length)
+  const frameOutputs = frames ? encodings(frames, count) : []
+  const jointOutputs = joint ? rows(joint, count) : []
   return items.map((item, i) => ({
     item,
-    answer: {
-      audio: heard?.[i] ?? null,
-      frames: seen.splice(0, item.frames.length),
-      joint: together.splice(0, item.frames.length),
+    encoding: {
+      audio: audioOutputs?.[i] ?? null,
+      frames: frameOutputs.splice(0, item.frames.length),
+      joint: jointOutputs.splice(0, item.frames.length),
     },
   }))
 }
 
 function audioBatch(items: readonly BatchItem[], { audio }: SegmentFormat): AudioBatch | null {
-  const sounds = items.flatMap(({ samples }) => (samples ? [samples] : []))
-  if (sounds.length === 0) return null
-  const samples = new Float32Array(sounds.length * audio.samples)
-  for (const [i, sound] of sounds.entries()) samples.set(sound, i * audio.samples)
-  return { samples, lengths: sounds.map(({ length }) => length) }
+  const inputs = items.flatMap(({ samples }) => (samples ? [samples] : []))
+  if (inputs.length === 0) return null
+  const samples = new Float32Array(inputs.length * audio.samples)
+  for (const [i, input] of inputs.entries()) samples.set(input, i * audio.samples)
+  return { samples, lengths: inputs.map(({ length }) => length) }
 }
 
 function frameBatch(items: readonly BatchItem[], { visual }: SegmentFormat): FrameBatch | null {
@@ -61,7 +61,7 @@ function frameBatch(items: readonly BatchItem[], { visual }: SegmentFormat): Fra
 
 function encodings({ embeddings, logits }: ModalityOutput, count: number): Encoding[] {
   const tagged = logits && rows(logits, count)
-  // The graph's last step is the L2 norm.
+  // The last step of the graph normalizes the embedding (L2).
   return rows(embeddings, count).map((row, i) => ({
     embedding: row as UnitVector,
     logits: tagged?.[i] ?? null,

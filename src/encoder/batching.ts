@@ -1,23 +1,32 @@
-/** What is encoded together: sounds, frames, or the sound and frames of one segment. */
+/** The content of a batch: audio, frames, or the audio and frames of one segment. */
 export type BatchKind = 'sound' | 'frame' | 'segment'
+/** Priority of an item: queries overtake ingestion. */
 export type Priority = 'query' | 'ingest'
 
-/** More than this gains nothing on a CPU and makes a query wait longer behind a batch of ingestion. */
+/**
+ * The most items in a batch. Larger batches gain nothing on a CPU. A query waits longer behind
+ * them.
+ */
 export const MAX_BATCH: Readonly<Record<BatchKind, number>> = { sound: 8, frame: 16, segment: 1 }
 
+/** An item in a BatchQueue. */
 export interface Waiting {
   readonly kind: BatchKind
 }
 
-/** Items that wait for the worker. Queries overtake ingestion; inside a priority the oldest sets the next batch's kind. */
+/**
+ * Queues items for the worker. Queries overtake ingestion. Within a priority the oldest item sets
+ * the kind of the next batch.
+ */
 export class BatchQueue<Item extends Waiting> {
   readonly #lanes: Readonly<Record<Priority, Item[]>> = { query: [], ingest: [] }
 
+  /** Adds an item. */
   push(item: Item, priority: Priority): void {
     this.#lanes[priority].push(item)
   }
 
-  /** The next batch: all of one kind and one priority; empty when nothing waits. */
+  /** Removes and returns the next batch, of one kind and one priority. Empty if the queue is. */
   take(): Item[] {
     const lane = this.#lanes.query.length > 0 ? this.#lanes.query : this.#lanes.ingest
     const kind = lane[0]?.kind
@@ -28,7 +37,7 @@ export class BatchQueue<Item extends Waiting> {
     return batch
   }
 
-  /** Takes out an item that nobody waits for any more; false where it is already on its way. */
+  /** Removes a canceled item. Returns false if it already is in a batch. */
   drop(item: Item): boolean {
     for (const lane of Object.values(this.#lanes)) {
       const at = lane.indexOf(item)
@@ -37,7 +46,7 @@ export class BatchQueue<Item extends Waiting> {
     return false
   }
 
-  /** Everything that still waits, taken out. */
+  /** Removes and returns all items. */
   drain(): Item[] {
     return Object.values(this.#lanes).flatMap((lane) => lane.splice(0))
   }

@@ -15,22 +15,25 @@ import {
   type TagSource,
 } from './manifest.js'
 
-/** A verified bundle: every graph hashes to what its manifest says, and the fingerprint follows from them. */
+/** A verified bundle: the hashes of its graphs and its fingerprint match the manifest. */
 export interface Bundle {
   readonly name: string
   readonly fingerprint: string
-  /** Fingerprints of earlier files of this bundle, whose embeddings are the same bit for bit. */
+  /** Fingerprints of earlier files of this bundle whose embeddings are bit-identical. */
   readonly equals: readonly string[]
   readonly dimension: number
   readonly format: SegmentFormat
   readonly graphs: ByGraph<string> // paths
-  readonly classes: readonly BundleClass[] // by index; empty where the bundle does not tag
-  readonly tagsFrom: readonly TagSource[] // the first that a segment has
+  readonly classes: readonly BundleClass[] // by index; empty if the bundle does not tag
+  readonly tagsFrom: readonly TagSource[] // a segment uses the first that it has
   readonly golden: Golden
   readonly licence: string
 }
 
-/** Reads and verifies the bundle in a folder; BUNDLE_INVALID where anything is missing, altered or of another format. */
+/**
+ * Reads and verifies the bundle in a folder. Throws BUNDLE_INVALID if a file is missing, changed or
+ * of another format.
+ */
 export async function loadBundle(dir: string): Promise<Bundle> {
   const manifest = await readJson(join(dir, 'bundle.json'), Manifest)
   await verifyGraphs(dir, manifest)
@@ -39,7 +42,7 @@ export async function loadBundle(dir: string): Promise<Bundle> {
   const modalities = MODALITIES.filter((modality) => graphs[modality])
   const golden = await readJson(join(dir, manifest.golden), Golden)
   if (modalities.some((modality) => !golden[modality]))
-    throw invalid(`${manifest.golden} lacks a graph's answers.`)
+    throw invalid(`${manifest.golden} lacks the output of a graph.`)
   return Object.freeze({
     name: manifest.name,
     fingerprint: manifest.fingerprint,
@@ -54,7 +57,10 @@ export async function loadBundle(dir: string): Promise<Bundle> {
   })
 }
 
-/** SHA-256 over the graphs and the front-end numbers: embeddings of different fingerprints never meet. */
+/**
+ * Returns the SHA-256 of the graphs and front-end numbers, in hex. Embeddings of different
+ * fingerprints are never compared.
+ */
 export function fingerprintOf({
   graphs,
   embedding,
@@ -75,7 +81,7 @@ export function fingerprintOf({
     .digest('hex')
 }
 
-/** Whether embeddings of a fingerprint are this bundle's. */
+/** Returns true if embeddings of a fingerprint are valid for this bundle. */
 export const hasFingerprint = (
   { fingerprint, equals }: Pick<Bundle, 'fingerprint' | 'equals'>,
   other: string,
@@ -85,7 +91,7 @@ function graphPaths(dir: string, { graphs }: Manifest): ByGraph<string> {
   const paths = Object.entries(graphs).flatMap(([name, graph]) =>
     graph ? [[name, join(dir, graph.file)]] : [],
   )
-  return Object.fromEntries(paths) as ByGraph<string> // the names of one are those of the other
+  return Object.fromEntries(paths) as ByGraph<string> // keys stay the same
 }
 
 async function verifyGraphs(dir: string, { graphs }: Manifest): Promise<void> {
@@ -94,7 +100,8 @@ async function verifyGraphs(dir: string, { graphs }: Manifest): Promise<void> {
     const actual = await sha256(join(dir, graph.file))
     if (actual !== graph.sha256) {
       throw invalid(
-        `${graph.file} has SHA-256 ${actual}, bundle.json says ${graph.sha256}. Copy the bundle again.`,
+        `${graph.file} has SHA-256 ${actual}, bundle.json has ${graph.sha256}. ` +
+          'Copy the bundle again.',
       )
     }
   }
@@ -104,7 +111,8 @@ function verifyFingerprint(manifest: Manifest): void {
   const expected = fingerprintOf(manifest)
   if (manifest.fingerprint !== expected) {
     throw invalid(
-      `bundle.json says fingerprint ${manifest.fingerprint}, its graphs and numbers give ${expected}.`,
+      `bundle.json has fingerprint ${manifest.fingerprint}, ` +
+        `its graphs and numbers have ${expected}.`,
     )
   }
 }

@@ -11,9 +11,10 @@ import { startWorker } from './start-worker.js'
 import { EncoderThread } from './thread.js'
 import { verify } from './verify.js'
 
+/** Options of one encoding. */
 export interface EncodeOptions {
   readonly priority: Priority
-  readonly tags?: boolean // logits too; without, nothing that only tags is run
+  readonly tags?: boolean // returns logits too; otherwise no tagging graph runs
   readonly signal?: AbortSignal | undefined
 }
 
@@ -35,22 +36,22 @@ interface EncoderOptions {
   readonly threads: number
 }
 
-const RESTART_MS = { first: 500, longest: 60_000 } // the wait doubles with each failure
+const RESTART_MS = { first: 500, longest: 60_000 } // each failure doubles the wait
 
 /**
- * Runs the bundle's graphs in a worker thread, in dynamic batches. Queries overtake ingestion. A thread
- * that ends is replaced: its batch is retried once, and what was queued waits. Until the new thread is
- * checked, further work is refused with ENCODER_RESTARTING.
+ * Runs the bundle's graphs in a worker thread, in dynamic batches. Queries overtake ingestion. If
+ * the thread ends, the encoder starts another: its batch is retried once, and queued items wait.
+ * New items fail with ENCODER_RESTARTING until the new thread passes its check.
  */
 export class Encoder implements AsyncDisposable {
   readonly #queue = new BatchQueue<Job>()
   readonly #closing = new AbortController()
   #thread: EncoderThread
   #inFlight: readonly Job[] = []
-  readonly #retried = new WeakSet<Job>() // their thread ended once
-  #refusal: AppError | null = null // of all work, while there is no thread for it
+  readonly #retried = new WeakSet<Job>() // jobs whose thread ended once
+  #refusal: AppError | null = null // rejects new jobs while there is no thread
   #brokenSinceMs: number | null = null
-  /** Frames of segments that are still held somewhere: one frame may be on show for many segments. */
+  /** Encodings by frame, as long as a caller holds the frame. Many segments may share one frame. */
   readonly #encodedFrames = new WeakMap<Uint8Array, EncodedFrame>()
   #revival: Promise<void> = Promise.resolve()
 
@@ -63,13 +64,14 @@ export class Encoder implements AsyncDisposable {
     this.#watch(thread)
   }
 
+  /** The provider in use and the refused ones. */
   get providers(): ProviderReport {
     return this.#thread.providers
   }
 
   /**
-   * Opens the graphs on the first provider that takes them and checks them against the bundle's golden numbers.
-   * PROVIDER_UNAVAILABLE, BUNDLE_INVALID.
+   * Opens the graphs on the first provider that supports them and checks them against the bundle's
+   * golden numbers. Throws PROVIDER_UNAVAILABLE, BUNDLE_INVALID.
    */
   static async open(bundle: Bundle, options: EncoderOptions): Promise<Encoder> {
     return new Encoder(bundle, options, await openThread(bundle, options))
@@ -79,7 +81,7 @@ export class Encoder implements AsyncDisposable {
     void thread.ended.then((cause) => this.#lose(cause))
   }
 
-  /** Starts another thread after one has ended, and queues its batch again. */
+  /** Requeues the batch of a thread that ended and starts another thread. */
   #lose(cause: unknown): void {
     if (this.#closing.signal.aborted) return
     const refusal = this.#refuse(restarting(cause))
@@ -94,7 +96,7 @@ export class Encoder implements AsyncDisposable {
   async #revive(): Promise<void> {
     const { signal } = this.#closing
     for (let waitMs = RESTART_MS.first; !signal.aborted; ) {
-      await sleep(waitMs, undefined, { signal }).catch(() => {}) // closed: the loop ends
+      await sleep(waitMs, undefined, { signal }).catch(() => {}) // a close ends the loop
       if (signal.aborted) return
       try {
         this.#thread = await openThread(this.bundle, this.options)
@@ -107,7 +109,7 @@ export class Encoder implements AsyncDisposable {
     }
   }
 
-  /** Takes work again, on a new thread. */
+  /** Accepts jobs again, on a new thread. */
   #accept(): void {
     this.#refusal = null
     this.#brokenSinceMs = null
@@ -115,13 +117,16 @@ export class Encoder implements AsyncDisposable {
     this.#pump()
   }
 
-  /** `samples`: mono at the bundle's rate, at most one segment; shorter ones are filled by the graph's own rule. */
+  /**
+   * Encodes audio: mono `samples` at the bundle's rate, at most one segment. The graph pads shorter
+   * audio. Throws RangeError for another length.
+   */
   async encodeAudio(samples: Float32Array, options: EncodeOptions): Promise<Encoding> {
     const { audio } = await this.#encode({ kind: 'sound', samples, frames: [] }, options)
     return expectEncoding(audio)
   }
 
-  /** `frame`: RGB, [H, W, 3] of the bundle's size. */
+  /** Encodes a frame: RGB, [H, W, 3] of the bundle's size. Throws RangeError for another size. */
   async encodeFrame(frame: Uint8Array, options: EncodeOptions): Promise<Encoding> {
     const { frames } = await this.#encode(
       { kind: 'frame', samples: null, frames: [frame] },
@@ -131,8 +136,9 @@ export class Encoder implements AsyncDisposable {
   }
 
   /**
-   * The sound and frames of a segment: together where the bundle tags them together, else each in a batch of its kind.
-   * A frame that comes again, as the same array with the same bytes, is encoded once.
+   * Encodes the audio and frames of a segment: together if the bundle tags them together, else in
+   * batches of each kind. Encodes a repeated frame, which is the same array with the same bytes,
+   * once.
    */
   async encodeSegment(
     { samples, frames }: Inputs,
@@ -141,19 +147,23 @@ export class Encoder implements AsyncDisposable {
     if (samples && frames.length > 0 && options.tags && this.bundle.tagsFrom.includes('joint')) {
       return this.#encodeTogether(samples, frames, options)
     }
-    const [audio, seen] = await Promise.all([
+    const [audio, visual] = await Promise.all([
       samples && this.encodeAudio(samples, options),
       Promise.all(frames.map((frame) => this.#encodeOnce(frame, options))),
     ])
-    return { audio, frames: seen, joint: [] }
+    return { audio, frames: visual, joint: [] }
   }
 
   async #encodeTogether(samples: Float32Array, frames: Inputs['frames'], options: EncodeOptions) {
     const distinct = [...new Set(frames)]
     const encoded = await this.#encode({ kind: 'segment', samples, frames: distinct }, options)
-    const each = <T>(answers: readonly T[]) =>
-      answers.length === 0 ? [] : frames.map((frame) => answers[distinct.indexOf(frame)] as T)
-    return { audio: encoded.audio, frames: each(encoded.frames), joint: each(encoded.joint) }
+    const perFrame = <T>(outputs: readonly T[]) =>
+      outputs.length === 0 ? [] : frames.map((frame) => outputs[distinct.indexOf(frame)] as T)
+    return {
+      audio: encoded.audio,
+      frames: perFrame(encoded.frames),
+      joint: perFrame(encoded.joint),
+    }
   }
 
   #encodeOnce(frame: Uint8Array, options: EncodeOptions): Promise<Encoding> {
@@ -165,28 +175,30 @@ export class Encoder implements AsyncDisposable {
     return encoding
   }
 
-  /** False while the thread is started again, and once the encoder is closed. */
+  /** False while the thread restarts and after the encoder is closed. */
   get isAvailable(): boolean {
     return this.#refusal === null
   }
 
-  /** For how long the thread has been missing, in ms; 0 while it runs. */
+  /** Time since the thread ended, in ms. 0 while it runs. */
   get unavailableMs(): number {
     return this.#brokenSinceMs === null ? 0 : performance.now() - this.#brokenSinceMs
   }
 
-  /** For how long the batch on its way has run, in ms; 0 while none runs. */
+  /** Time since the current batch started, in ms. 0 while none runs. */
   get batchMs(): number {
     return this.#thread.busyMs
   }
 
-  /** Waits until the encoder is alive again. False if it is closed, or not alive in time. */
+  /**
+   * Waits up to `withinMs` for a restart. Returns false if the encoder is closed or still restarts.
+   */
   async restarted(withinMs: number): Promise<boolean> {
     await Promise.race([this.#revival, sleep(withinMs, undefined, { ref: false })])
     return this.isAvailable
   }
 
-  /** Rejects what waits; the batch that is running ends first. */
+  /** Rejects all jobs, and closes the thread after the current batch. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
     this.#break(new AppError('ENCODER_FAILED', 'The encoder is closed.'))
@@ -227,7 +239,7 @@ export class Encoder implements AsyncDisposable {
     if (wrong) throw new RangeError(`Expected ${bytes} bytes, got ${wrong.length}`)
   }
 
-  /** One batch at a time: a query never waits behind more than the batch that is running. */
+  /** Runs one batch at a time, so that a query waits for the current batch at most. */
   #pump(): void {
     if (this.#refusal || this.#inFlight.length > 0) return
     this.#inFlight = this.#queue.take()
@@ -238,7 +250,7 @@ export class Encoder implements AsyncDisposable {
     try {
       const { batch, buffers } = assemble(jobs, this.bundle.format)
       const output = await this.#thread.run(batch, buffers)
-      for (const { item, answer } of distribute(jobs, output)) deliver(item, answer)
+      for (const { item, encoding } of distribute(jobs, output)) deliver(item, encoding)
     } catch (error) {
       for (const job of jobs) if (!this.#retried.has(job)) job.reject(error)
     }
@@ -246,21 +258,21 @@ export class Encoder implements AsyncDisposable {
     this.#pump()
   }
 
-  /** Refuses new work from now on. */
+  /** Rejects new jobs with the reason. Returns the reason. */
   #refuse(reason: AppError): AppError {
     this.#refusal = reason
     this.#brokenSinceMs ??= performance.now()
     return reason
   }
 
-  /** Refuses new work and what waits. */
+  /** Rejects new jobs and all current ones. */
   #break(reason: AppError): void {
     this.#refuse(reason)
     for (const job of [...this.#inFlight, ...this.#queue.drain()]) job.reject(reason)
   }
 }
 
-/** Leaves no thread behind if it fails. */
+/** Starts a thread and verifies it. Closes the thread on failure. */
 async function openThread(bundle: Bundle, options: EncoderOptions): Promise<EncoderThread> {
   const started = await startWorker({ graphs: bundle.graphs, ...options })
   const thread = new EncoderThread(started)
@@ -274,22 +286,25 @@ async function openThread(bundle: Bundle, options: EncoderOptions): Promise<Enco
 }
 
 function restarting(cause: unknown): AppError {
-  const detail = 'The thread of the encoder ended and is started again: try again in a few seconds.'
+  const detail = 'The encoder thread ended and restarts: try again in a few seconds.'
   return new AppError('ENCODER_RESTARTING', detail, { cause })
 }
 
-/** What is not finite is an error: silence turned into zeros is indexed for ever. */
-function deliver(job: Job, answer: SegmentEncoding): void {
-  const lengths = [answer.audio, ...answer.frames].flatMap((found) =>
+/**
+ * Resolves a job. Rejects it with ENCODER_FAILED if an embedding is not finite or not of length 1:
+ * silence encoded as zeros would stay in the index.
+ */
+function deliver(job: Job, encoding: SegmentEncoding): void {
+  const lengths = [encoding.audio, ...encoding.frames].flatMap((found) =>
     found ? [Math.hypot(...found.embedding)] : [],
   )
   const wrong = lengths.find((length) => !(Math.abs(length - 1) < 1e-3))
-  if (wrong === undefined) job.resolve(answer)
+  if (wrong === undefined) job.resolve(encoding)
   else job.reject(new AppError('ENCODER_FAILED', `Expected an embedding of length 1, got ${wrong}`))
 }
 
 function expectEncoding(encoding: Encoding | null | undefined): Encoding {
   if (!encoding)
-    throw new AppError('ENCODER_FAILED', 'Expected an encoding for what was encoded, got none')
+    throw new AppError('ENCODER_FAILED', 'Expected an encoding for the input, got none')
   return encoding
 }

@@ -1,12 +1,16 @@
 import type { UnitVector } from '../domain/vector.js'
 
-/** What the graphs of one modality say of one sound or one frame. */
+/** Output of the graphs of one modality for one audio input or frame. */
 export interface Encoding {
   readonly embedding: UnitVector
-  readonly logits: Float32Array | null // before the sigmoid, one per class; null where not asked for, or not given
+  /** One per class, before the sigmoid. Null if not requested or not supported. */
+  readonly logits: Float32Array | null
 }
 
-/** What the graphs say of one segment. `joint`: logits of the sound with each frame; empty where they are not tagged together. */
+/**
+ * Output of the graphs for one segment. `joint` has the logits of the audio with each frame. It is
+ * empty if the bundle does not tag both together.
+ */
 export interface SegmentEncoding {
   readonly audio: Encoding | null
   readonly frames: readonly Encoding[]

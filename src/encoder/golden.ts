@@ -3,7 +3,9 @@ import { AppError } from '../errors.js'
 import type { Encoding } from './encoding.js'
 import type { Golden, TagSource } from './manifest.js'
 
-/** The golden sound: a rising tone of `length` samples. The exporter makes the same one by the same formula. */
+/**
+ * Returns the golden audio: a rising tone of `length` samples. The exporter uses the same formula.
+ */
 export function goldenSamples(length: number, { audio }: SegmentFormat): Float32Array {
   return Float32Array.from({ length }, (_, n) => {
     const t = n / audio.sampleRateHz
@@ -11,7 +13,7 @@ export function goldenSamples(length: number, { audio }: SegmentFormat): Float32
   })
 }
 
-/** The golden frame: ramps along both axes and a hyperbolic pattern, [H, W, 3]. */
+/** Returns the golden frame, [H, W, 3]: ramps along both axes and a hyperbolic pattern. */
 export function goldenFrame({ visual }: SegmentFormat): Uint8Array {
   const frame = new Uint8Array(visual.width * visual.height * 3)
   for (let y = 0, i = 0; y < visual.height; y++) {
@@ -22,22 +24,26 @@ export function goldenFrame({ visual }: SegmentFormat): Uint8Array {
   return frame
 }
 
-/** Fails with BUNDLE_INVALID where the graphs, as run here, do not answer what the exporter saw. */
-export function checkGolden(what: TagSource, actual: Partial<Encoding>, golden: Golden): void {
-  const expected: Partial<Golden['audio']> = golden[what] ?? {}
+/**
+ * Throws BUNDLE_INVALID if the output of a graph differs from the golden numbers of the exporter.
+ */
+export function checkGolden(source: TagSource, actual: Partial<Encoding>, golden: Golden): void {
+  const expected: Partial<Golden['audio']> = golden[source] ?? {}
   const offEmbedding = expected.embedding ? maxDifference(actual.embedding, expected.embedding) : 0
   const offLogits = expected.logits ? maxDifference(actual.logits, expected.logits) : 0
-  // Logits are some 50 times as long as an embedding's numbers; their float error is too.
+  // Logits are about 50 times as large as the numbers of an embedding, and so is their float error.
   if (offEmbedding <= golden.atol && offLogits <= 50 * golden.atol) return
   throw new AppError(
     'BUNDLE_INVALID',
-    `The ${what} graph does not reproduce its golden numbers: the embedding is off by ${offEmbedding.toExponential(1)}, ` +
-      `the logits by ${offLogits.toExponential(1)}, allowed are ${golden.atol} and ${50 * golden.atol}. ` +
-      'Export the bundle again, or ask for another execution provider (EARSHOT_PROVIDERS=cpu).',
+    `The ${source} graph does not reproduce its golden numbers: ` +
+      `the embedding is off by ${offEmbedding.toExponential(1)}, ` +
+      `the logits by ${offLogits.toExponential(1)}. ` +
+      `The limits are ${golden.atol} and ${50 * golden.atol}. ` +
+      'Export the bundle again, or use another execution provider (EARSHOT_PROVIDERS=cpu).',
   )
 }
 
-/** Infinity where the lengths differ or a number is missing, so that it never passes. */
+/** Returns the largest difference, or Infinity if the lengths differ or a number is NaN. */
 function maxDifference(
   actual: Float32Array | null | undefined,
   expected: readonly number[],

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { RESIZES } from '../domain/segment-format.js'
 
-/** `joint`: sound and picture together. */
 const TagSource = z.enum(['audio', 'visual', 'joint'])
+/** The graph that tags come from. `joint` tags sound and picture together. */
 export type TagSource = z.infer<typeof TagSource>
 
 const size = z.number().int().positive()
@@ -12,7 +12,10 @@ const Graph = z.object({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 })
 
-/** A bundle may hear or see alone. The tagging graphs are there where the retrieval graphs are of another checkpoint. */
+/**
+ * The graphs of a bundle, which may support one modality only. Separate tagging graphs exist if the
+ * retrieval graphs come from another checkpoint.
+ */
 const Graphs = z.object({
   audio: Graph.optional(),
   visual: Graph.optional(),
@@ -22,19 +25,19 @@ const Graphs = z.object({
 })
 type GraphName = keyof z.infer<typeof Graphs>
 
-/** Something for each graph that there is. */
+/** A value for each graph of a bundle. */
 export type ByGraph<T> = Readonly<Partial<Record<GraphName, T>>>
 
 /**
- * Fingerprints of earlier files of a bundle, whose embeddings are the same bit for bit. The list names the fingerprint
- * that it was made for, so that a manifest made from another one cannot take it over unnoticed.
+ * Fingerprints of earlier files of a bundle whose embeddings are bit-identical. The list names the
+ * fingerprint that it belongs to, so that a manifest copied from another one is rejected.
  */
 const Equals = z.object({
   fingerprint: z.string(),
   earlier: z.array(z.string().regex(/^[0-9a-f]{64}$/)),
 })
 
-/** bundle.json. Every number that belongs to a model stands in it. */
+/** Schema of bundle.json, which has every number of a model. */
 export const Manifest = z
   .object({
     format: z.literal(1),
@@ -55,32 +58,37 @@ export const Manifest = z
     licence: z.string(),
   })
   .refine(({ graphs }) => graphs.audio || graphs.visual, {
-    error: 'there is neither an audio nor a visual graph',
+    error: 'the bundle has neither an audio nor a visual graph',
   })
   .superRefine(({ tagging, graphs, fingerprint, equals }, { addIssue }) => {
     const lacking = tagging?.from.find((source) => !graphs[source])
-    if (lacking) addIssue(`tags come from ${lacking}, and there is no ${lacking} graph`)
+    if (lacking) addIssue(`tags come from ${lacking}, but the bundle has no ${lacking} graph`)
     if (equals && equals.fingerprint !== fingerprint) {
       addIssue(`equals is the list of ${equals.fingerprint}, not of this bundle: remove it`)
     }
   })
+/** The content of bundle.json. */
 export type Manifest = z.infer<typeof Manifest>
 
-/** labels.json */
+/** Schema of labels.json: the classes by index. */
 export const Classes = z.array(
   z.object({ index: z.number().int(), mid: z.string(), name: z.string() }),
 )
+/** A class of labels.json. `mid` is its AudioSet id. */
 export type BundleClass = z.infer<typeof Classes>[number]
 
-const GoldenAnswer = z.object({
+const GoldenOutput = z.object({
   embedding: z.array(z.number()),
   logits: z.array(z.number()).nullish(),
 })
-/** golden.json: what the graphs say of the golden segment. */
+/**
+ * Schema of golden.json: the output of the graphs for the golden segment. `atol` is the tolerance.
+ */
 export const Golden = z.object({
   atol: z.number().positive(),
-  audio: GoldenAnswer.extend({ length: size }).optional(),
-  visual: GoldenAnswer.optional(),
-  joint: GoldenAnswer.pick({ logits: true }).optional(),
+  audio: GoldenOutput.extend({ length: size }).optional(),
+  visual: GoldenOutput.optional(),
+  joint: GoldenOutput.pick({ logits: true }).optional(),
 })
+/** The content of golden.json. */
 export type Golden = z.infer<typeof Golden>

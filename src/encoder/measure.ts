@@ -3,7 +3,10 @@ import { goldenFrame, goldenSamples } from './golden.js'
 
 const SEGMENTS = 8
 
-/** Segments encoded in a second, sound and all frames as far as the bundle takes them, on the provider in use. */
+/**
+ * Returns the segments per second on the provider in use, each with audio and all frames that the
+ * bundle supports.
+ */
 export async function measureEncoder(encoder: Encoder): Promise<number> {
   const { format } = encoder.bundle
   const samples = format.modalities.includes('audio')

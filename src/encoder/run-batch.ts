@@ -4,24 +4,27 @@ import type { AudioBatch, BatchInput, BatchOutput, FrameBatch, ModalityOutput } 
 import type { Sessions } from './session.js'
 
 type Feeds = Readonly<Record<string, Tensor>>
-/** `tower`: the tokens that the joint graph starts from, [B, N, D]. */
+/** An output for tags. `tower` is the tokens that the joint graph takes, [B, N, D]. */
 type TagOutput = 'logits' | 'tower'
 
-/** Runs the graphs that a batch needs. Towers stay here: they are hundreds of times as large as what is made of them. */
+/**
+ * Runs the graphs that a batch needs. Towers stay in this thread: they are hundreds of times as
+ * large as the output.
+ */
 export async function runBatch(
   sessions: Sessions,
   { audio, frames, tags }: BatchInput,
 ): Promise<BatchOutput> {
   const joint = tags && audio && frames ? sessions.joint : undefined
   const wanted = joint ? 'tower' : tags ? 'logits' : null
-  const heard =
+  const audioRun =
     audio && (await runModality(sessions, 'audio', { feeds: audioFeeds(audio), wanted }))
-  const seen =
+  const visualRun =
     frames && (await runModality(sessions, 'visual', { feeds: frameFeeds(frames), wanted }))
   return {
-    audio: heard && toOutput(heard, wanted),
-    frames: seen && toOutput(seen, wanted),
-    joint: joint ? await runJoint(joint, heard?.tags, seen?.tags) : null,
+    audio: audioRun && toOutput(audioRun, wanted),
+    frames: visualRun && toOutput(visualRun, wanted),
+    joint: joint ? await runJoint(joint, audioRun?.tags, visualRun?.tags) : null,
   }
 }
 
@@ -30,7 +33,10 @@ interface ModalityRun {
   readonly tags: Tensor | undefined
 }
 
-/** The retrieval graph, and for tags the tagging graph where the bundle has one beside it. */
+/**
+ * Runs the retrieval graph of a modality, and its tagging graph if tags are wanted and the bundle
+ * has one.
+ */
 async function runModality(
   sessions: Sessions,
   modality: Modality,
@@ -38,30 +44,30 @@ async function runModality(
 ): Promise<ModalityRun> {
   const retrieval = sessions[modality]
   if (!retrieval)
-    throw new Error(`Expected ${Object.keys(sessions).join(' or ')} to be run, got ${modality}`)
+    throw new Error(`Expected ${Object.keys(sessions).join(' or ')} to run, got ${modality}`)
   const tagging = sessions[`${modality}_tagging`]
   const offered = wanted && (tagging ?? retrieval).outputNames.includes(wanted) ? [wanted] : []
-  const answers = await retrieval.run(feeds, ['embedding', ...(tagging ? [] : offered)])
-  const tags = tagging && offered.length > 0 ? await tagging.run(feeds, offered) : answers
-  return { embedding: answers.embedding, tags: wanted ? tags[wanted] : undefined }
+  const outputs = await retrieval.run(feeds, ['embedding', ...(tagging ? [] : offered)])
+  const tags = tagging && offered.length > 0 ? await tagging.run(feeds, offered) : outputs
+  return { embedding: outputs.embedding, tags: wanted ? tags[wanted] : undefined }
 }
 
-/** Logits of the sound with each of the frames, [frames, C]. */
+/** Returns the logits of the audio with each of the frames, [frames, C]. */
 async function runJoint(
   joint: InferenceSession,
-  sound: Tensor | undefined,
+  audio: Tensor | undefined,
   frames: Tensor | undefined,
 ): Promise<Float32Array> {
-  if (!sound || !frames)
+  if (!audio || !frames)
     throw new Error('Expected a tower of both modalities for the joint graph, got none')
   const { logits } = await joint.run(
-    { audio_tower: repeat(sound, frames.dims[0] ?? 0), visual_tower: frames },
+    { audio_tower: repeat(audio, frames.dims[0] ?? 0), visual_tower: frames },
     ['logits'],
   )
   return floats(logits)
 }
 
-/** A batch of one, as many times. */
+/** Returns a batch of one, repeated `times` times. */
 function repeat(one: Tensor, times: number): Tensor {
   const values = floats(one)
   const repeated = new Float32Array(times * values.length)
@@ -88,7 +94,7 @@ function frameFeeds({ pixels, shape }: FrameBatch): Feeds {
   return { frames: new Tensor('uint8', pixels, [...shape, 3]) }
 }
 
-/** onnxruntime owns the memory of its outputs: the copy is ours to transfer. */
+/** Copies an output: onnxruntime owns its memory, so only a copy can be transferred. */
 function floats(tensor: Tensor | undefined): Float32Array {
   if (!(tensor?.data instanceof Float32Array))
     throw new Error(`Expected a float32 output, got ${tensor?.type}`)

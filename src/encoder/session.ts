@@ -3,12 +3,16 @@ import type { Provider } from '../config.js'
 import type { ByGraph } from './manifest.js'
 import type { ProviderRefusal, ProviderReport, WorkerStart } from './protocol.js'
 
-// A provider that cannot be used is refused with its reason in the report; onnxruntime would shout it as well.
+// The report has the reason of each refused provider. By default onnxruntime also prints it.
 env.logLevel = 'fatal'
 
+/** An open session for each graph of a bundle. */
 export type Sessions = ByGraph<InferenceSession>
 
-/** Opens all graphs on the first provider that takes them, in the order asked; null where none does. */
+/**
+ * Opens all graphs on the first provider that supports them, in the given order. `sessions` is null
+ * if none does.
+ */
 export async function openSessions({
   graphs,
   providers,
@@ -22,7 +26,7 @@ export async function openSessions({
       const opened: [string, InferenceSession][] = []
       for (const [name, graph] of Object.entries(graphs))
         opened.push([name, await openSession(graph, provider, threads)])
-      const sessions = Object.fromEntries(opened) as Sessions // the names of one are those of the other
+      const sessions = Object.fromEntries(opened) as Sessions // keys stay the same
       return { sessions, report: { inUse: provider, refused } }
     } catch (error) {
       refused.push({ provider, reason: error instanceof Error ? error.message : String(error) })
@@ -41,7 +45,7 @@ function openSession(
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
-    // Threads that spin while they wait would take the cores from ffmpeg.
+    // Idle threads that spin take CPU time from ffmpeg.
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   })
 }

@@ -3,14 +3,17 @@ import { AppError } from '../errors.js'
 import type { ProviderReport, WorkerMessage, WorkerStart } from './protocol.js'
 import { disableTelemetry } from './telemetry.js'
 
-/** A worker thread that has the graphs open. */
+/** A worker thread with open graphs. */
 export interface StartedWorker {
   readonly worker: Worker
   readonly providers: ProviderReport
-  readonly ended: Promise<AppError> // resolves with the reason when the thread has ended
+  readonly ended: Promise<AppError> // resolves with the reason when the thread ends
 }
 
-/** PROVIDER_UNAVAILABLE, ENCODER_FAILED. Leaves no thread behind if it fails. */
+/**
+ * Starts a worker thread and waits for its graphs. Terminates the thread on failure. Throws
+ * PROVIDER_UNAVAILABLE, ENCODER_FAILED.
+ */
 export async function startWorker(workerData: WorkerStart): Promise<StartedWorker> {
   disableTelemetry()
   const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData })
@@ -32,7 +35,7 @@ function endOf(worker: Worker): Promise<AppError> {
       cause = error // 'exit' follows
     })
     worker.once('exit', (code) => {
-      const detail = `The thread of the encoder ended: ${cause ?? `exit code ${code}`}`
+      const detail = `The encoder thread ended: ${cause ?? `exit code ${code}`}`
       resolve(new AppError('ENCODER_FAILED', detail, { cause }))
     })
   })

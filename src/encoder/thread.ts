@@ -12,7 +12,7 @@ interface Running {
 /** Runs batches in a worker thread, one at a time. */
 export class EncoderThread {
   readonly providers: ProviderReport
-  readonly ended: Promise<AppError> // resolves with the reason when the thread has ended
+  readonly ended: Promise<AppError> // resolves with the reason when the thread ends
   readonly #worker: Worker
   #running: Running | null = null
   #end: AppError | null = null
@@ -21,19 +21,19 @@ export class EncoderThread {
     this.#worker = worker
     this.providers = providers
     this.ended = ended
-    worker.on('message', (message: WorkerMessage) => this.#answer(message))
+    worker.on('message', (message: WorkerMessage) => this.#receive(message))
     void ended.then((reason) => {
       this.#end = reason
       this.#take()?.reject(reason)
     })
   }
 
-  /** For how long the batch that is running has run, in ms; 0 while none runs. */
+  /** Time since the current batch started, in ms. 0 while none runs. */
   get busyMs(): number {
     return this.#running === null ? 0 : performance.now() - this.#running.sinceMs
   }
 
-  /** Runs a batch. The one before must have ended. ENCODER_FAILED. */
+  /** Runs a batch. The batch before it must have ended. Throws ENCODER_FAILED. */
   run(batch: BatchInput, buffers: readonly ArrayBuffer[]): Promise<BatchOutput> {
     return new Promise((resolve, reject) => {
       if (this.#end) return reject(this.#end)
@@ -42,13 +42,13 @@ export class EncoderThread {
     })
   }
 
-  /** Ends the thread after the batch that is running. */
+  /** Ends the thread after the current batch. */
   async close(): Promise<void> {
     this.#worker.postMessage({ type: 'close' } satisfies Close)
     await this.ended
   }
 
-  #answer(message: WorkerMessage): void {
+  #receive(message: WorkerMessage): void {
     const running = this.#take()
     if (message.type === 'done') running?.resolve(message.output)
     if (message.type === 'failed') running?.reject(new AppError('ENCODER_FAILED', message.reason))

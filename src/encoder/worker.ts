@@ -3,7 +3,7 @@ import type { BatchInput, BatchOutput, Close, WorkerMessage, WorkerStart } from 
 import { runBatch } from './run-batch.js'
 import { openSessions, type Sessions } from './session.js'
 
-// `run` of onnxruntime-node blocks its thread, so it has a thread of its own.
+// `run` of onnxruntime-node blocks its thread, so it runs in a separate one.
 if (!parentPort) throw new Error('worker.ts runs as a worker thread only')
 const port = parentPort
 
@@ -13,28 +13,29 @@ if (opened.sessions) {
   let running: Promise<void> = Promise.resolve()
   port.on('message', (message: BatchInput | Close) => {
     running = running.then(() =>
-      message.type === 'encode' ? answer(sessions, message) : port.close(),
+      message.type === 'encode' ? runAndSend(sessions, message) : port.close(),
     )
   })
-  say({ type: 'ready', providers: opened.report })
+  send({ type: 'ready', providers: opened.report })
 } else {
-  say({ type: 'unready', refused: opened.refused })
+  send({ type: 'unready', refused: opened.refused })
 }
 
-async function answer(sessions: Sessions, input: BatchInput): Promise<void> {
+async function runAndSend(sessions: Sessions, input: BatchInput): Promise<void> {
   try {
     const output = await runBatch(sessions, input)
-    say({ type: 'done', output }, buffersOf(output))
+    send({ type: 'done', output }, buffersOf(output))
   } catch (error) {
-    say({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
+    send({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
   }
 }
 
 function buffersOf({ audio, frames, joint }: BatchOutput): ArrayBuffer[] {
   const rows = [audio?.embeddings, audio?.logits, frames?.embeddings, frames?.logits, joint]
-  return rows.flatMap((values) => (values ? [values.buffer as ArrayBuffer] : [])) // copies of ours, never shared memory
+  // `floats` copies every output, so no buffer is shared memory.
+  return rows.flatMap((values) => (values ? [values.buffer as ArrayBuffer] : []))
 }
 
-function say(message: WorkerMessage, transfer: ArrayBuffer[] = []): void {
+function send(message: WorkerMessage, transfer: ArrayBuffer[] = []): void {
   port.postMessage(message, transfer)
 }

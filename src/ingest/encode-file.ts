@@ -10,13 +10,14 @@ import { isSameStat, statFile } from '../storage/file-stat.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import { segmentLabels } from '../tagging/labels.js'
 
+/** What `encodeFile` needs to decode and encode a file. */
 export interface EncodeDeps {
   readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment'>
   readonly signal?: AbortSignal | undefined
   readonly decoders: DecoderPool
 }
 
-/** A file as the catalogue takes it. */
+/** The segments, length in seconds and notes that the catalogue stores of a file. */
 export interface EncodedFile {
   readonly segments: readonly EncodedSegment[]
   readonly seconds: number
@@ -24,15 +25,15 @@ export interface EncodedFile {
 }
 
 /**
- * Decodes and encodes a file for the catalogue. Throws FILE_UNREADABLE if the file at its path has
- * another size or time at the end: its segments may then mix two contents.
+ * Decodes and encodes a file for the catalogue. Throws FILE_UNREADABLE if the size or mtime of its
+ * path changes meanwhile: the segments may then mix two contents.
  */
 export async function encodeFile(
   file: OpenedFile,
   { encoder, signal, decoders }: EncodeDeps,
   timings?: EmbedTimings,
 ): Promise<EncodedFile> {
-  using slot = await decoders.enter('ingest', signal) // before the clock of `timings` starts
+  using slot = await decoders.enter('ingest', signal) // waits here do not count in `timings`
   const media = await openMedia(file, encoder.bundle.format, { signal, slot })
   const segments: EncodedSegment[] = []
   const options = { priority: 'ingest', tags: true, signal, ...(timings && { timings }) } as const
@@ -41,14 +42,14 @@ export async function encodeFile(
     segments.push(toSegment(segment, encoder.bundle))
   }
   if (!isSameStat(file, await statFile(file.path))) {
-    const detail = `${file.name} has changed while it was being indexed: index it when it is whole`
+    const detail = `${file.name} changed while it was indexed: index it again when it is complete`
     throw new AppError('FILE_UNREADABLE', detail)
   }
   const { seconds, notes } = media.outcome
   return { segments, seconds, notes }
 }
 
-/** Frees the slot for another file while the last segments of this one are still being encoded. */
+/** Yields the segments, then frees the slot while the encoder still works on the last of them. */
 async function* releasing(segments: AsyncGenerator<MediaSegment>, slot: Disposable) {
   using _slot = slot
   yield* segments

@@ -14,27 +14,31 @@ import { OpenedFile } from '../storage/opened-file.js'
 import { realPath } from '../storage/path-within.js'
 import { type EncodeDeps, encodeFile } from './encode-file.js'
 
+/** What `ingestFile` needs to add a file to a gallery. */
 export interface IngestDeps extends EncodeDeps {
   readonly encoder: Pick<Encoder, 'bundle' | 'encodeSegment' | 'isAvailable' | 'restarted'>
   readonly gallery: Gallery
-  readonly hashMutex?: KeyedMutex // so that of equal files on their way at once one is encoded
+  readonly hashMutex?: KeyedMutex // of several equal files at once, one is encoded
 }
 
+/** What a caller knows of a file, and the limits that it sets. */
 export interface IngestOptions {
-  readonly hash?: string | undefined // of the content, where the caller has it already
-  readonly lease?: Lease // the item of a job that ends with this file
-  readonly within?: readonly string[] | undefined // folders, by real path, that must contain the file
-  readonly title?: string | undefined // of an upload: what the client calls the file
+  readonly hash?: string | undefined // SHA-256 of the content, if known
+  readonly lease?: Lease // job item that this file completes
+  readonly within?: readonly string[] | undefined // real paths of the allowed folders
+  readonly title?: string | undefined // of an upload: its name at the client
 }
 
+/** The clip of a file and how it came into the library. */
 export interface Ingested {
   readonly outcome: Outcome
   readonly clip: Clip
 }
 
 /**
- * Makes one file a clip of the library, whole or not at all. A file whose size and time, or else whose content, are as
- * they were is left as it is; one that was moved here keeps its clip; one of known content is not encoded again.
+ * Adds a file to the library as a clip, atomically. Skips a file whose size and mtime, or whose
+ * content, have not changed. A moved file keeps its clip. A file with known content is not encoded
+ * again.
  */
 export async function ingestFile(
   name: string,
@@ -46,24 +50,24 @@ export async function ingestFile(
   const { catalogue } = deps.gallery
   const item = new ItemClock(options.lease)
   const isForced = options.lease?.mode === 'all'
-  const facts = { bytes: opened.bytes, mtimeMs: opened.mtimeMs }
+  const stat = { bytes: opened.bytes, mtimeMs: opened.mtimeMs }
   const at = await catalogue.clipAt(path)
   const known = isForced || at?.state === 'pending' ? undefined : at
-  if (known && isSameStat(known, facts)) return unchanged(known, catalogue, item)
+  if (known && isSameStat(known, stat)) return unchanged(known, catalogue, item)
 
-  const seen = {
+  const found = {
     path,
     name: options.title,
-    ...facts,
+    ...stat,
     quickHash: await item.reading(opened.quickHash()),
   }
   const moved = at
     ? undefined
-    : await moveHere(await catalogue.files.findByQuickHash(seen), seen, catalogue, item)
+    : await moveHere(await catalogue.files.findByQuickHash(found), found, catalogue, item)
   if (moved) return moved
 
   const file = {
-    ...seen,
+    ...found,
     hash: options.hash ?? (await item.reading(opened.contentHash(deps.signal))),
   }
   if (known?.hash === file.hash) {
@@ -71,11 +75,13 @@ export async function ingestFile(
     return { outcome: 'unchanged', clip: known }
   }
   using _lock = await deps.hashMutex?.acquire(file.hash)
-  const twin = isForced ? undefined : await reuseDuplicate(file, at !== undefined, catalogue, item)
-  return twin ?? (await encodeAndPut(opened, file, deps, item))
+  const duplicate = isForced
+    ? undefined
+    : await reuseDuplicate(file, at !== undefined, catalogue, item)
+  return duplicate ?? (await encodeAndPut(opened, file, deps, item))
 }
 
-/** What a job's item has cost so far. */
+/** Measures the time that a job's item takes, in ms. */
 class ItemClock {
   readonly #lease: Lease | undefined
   readonly timings = noTimings()
@@ -94,8 +100,8 @@ class ItemClock {
 
   end(outcome: Outcome, seconds = 0): ItemEnd | undefined {
     const { decodeMs, encodeMs } = this.timings
-    const waits = { read: this.#readMs, decode: decodeMs, encode: encodeMs }
-    return this.#lease && { lease: this.#lease, outcome, seconds, stageMs: waits }
+    const stageMs = { read: this.#readMs, decode: decodeMs, encode: encodeMs }
+    return this.#lease && { lease: this.#lease, outcome, seconds, stageMs }
   }
 }
 
@@ -105,7 +111,10 @@ async function unchanged(clip: Clip, catalogue: Catalogue, item: ItemClock): Pro
   return { outcome: 'unchanged', clip }
 }
 
-/** A clip like this file was moved here if its own file is missing, or if its path leads here by links. */
+/**
+ * Moves a clip to this file if the clip's own file is missing, or if its path links to this file.
+ * Returns undefined if none of the clips qualifies.
+ */
 async function moveHere(
   clips: readonly Clip[],
   file: MovedFile,
@@ -120,24 +129,29 @@ async function moveHere(
   return undefined
 }
 
-/** A clip of the same content is moved here where its own file is gone, and else lends what was made of it. */
+/**
+ * Adds a clip by copying the embeddings and labels of another clip with the same content. Moves
+ * that clip instead if its own file is missing.
+ */
 async function reuseDuplicate(
   file: HashedFile,
   isTaken: boolean,
   catalogue: Catalogue,
   item: ItemClock,
 ): Promise<Ingested | undefined> {
-  const twins = (await catalogue.clipsWithHash(file.hash)).filter(({ path }) => path !== file.path)
-  const moved = isTaken ? undefined : await moveHere(twins, file, catalogue, item)
+  const duplicates = (await catalogue.clipsWithHash(file.hash)).filter(
+    ({ path }) => path !== file.path,
+  )
+  const moved = isTaken ? undefined : await moveHere(duplicates, file, catalogue, item)
   if (moved) return moved
-  for (const twin of twins) {
-    const clip = await copyClip(catalogue, twin, file, item.end('copied', twin.seconds))
+  for (const duplicate of duplicates) {
+    const clip = await copyClip(catalogue, duplicate, file, item.end('copied', duplicate.seconds))
     if (clip) return { outcome: 'copied', clip }
   }
   return undefined
 }
 
-/** Whether a path leads through links to a file. */
+/** Returns true if the path reaches the file through links. */
 async function isSameFile(path: string, file: string): Promise<boolean> {
   return path !== file && (await realPath(path).catch(() => null)) === file
 }

@@ -4,8 +4,9 @@ import { isMissing } from '../storage/file-stat.js'
 import { missingFilesUnder } from './scan/missing.js'
 import type { UploadStore } from './uploads.js'
 
-const PAGE = 500
+const PAGE = 500 // clips
 
+/** What `prune` needs to find and remove clips. */
 export interface PruneDeps {
   readonly gallery: Gallery
   readonly uploads: UploadStore
@@ -13,9 +14,8 @@ export interface PruneDeps {
 }
 
 /**
- * Removes clips whose files are missing from the library: those marked as missing, and all those under
- * the folders, which may be offline. A clip whose file is there again is kept. Returns how many were
- * removed.
+ * Removes clips whose files are missing: those marked as missing, and all under the folders, which
+ * may be offline. Keeps a clip whose file exists again. Returns the number of removed clips.
  */
 export async function prune(folders: readonly string[], deps: PruneDeps): Promise<number> {
   const { gallery, uploads, signal } = deps

@@ -2,12 +2,12 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileReader } from '../gallery/catalogue/files.js'
 
-const PAGE = 500
+const PAGE = 500 // hashes
 
-/** The path of a thumbnail. Clips of the same content share it. */
+/** Returns the path of a thumbnail by content hash. Clips with the same content share it. */
 export const thumbnailPath = (dir: string, hash: string): string => join(dir, `${hash}.jpg`)
 
-/** Deletes the thumbnails of contents that no clip has. */
+/** Deletes the thumbnails of the hashes that no clip has. */
 export async function removeThumbnails(
   dir: string,
   hashes: readonly string[],
@@ -18,7 +18,7 @@ export async function removeThumbnails(
   await Promise.all(unused.map((hash) => rm(thumbnailPath(dir, hash), { force: true })))
 }
 
-/** Deletes thumbnails without a clip, and files that a killed process left half written. */
+/** Deletes thumbnails without a clip, and partial files of killed processes. */
 export async function sweepThumbnails(
   dir: string,
   files: Pick<FileReader, 'hashesInUse'>,

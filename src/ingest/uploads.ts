@@ -17,20 +17,20 @@ import { type IngestDeps, type Ingested, ingestFile } from './ingest-file.js'
 import { isMediaName } from './scan/file-filter.js'
 import { removeThumbnails } from './thumbnails.js'
 
+/** A file that a client uploaded, before it is stored. */
 export interface UploadedFile {
-  readonly path: string // of a temporary file on the same disk as the library
-  readonly file: OpenedFile // that file
-  readonly filename: string // as the client calls it
+  readonly path: string // temporary file on the disk of the library
+  readonly file: OpenedFile // the file at `path`, open
+  readonly filename: string // its name at the client
 }
 
-/** Name of a stored file: the SHA-256 of its content, with or without a file extension. */
+/** Matches the name of a stored file: the SHA-256 of its content and an optional extension. */
 const STORED_NAME = /^[0-9a-f]{64}(\.[0-9a-z]+)?$/
-const PAGE = 500
+const PAGE = 500 // files
 
 /**
- * The files that clients uploaded into the library, stored by content hash. All work on
- * one content runs one after the other, so that no upload loses its file to a removal or to another
- * upload of the same content.
+ * Stores uploaded files by content hash. Work on the same content runs in sequence, so that an
+ * upload does not lose its file to a removal or to another upload.
  */
 export class UploadStore {
   readonly #flights = new SingleFlight()
@@ -43,9 +43,9 @@ export class UploadStore {
   }
 
   /**
-   * Stores an uploaded file and indexes it; a content that is stored already is not indexed again. Equal
-   * uploads at the same time are processed once and get the same answer. A stored file that is missing
-   * is restored from the upload. Of a file that cannot be indexed, nothing is kept.
+   * Stores an uploaded file and indexes it. Content that is already stored is not indexed again.
+   * Equal uploads at the same time run once and get the same result. A missing stored file is
+   * restored from the upload. A file that cannot be indexed is deleted.
    */
   async add(upload: UploadedFile, deps: IngestDeps): Promise<Ingested> {
     const hash = await upload.file.contentHash(deps.signal)
@@ -72,14 +72,15 @@ export class UploadStore {
   }
 
   /**
-   * Removes clips, their thumbnails and, if they were uploaded, their files. Returns how many of the
-   * clips existed.
+   * Removes clips and their thumbnails, and deletes the files of uploaded clips. Returns the number
+   * of removed clips.
    */
   async remove(ids: readonly ClipId[], { catalogue }: Gallery): Promise<number> {
     const clips = [...(await catalogue.clipsById(ids)).values()]
     if (clips.length === 0) return 0
     const hashes = clips.flatMap(({ hash }) => hash ?? [])
-    const keys = [...new Set(clips.map((clip) => this.#contentOf(clip)))].sort() // no deadlock
+    // Locks in sorted order cannot deadlock.
+    const keys = [...new Set(clips.map((clip) => this.#contentOf(clip)))].sort()
     const locks: Disposable[] = []
     try {
       for (const key of keys) locks.push(await this.#mutex.acquire(key))
@@ -99,7 +100,7 @@ export class UploadStore {
     } catch (error) {
       const isStored = clips.some((clip) => this.#isStored(clip))
       if (toAppError(error).code !== 'DISK_FULL' || !isStored) throw error
-      await this.#deleteFiles(clips) // makes the room that the removal needs
+      await this.#deleteFiles(clips) // frees the space that the removal needs
       return await removeClips(catalogue, ids)
     }
   }
@@ -110,8 +111,9 @@ export class UploadStore {
   }
 
   /**
-   * Deletes stored files without a clip, which a killed process leaves behind. Files from before the
-   * library was last restored from a backup are kept: the backup may be older than they are.
+   * Deletes stored files without a clip, which a killed process leaves behind. Returns their
+   * number. Keeps files from before the last restore from a backup: the backup may be older than
+   * the files.
    */
   async sweep({ catalogue }: Gallery): Promise<number> {
     const restoredMs = await restoredAt(this.folders.media)
@@ -129,7 +131,7 @@ export class UploadStore {
     return deleted
   }
 
-  /** A clip of this content whose file is stored here and which is not waiting to be indexed. */
+  /** Returns an indexed clip with this content whose file is stored here. */
   async #clipOf(hash: string, catalogue: Catalogue): Promise<Clip | undefined> {
     const clips = await catalogue.clipsWithHash(hash)
     return clips.find((clip) => this.#isStored(clip))
@@ -153,7 +155,7 @@ export class UploadStore {
     return path.startsWith(join(this.#media, '/'))
   }
 
-  /** The content hash of a clip; of a pending one, the hash in its name if it was uploaded. */
+  /** Returns the content hash of a clip. A pending upload has the hash in its name. */
   #contentOf(clip: Clip): string {
     return clip.hash ?? (this.#isStored(clip) ? hashIn(clip.path) : clip.id)
   }
@@ -169,7 +171,7 @@ export class UploadStore {
   }
 }
 
-/** Puts an uploaded file in its place, whole and on the disk before it is acknowledged. */
+/** Stores an uploaded file atomically and flushes it to disk. */
 async function store({ path: from, file }: UploadedFile, to: string): Promise<void> {
   const target = pathBytes(to)
   await mkdir(pathBytes(dirname(to)), { recursive: true })
@@ -177,8 +179,9 @@ async function store({ path: from, file }: UploadedFile, to: string): Promise<vo
   const found = await stat(target).catch(() => null)
   if (found && found.size !== file.bytes) await rm(target, { force: true })
   await link(from, target).catch(async (error) => {
-    if (error.code === 'EEXIST') return // left by a process that was killed before it was indexed
-    const temporary = pathBytes(`${to}.tmp`) // the file system has no hard links, or is another one
+    if (error.code === 'EEXIST') return // a process was killed before it indexed the file
+    // The file system has no hard links, or the two paths are on different ones.
+    const temporary = pathBytes(`${to}.tmp`)
     await copyFile(from, temporary)
     await flush(temporary)
     await rename(temporary, target)

@@ -22,9 +22,10 @@ import { OpenedFile } from '../storage/opened-file.js'
 
 const PAGE = 256 // clips
 
+/** What `reindex` needs. `cutOver` returns false if clips are pending. */
 export interface ReindexDeps {
-  readonly encoder: Encoder // of the new gallery
-  readonly gallery: Gallery // the new one
+  readonly encoder: Encoder // of the new gallery's bundle
+  readonly gallery: Gallery // the new gallery
   readonly migration: GalleryMigration
   readonly cutOver: () => Promise<boolean>
   readonly decoders: DecoderPool
@@ -32,42 +33,49 @@ export interface ReindexDeps {
 }
 
 type ClipDeps = ReindexDeps & {
-  readonly hashMutex: KeyedMutex // so that of equal files on their way at once one is encoded
+  readonly hashMutex: KeyedMutex // of several equal files at once, one is encoded
 }
 
-/** How a clip came into the new gallery: a clip that `waits` has its id and path, and its reason among the failures. */
+/**
+ * How a clip came into the new gallery. A clip that `waits` keeps its id and path, and is recorded
+ * as a failure with its reason.
+ */
 export type ClipOutcome =
   | 'encoded'
-  | 'copied' // from another of the same content
+  | 'copied' // from another clip with the same content
   | 'partial'
   | { readonly waits: ErrorCode; readonly path: string; readonly detail: string }
 
+/** The state of a reindex after a clip ends. */
 export interface ReindexProgress {
-  readonly files: number // known so far
+  readonly files: number // found so far
   readonly done: number
   readonly path: string
-  readonly outcome: string // or the code of what went wrong
+  readonly outcome: string // or an error code
 }
 
-/** Of all clips of the library: nothing is left out. */
+/** The result of `reindex`: numbers of clips by outcome. Covers every clip of the library. */
 export interface ReindexReport {
   readonly clips: number
   readonly encoded: number
   readonly copied: number
   readonly partial: number
-  readonly kept: number // the new gallery had them already
-  readonly waiting: readonly Exclude<ClipOutcome, string>[] // their files are missing, or cannot be encoded
+  readonly kept: number // already in the new gallery
+  /** Clips whose files are missing or cannot be encoded. */
+  readonly waiting: readonly Exclude<ClipOutcome, string>[]
   readonly seconds: number
 }
 
+/** Options of `reindex`. */
 export interface ReindexOptions {
-  readonly concurrency: number // files on their way at once
+  readonly concurrency: number // files that run at once
   readonly onProgress: (progress: ReindexProgress) => void
 }
 
 /**
- * Encodes every clip of the old gallery for the new one, which then takes its place. What changes in the old one
- * meanwhile is followed, until there is nothing left to do at the moment of the change.
+ * Encodes every clip of the old gallery for the new gallery, then cuts over to it. Repeats for
+ * clips that change in the old gallery meanwhile, until none is pending at the cut-over. Throws
+ * INTERNAL if the new index is incomplete, and any error that keeps every clip from being encoded.
  */
 export async function reindex(given: ReindexDeps, options: ReindexOptions): Promise<ReindexReport> {
   const started = performance.now()
@@ -99,8 +107,8 @@ async function reindexPending(
       const outcome = await reindexClip(clip, deps)
       carried.set(clip.id, outcome)
       await deps.migration.markDone(clip)
-      const said = typeof outcome === 'string' ? outcome : outcome.waits
-      onProgress({ files, done: carried.size, path: clip.path, outcome: said })
+      const shown = typeof outcome === 'string' ? outcome : outcome.waits
+      onProgress({ files, done: carried.size, path: clip.path, outcome: shown })
     })
   }
 }
@@ -111,13 +119,13 @@ async function reindexClip(clip: Clip, deps: ClipDeps): Promise<ClipOutcome> {
   try {
     const { path } = clip
     await using file = await OpenedFile.open(path)
-    const facts = { bytes: file.bytes, mtimeMs: file.mtimeMs }
+    const stat = { bytes: file.bytes, mtimeMs: file.mtimeMs }
     const known = isSameStat(clip, file) ? clip.hash : null
     const hash = known ?? (await file.contentHash(deps.signal))
     using _lock = await deps.hashMutex.acquire(hash)
-    if (await isCopied({ ...clip, ...facts, hash }, catalogue)) return 'copied'
+    if (await isCopied({ ...clip, ...stat, hash }, catalogue)) return 'copied'
     const { segments, seconds, notes } = await encodeFile(file, deps)
-    await importClip(catalogue, { ...clip, ...facts, hash, seconds, notes }, segments)
+    await importClip(catalogue, { ...clip, ...stat, hash, seconds, notes }, segments)
     return notes.includes('DAMAGED') ? 'partial' : 'encoded'
   } catch (error) {
     deps.signal.throwIfAborted()
@@ -128,23 +136,26 @@ async function reindexClip(clip: Clip, deps: ClipDeps): Promise<ClipOutcome> {
   }
 }
 
-/** Whether another clip of the same content had been encoded already, and has lent what was made of it. */
+/**
+ * Adds a clip by copying the embeddings and labels of another clip with the same content. Returns
+ * false if there is none.
+ */
 async function isCopied(clip: Clip & HashedFile, catalogue: Catalogue): Promise<boolean> {
-  for (const twin of await catalogue.clipsWithHash(clip.hash)) {
-    const isInTheWay = twin.id === clip.id || twin.path === clip.path
-    if (!isInTheWay && (await importCopy(catalogue, clip, twin))) return true
+  for (const duplicate of await catalogue.clipsWithHash(clip.hash)) {
+    const isSelf = duplicate.id === clip.id || duplicate.path === clip.path
+    if (!isSelf && (await importCopy(catalogue, clip, duplicate))) return true
   }
   return false
 }
 
-/** The clip keeps its id and path, holds nothing, and is indexed when its file is met again. */
+/** Adds a clip without content under its id and path. It is indexed when a scan finds its file. */
 async function adoptPending(
   clip: Clip,
   reason: { code: ErrorCode; detail: string },
   catalogue: Catalogue,
 ): Promise<void> {
-  const facts = await statFile(clip.path).catch(() => ({ bytes: 0, mtimeMs: 0 }))
-  await importPending(catalogue, clip, { path: clip.path, ...reason, ...facts })
+  const stat = await statFile(clip.path).catch(() => ({ bytes: 0, mtimeMs: 0 }))
+  await importPending(catalogue, clip, { path: clip.path, ...reason, ...stat })
 }
 
 async function checkWhole({ gallery, signal }: ReindexDeps): Promise<void> {
@@ -152,7 +163,7 @@ async function checkWhole({ gallery, signal }: ReindexDeps): Promise<void> {
   if (whole) return
   throw new AppError(
     'INTERNAL',
-    `The new index lacks ${missing} embeddings of its catalogue: start it again.`,
+    `The new index lacks ${missing} embeddings of its catalogue: run the reindex again.`,
   )
 }
 

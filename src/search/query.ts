@@ -14,12 +14,13 @@ import type { DecoderPool } from '../media/process/decoder-pool.js'
 import { OpenedFile } from '../storage/opened-file.js'
 import { SEARCH_LIMITS } from './limits.js'
 
+/** The modality that a query is compared by, and the modality that it searches. */
 export interface Direction {
-  readonly from?: Modality | undefined // what the query is judged by
-  readonly to?: Modality | undefined // what is wanted back
+  readonly from?: Modality | undefined // modality of the query
+  readonly to?: Modality | undefined // modality of the results
 }
 
-/** What is asked: a file, a clip of the library (or a range of it), or an embedding. */
+/** A query: a file, a clip of the library (or a range of either, in seconds), or an embedding. */
 export type Query = Direction &
   (
     | { readonly kind: 'file'; readonly file: OpenedFile; readonly range?: Span | undefined }
@@ -31,21 +32,22 @@ export type Query = Direction &
       }
   )
 
-/** A query made ready: one vector for each of its windows, and the direction settled. */
+/** A query as vectors, one per segment, with both modalities of its direction. */
 export interface ResolvedQuery {
   readonly from: Modality
   readonly to: Modality
   readonly vectors: readonly UnitVector[]
-  readonly seconds: number | null // of what was asked with; null for an embedding
+  readonly seconds: number | null // length of the query; null for an embedding
   readonly clip: ClipId | null
   readonly timings: EmbedTimings
 }
 
+/** What a search needs. */
 export interface SearchDeps {
   readonly encoder: Encoder
   readonly gallery: Gallery
   readonly decoders: DecoderPool
-  /** Folders, by real path, that must contain the file of a clip whose range is asked with. */
+  /** Real paths of the folders that must contain the file of a clip, if the query has a range. */
   readonly within?: readonly string[] | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -54,28 +56,33 @@ type QueryVectors = Pick<ResolvedQuery, 'seconds' | 'clip' | 'timings'> & {
   readonly vectors: Readonly<Record<Modality, readonly UnitVector[]>>
 }
 
-/** Turns a query into vectors. A long query has a vector for each segment's length of it. */
+/**
+ * Resolves a query to vectors, one per segment, and a direction. Throws MODALITY_NOT_SERVED and the
+ * errors of `resolveDirection`.
+ */
 export async function resolveQuery(query: Query, deps: SearchDeps): Promise<ResolvedQuery> {
   const { bundle } = deps.encoder
   refuseUnserved(query, bundle)
   if (query.kind === 'embedding') return resolveEmbedding(query, bundle)
-  const { vectors, ...found } =
+  const { vectors, ...resolved } =
     query.kind === 'file' ? await fromFile(query, deps) : await fromClip(query, deps)
   const { modalities } = bundle.format
   const direction = resolveDirection(query, (modality) => vectors[modality].length > 0, modalities)
-  return { ...direction, ...found, vectors: vectors[direction.from] }
+  return { ...direction, ...resolved, vectors: vectors[direction.from] }
 }
 
 function refuseUnserved({ from, to }: Direction, { name, format: { modalities } }: Bundle): void {
   const unserved = [from, to].find((modality) => modality && !modalities.includes(modality))
   if (!unserved) return
-  const detail = `Bundle ${name} takes ${modalities.join(' and ')} content only, so nothing can be asked of ${unserved}.`
+  const served = modalities.join(' and ')
+  const detail = `Bundle ${name} supports ${served} only: a query cannot use ${unserved}.`
   throw new AppError('MODALITY_NOT_SERVED', detail)
 }
 
 /**
- * A sound looks for pictures, a picture or silent video for sounds, as far as the bundle takes both; what has both must
- * say what is wanted. QUERY_AMBIGUOUS, QUERY_LACKS_MODALITY.
+ * Returns the direction of a query. Audio searches visual content and visual content searches
+ * audio, if the bundle supports both. Throws QUERY_AMBIGUOUS if the query has both and gives no
+ * direction. Throws QUERY_LACKS_MODALITY if the query lacks `from`.
  */
 export function resolveDirection(
   { from, to }: Direction,
@@ -83,27 +90,24 @@ export function resolveDirection(
   served: readonly Modality[],
 ): Pick<ResolvedQuery, 'from' | 'to'> {
   const present = MODALITIES.filter(has)
-  const judgedBy = from ?? (present.length === 1 ? present[0] : to && otherModality(to))
-  if (!judgedBy) {
-    throw new AppError(
-      'QUERY_AMBIGUOUS',
-      'The query has sound and picture: say `to`: "audio" for sounds that go with its picture, "visual" for pictures that go with its sound.',
-    )
+  const source = from ?? (present.length === 1 ? present[0] : to && otherModality(to))
+  if (!source) {
+    const detail =
+      'The query has sound and picture: set `to` to "audio" to find sounds that match its ' +
+      'picture, or to "visual" to find pictures that match its sound.'
+    throw new AppError('QUERY_AMBIGUOUS', detail)
   }
-  if (!has(judgedBy)) {
-    const lacks =
-      judgedBy === 'audio'
-        ? 'Nothing can be heard in the query'
-        : 'Nothing can be seen in the query'
+  if (!has(source)) {
+    const lacks = source === 'audio' ? 'no audible sound' : 'no visible picture'
     throw new AppError(
       'QUERY_LACKS_MODALITY',
-      `${lacks}, so it cannot be searched from ${judgedBy}.`,
+      `The query has ${lacks}: it cannot be searched from ${source}.`,
     )
   }
-  return { from: judgedBy, to: to ?? defaultTarget(judgedBy, served) }
+  return { from: source, to: to ?? defaultTarget(source, served) }
 }
 
-/** What is found by default: the other modality, where there is one. */
+/** Returns the other modality if the bundle supports it, else the same one. */
 const defaultTarget = (modality: Modality, served: readonly Modality[]): Modality =>
   served.includes(otherModality(modality)) ? otherModality(modality) : modality
 
@@ -112,10 +116,10 @@ function resolveEmbedding(
   bundle: Bundle,
 ): ResolvedQuery {
   if (fingerprint && !hasFingerprint(bundle, fingerprint)) {
-    throw new AppError(
-      'FINGERPRINT_MISMATCH',
-      `The embedding has fingerprint ${fingerprint}, the library ${bundle.fingerprint}: encode the query again with bundle ${bundle.name}.`,
-    )
+    const detail =
+      `The embedding has fingerprint ${fingerprint}, the library has ${bundle.fingerprint}: ` +
+      `encode the query again with bundle ${bundle.name}.`
+    throw new AppError('FINGERPRINT_MISMATCH', detail)
   }
   if (vector.length !== bundle.dimension) {
     throw new AppError(
@@ -124,16 +128,16 @@ function resolveEmbedding(
     )
   }
   const { modalities } = bundle.format
-  const judgedBy = from ?? (modalities.length === 1 ? modalities[0] : to && otherModality(to))
-  if (!judgedBy)
+  const source = from ?? (modalities.length === 1 ? modalities[0] : to && otherModality(to))
+  if (!source)
     throw new AppError(
       'QUERY_AMBIGUOUS',
-      'An embedding needs `from`: the modality that it was made of.',
+      'An embedding needs `from`: the modality that it encodes.',
     )
-  const vectors = [normalised(vector)]
+  const vectors = [normalized(vector)]
   return {
-    from: judgedBy,
-    to: to ?? defaultTarget(judgedBy, modalities),
+    from: source,
+    to: to ?? defaultTarget(source, modalities),
     vectors,
     seconds: null,
     clip: null,
@@ -188,11 +192,11 @@ async function fromFile(
 }
 
 function rangeOutside(seconds: number): AppError {
-  const detail = `The range begins after the end of the query, which is ${seconds} s long.`
+  const detail = `The range starts after the end of the query, which is ${seconds} s long.`
   return new AppError('RANGE_EMPTY', detail)
 }
 
-function normalised(vector: Float32Array): UnitVector {
+function normalized(vector: Float32Array): UnitVector {
   const length = Math.hypot(...vector)
   if (!(length > 0) || !Number.isFinite(length)) {
     throw new AppError(

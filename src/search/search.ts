@@ -6,18 +6,21 @@ import type { Gallery } from '../gallery/gallery.js'
 import { SEARCH_LIMITS } from './limits.js'
 import { type Query, type ResolvedQuery, resolveQuery, type SearchDeps } from './query.js'
 
+/** A segment of a clip that matches the query. */
 export interface Moment extends Span {
   readonly score: number // cosine
 }
 
+/** A clip that matches the query. */
 export interface Hit {
   readonly rank: number
-  readonly score: number // of its best moment
+  readonly score: number // of the best moment
   readonly clip: Pick<Clip, 'id' | 'path' | 'name' | 'seconds' | 'hasAudio' | 'hasVisual'>
   readonly moments: readonly Moment[] // best first
   readonly links: { readonly media: string; readonly thumbnail: string | null }
 }
 
+/** The hits of a query, best first, and the times of its stages in ms. */
 export interface SearchAnswer {
   readonly query: { readonly from: Modality; readonly seconds: number | null }
   readonly to: Modality
@@ -30,26 +33,30 @@ export interface SearchAnswer {
   }
 }
 
+/** A query and the number of hits. */
 export interface SearchRequest {
   readonly query: Query
-  readonly limit: number // hits wanted
+  readonly limit: number // of hits
 }
 
-/** Answers a query with the clips whose segments are nearest to any of its windows. */
+/**
+ * Finds the clips whose segments are nearest to any vector of a query. Throws the errors of
+ * `resolveQuery`.
+ */
 export async function search(
   { query, limit }: SearchRequest,
   deps: SearchDeps,
 ): Promise<SearchAnswer> {
-  const asked = await resolveQuery(query, deps)
+  const resolved = await resolveQuery(query, deps)
   const started = performance.now()
-  const hits = await nearestClips(asked, { limit, gallery: deps.gallery, signal: deps.signal })
+  const hits = await nearestClips(resolved, { limit, gallery: deps.gallery, signal: deps.signal })
   const { name, fingerprint } = deps.encoder.bundle
   return {
-    query: { from: asked.from, seconds: asked.seconds },
-    to: asked.to,
+    query: { from: resolved.from, seconds: resolved.seconds },
+    to: resolved.to,
     bundle: { name, fingerprint },
     hits,
-    timings: rounded({ ...asked.timings, searchMs: performance.now() - started }),
+    timings: rounded({ ...resolved.timings, searchMs: performance.now() - started }),
   }
 }
 
@@ -59,16 +66,20 @@ interface HitParts {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Asks for more segments until there are clips enough: the best segments may all belong to one long clip. */
+/**
+ * Requests more segments until there are enough clips: the best segments may all belong to one long
+ * clip.
+ */
 async function nearestClips(
-  asked: ResolvedQuery,
+  query: ResolvedQuery,
   { limit, gallery, signal }: HitParts,
 ): Promise<Hit[]> {
   const { catalogue } = gallery
-  // A clip is its own nearest neighbour in its own modality, which says nothing; across modalities it is the best answer.
-  const except = asked.clip && asked.from === asked.to ? await catalogue.segmentIds(asked.clip) : []
+  // A clip is its own nearest neighbour within a modality, which is no useful result. Across
+  // modalities it is the best result.
+  const except = query.clip && query.from === query.to ? await catalogue.segmentIds(query.clip) : []
   for (let wanted = limit * 4; ; wanted *= 4) {
-    const { scores, exhausted } = await nearestSegments(asked, { wanted, except, gallery, signal })
+    const { scores, exhausted } = await nearestSegments(query, { wanted, except, gallery, signal })
     const moments = momentsByClip(await catalogue.segmentsById([...scores.keys()]), scores)
     if (moments.size < limit && !exhausted) continue
     const best = [...moments].sort(([, a], [, b]) => b[0].score - a[0].score).slice(0, limit)
@@ -86,16 +97,16 @@ interface SegmentParts {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Each segment with its score against the window of the query that it is nearest to. */
+/** Returns segments with their cosine to the nearest vector of the query. */
 async function nearestSegments(
-  asked: ResolvedQuery,
+  query: ResolvedQuery,
   { wanted, except, gallery, signal }: SegmentParts,
 ) {
   const scores = new Map<SegmentId, number>()
   let exhausted = true
-  for (const vector of asked.vectors) {
-    const query = { vector, modality: asked.to, limit: wanted, except }
-    const { neighbours, isExhausted } = await gallery.nearest(query, { signal })
+  for (const vector of query.vectors) {
+    const nearest = { vector, modality: query.to, limit: wanted, except }
+    const { neighbours, isExhausted } = await gallery.nearest(nearest, { signal })
     exhausted &&= isExhausted
     for (const { segment, score } of neighbours) {
       scores.set(segment, Math.max(score, scores.get(segment) ?? -1))
@@ -106,7 +117,7 @@ async function nearestSegments(
 
 type Moments = [Moment, ...Moment[]]
 
-/** The clips of the segments found, each with its moments, best first. */
+/** Groups segments by clip, as moments, best first. */
 function momentsByClip(
   segments: ReadonlyMap<SegmentId, SegmentOfClip>,
   scores: ReadonlyMap<SegmentId, number>,
@@ -115,7 +126,7 @@ function momentsByClip(
   const bestFirst = [...scores].sort(([, a], [, b]) => b - a)
   for (const [id, score] of bestFirst) {
     const segment = segments.get(id)
-    if (!segment) continue // removed since the index answered
+    if (!segment) continue // removed after the search of the index
     const moment = { start: segment.start, end: segment.end, score }
     const moments = byClip.get(segment.clip)
     if (moments) moments.push(moment)
@@ -137,7 +148,7 @@ function toHit(clip: Clip | undefined, moments: Moments): Omit<Hit, 'rank'>[] {
   ]
 }
 
-/** Where a clip's media and picture are served. */
+/** Returns the HTTP paths of a clip's media and thumbnail. */
 export function links(id: ClipId, hasVisual: boolean): Hit['links'] {
   return {
     media: `/v1/clips/${id}/media`,

@@ -3,15 +3,16 @@ import type { EmbeddedSegment } from '../embed/embed.js'
 import type { Bundle } from '../encoder/bundle.js'
 import type { BundleClass } from '../encoder/manifest.js'
 
-/** What a segment keeps: below this probability, or behind this many, a label is noise. */
+/** Bounds of a segment's labels: labels of lower probability or lower rank are noise. */
 const MIN_PROBABILITY = 0.01
 const LABELS_PER_SEGMENT = 20
 
+/** A segment with its labels. */
 export interface TaggedSegment extends Span {
   readonly labels: readonly Label[] // most probable first
 }
 
-/** The labels of a segment, from the first source of the bundle's that it has: both together, what is heard, what is seen. */
+/** Returns the labels of a segment, from the first of the bundle's tag sources that it has. */
 export function segmentLabels(
   segment: EmbeddedSegment,
   { classes, tagsFrom }: Bundle,
@@ -23,7 +24,7 @@ export function segmentLabels(
   return []
 }
 
-/** The labels of a whole clip: each with the probability of the segment in which it is most probable. */
+/** Returns the labels of a whole clip, each with its highest probability in any segment. */
 export function wholeLabels(segments: readonly TaggedSegment[]): readonly Label[] {
   const best = new Map<string, Label>()
   for (const label of segments.flatMap(({ labels }) => labels)) {

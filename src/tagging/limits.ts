@@ -1,2 +1,2 @@
-/** Labels of one answer: there are no more classes. */
+/** Labels in one response, at most: AudioSet has 527 classes. */
 export const MOST_LABELS = 527

@@ -6,23 +6,29 @@ import type { DecoderPool } from '../media/process/decoder-pool.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 import { segmentLabels, type TaggedSegment, wholeLabels } from './labels.js'
 
+/** Labels of a file and of its segments, most probable first. */
 export interface Tags {
   readonly labels: readonly Label[]
   readonly segments: readonly TaggedSegment[]
 }
 
+/** What `tagFile` needs. */
 export interface TagDeps {
   readonly encoder: Encoder
   readonly decoders: DecoderPool
 }
 
+/** Options of `tagFile`. */
 export interface TagOptions {
-  readonly limit: number // labels for the whole and for each segment
-  readonly longestSeconds?: number | undefined // of media; more is MEDIA_TOO_LONG
+  readonly limit: number // labels for the file and for each segment
+  readonly longestSeconds?: number | undefined // of media; longer media throw MEDIA_TOO_LONG
   readonly signal?: AbortSignal | undefined
 }
 
-/** The top AudioSet labels of a file, for each segment and for the whole; nothing is stored. */
+/**
+ * Returns the top AudioSet labels of a file and of each segment. Stores nothing. Throws
+ * MEDIA_TOO_LONG.
+ */
 export async function tagFile(
   file: OpenedFile,
   { encoder, decoders }: TagDeps,
@@ -47,7 +53,7 @@ export async function tagFile(
   return topTags(segments, limit)
 }
 
-/** At most `limit` labels for the whole and for each segment. */
+/** Returns at most `limit` labels for the file and for each segment. */
 export function topTags(segments: readonly TaggedSegment[], limit: number): Tags {
   return {
     labels: wholeLabels(segments).slice(0, limit),

@@ -17,29 +17,34 @@ import type { IngestDeps } from '../ingest-file.js'
 import { jobRequest } from '../scan/job-request.js'
 import { type EndedItem, JobRunner } from './job-runner.js'
 
-/** Of the encoder, which has half of the cores: so that files are decoded on the rest while others are hashed, encoded or written. */
+/**
+ * Files that run at once per encoder thread. The encoder uses half of the cores. The others decode
+ * while further files are hashed, encoded or written.
+ */
 export const FILES_PER_THREAD = 6
 
+/** A file that could not be indexed, and why. */
 export interface IngestFailure {
   readonly path: string
   readonly code: ErrorCode
   readonly detail: string
 }
 
+/** The result of `ingestPaths`: numbers of files by outcome, and the duration. */
 export interface IngestReport {
   readonly job: JobId
-  readonly indexed: number // with those whose embeddings were copied from a file of the same content
-  readonly unchanged: number // with those that were moved
-  readonly partial: number // some of the file could not be decoded
-  readonly quarantined: number // failed before and are as they were: not tried again
+  readonly indexed: number // includes copies of a clip with the same content
+  readonly unchanged: number // includes moved files
+  readonly partial: number // part of the file could not be decoded
+  readonly quarantined: number // failed before, unchanged since: not retried
   readonly failed: readonly IngestFailure[]
   readonly warnings: readonly string[]
-  readonly skipped: SkippedExtensions // files that are not taken for media
-  readonly stop: Reason | null // why it stopped before everything was done
+  readonly skipped: SkippedExtensions // files that are not media, by extension
+  readonly stop: Reason | null // why the job stopped early
   readonly seconds: number
 }
 
-/** The signal aborted before everything was done; the job is paused. */
+/** Signals that the caller aborted an ingestion before its end. The job is then paused. */
 export class IngestInterrupted extends Error {
   override readonly name = 'IngestInterrupted'
 
@@ -51,24 +56,26 @@ export class IngestInterrupted extends Error {
   }
 }
 
+/** The state of a job after a file ends. */
 export interface IngestProgress {
-  readonly files: number // known so far
+  readonly files: number // found so far
   readonly done: number
-  readonly path: string // the file just done, and how it ended
+  readonly path: string // of the file that ended last
   readonly outcome: Outcome | IngestFailure
   readonly figures: Figures
 }
 
+/** Options of `ingestPaths`. Options of the job request have the defaults of `jobRequest`. */
 export interface IngestPathsOptions extends Partial<Omit<JobRequest, 'sources'>> {
-  readonly concurrency: number // files on their way at once
-  readonly except?: readonly string[] // folders that are not entered
+  readonly concurrency: number // files that run at once
+  readonly except?: readonly string[] // folders that the scan does not enter
   readonly onWarning: (detail: string) => void
   readonly onProgress: (progress: IngestProgress) => void
 }
 
 /**
- * Indexes files and folders as a job of its own, run here to its end. Aborted, the job is paused; called again for the
- * same, it goes on with it.
+ * Indexes files and folders as one job and runs the job to its end. Throws IngestInterrupted if the
+ * signal aborts, and pauses the job. A later call with the same request resumes it.
  */
 export async function ingestPaths(
   paths: readonly string[],
@@ -135,4 +142,4 @@ async function failuresOf(id: JobId, jobs: Jobs): Promise<IngestFailure[]> {
   }
 }
 
-const PAGE = 500
+const PAGE = 500 // items

@@ -24,25 +24,27 @@ import { scanJob } from '../scan/scan-job.js'
 
 const LEASE_MS = 30_000
 const POLL_MS = 1_000 // for changes that other processes make
-const ENCODER_RESTART_MS = 60_000 // in which a dead encoder has to be started again
-const ATTEMPTS = 3 // of an item that fails for a reason that may pass
-const JOBS_STOPPED = 500 // at once
-const BACK_OFF_MS = 1000 // after the first attempt; four times as long after each further one
+const ENCODER_RESTART_MS = 60_000 // how long an item waits for the encoder to restart
+const ATTEMPTS = 3 // of an item that fails with a temporary error
+const JOBS_STOPPED = 500 // at most, by one error
+const BACK_OFF_MS = 1000 // after the first attempt; each later wait is four times as long
 
+/** Options of a JobRunner. */
 export interface RunnerOptions {
-  readonly concurrency: number // files on their way at once
+  readonly concurrency: number // files that run at once
   readonly except: readonly string[] // folders that no scan enters
-  readonly job?: JobId // only this one; the runner ends when it is neither queued nor running any more
+  readonly job?: JobId // runs only this job, and returns when it is neither queued nor running
   readonly onItem?: (ended: EndedItem) => Promise<void>
 }
 
+/** An item that ended, and its result. */
 export interface EndedItem {
   readonly job: JobId
   readonly path: string
   readonly result: Outcome | Reason
 }
 
-/** Runs the jobs of a catalogue: scans what they are to index, works on their items, ends them. */
+/** Runs the jobs of a catalogue: scans their sources, ingests their items and finishes them. */
 export class JobRunner {
   readonly #deps: IngestDeps
   readonly #options: RunnerOptions
@@ -61,8 +63,8 @@ export class JobRunner {
   }
 
   /**
-   * Runs until the signal aborts, or until the job of the options has nothing left to do. Work that is
-   * under way is then given back.
+   * Runs until the signal aborts, or until the job of the options is neither queued nor running.
+   * Then aborts its tasks and releases their leases. Throws the first fatal error.
    */
   async run(): Promise<void> {
     using _subscription = this.#jobs.stateChanges.subscribe(() => this.#pollNow())
@@ -104,7 +106,7 @@ export class JobRunner {
     return state !== 'queued' && state !== 'running'
   }
 
-  /** Until the next poll of the queue. The next item is claimed as soon as one ends. */
+  /** Returns the time until the next poll in ms. An item that ends triggers a claim at once. */
   get #msUntilDue(): number {
     return this.#lastPollMs + POLL_MS - performance.now()
   }
@@ -129,7 +131,7 @@ export class JobRunner {
     if (job && !job.isScanned) this.#spawn('scan', job.id, (signal) => this.#scan(job, signal))
   }
 
-  /** Claims items for the free slots. Returns whether there were fewer items than slots. */
+  /** Claims items for the free slots. Returns true if there were fewer items than slots. */
   async #claim(): Promise<boolean> {
     const free = this.#options.concurrency - this.#count('item')
     const leases = free > 0 ? await this.#queue.claimItems(this.#holder, free) : []
@@ -138,7 +140,7 @@ export class JobRunner {
     return leases.length < free
   }
 
-  /** A third of the lease's time is left for a late poll. */
+  /** Extends leases after a third of their time, so a late poll does not lose them. */
   async #extend(): Promise<void> {
     if (performance.now() - this.#extendedMs < LEASE_MS / 3) return
     this.#extendedMs = performance.now()
@@ -146,7 +148,7 @@ export class JobRunner {
     await this.#queue.expireLeases()
   }
 
-  /** Aborts tasks whose lease was lost, or whose job was paused or canceled. */
+  /** Aborts tasks that lost their lease, and tasks of paused or canceled jobs. */
   async #dropLost(): Promise<void> {
     const held = await this.#queue.leasesOf(this.#holder.worker)
     for (const { kind, id, abort } of this.#tasks.values()) {
@@ -155,7 +157,7 @@ export class JobRunner {
     }
   }
 
-  /** Pauses the jobs if the error keeps all of them from running; throws any other error. */
+  /** Pauses all jobs if the error keeps every job from running. Throws any other error. */
   async #stopJobs(error: unknown): Promise<void> {
     const { code, message: detail } = toAppError(error)
     if (!stopsJob(code)) throw error
@@ -167,7 +169,7 @@ export class JobRunner {
     for (const id of ids) await this.#pause(id, { code, detail })
   }
 
-  /** Of those who meet the same reason at the same time, the first pauses the job. */
+  /** Pauses a job. Ignores JOB_STATE: another task may pause the job for the same reason first. */
   async #pause(id: JobId, reason: Reason): Promise<void> {
     await this.#jobs.pause(id, reason).catch((error) => {
       if (toAppError(error).code !== 'JOB_STATE') throw error
@@ -182,7 +184,7 @@ export class JobRunner {
     } catch (error) {
       const { code, message: detail } = toAppError(error)
       if (code !== 'GLOB_INVALID') throw error
-      await this.#pause(job.id, { code, detail }) // made by an earlier version; others go on
+      await this.#pause(job.id, { code, detail }) // an earlier version created the job
     }
   }
 
@@ -199,14 +201,14 @@ export class JobRunner {
     if (result) await this.#options.onItem?.({ job: lease.job, path: lease.path, result })
   }
 
-  /** The folders that must contain a job's files; undefined if they may be anywhere. */
+  /** Returns the folders that must contain a job's files, or undefined if any folder may. */
   async #within(id: JobId): Promise<readonly string[] | undefined> {
     const known = this.#folders.get(id) ?? (await this.#jobs.job(id)).within
     this.#folders.set(id, known)
     return known.length > 0 ? known : undefined
   }
 
-  /** Undefined where the item has not ended: it will be tried again. */
+  /** Records a failure. Returns undefined if the item has not ended because it is retried. */
   async #fail(lease: Lease, reason: Reason): Promise<Reason | undefined> {
     const { encoder, gallery } = this.#deps
     const { catalogue } = gallery
@@ -225,7 +227,7 @@ export class JobRunner {
     return reason
   }
 
-  /** A file that is gone with all of its source is no failure of its own: a mount went away. */
+  /** Returns true if the whole source of a missing file is offline, like an unmounted drive. */
   async #isOffline({ job, path }: Lease, { code }: Reason): Promise<boolean> {
     if (code !== 'FILE_NOT_FOUND') return false
     const { sources } = await this.#jobs.job(job)
@@ -241,7 +243,7 @@ export class JobRunner {
     for (const [folder, clips] of offline) {
       await this.#queue.addWarning(
         id,
-        `${folder} is gone or empty, with ${clips} clips of the library. They are kept.`,
+        `${folder} is gone or empty, with ${clips} clips in the library. The clips are kept.`,
       )
     }
     await gallery.follow(signal)
@@ -253,7 +255,7 @@ export class JobRunner {
     const key = `${kind} ${id}`
     if (this.#tasks.has(key)) return
     const abort = new AbortController()
-    setMaxListeners(0, abort.signal) // one for every frame on its way
+    setMaxListeners(0, abort.signal) // each frame in the encoder adds a listener
     const done = work(abort.signal)
       .catch(async (error) => {
         if (!(error instanceof LeaseLost) && !abort.signal.aborted) await this.#stopJobs(error)

@@ -9,42 +9,45 @@ import { isWorthRetrying } from '../../jobs/retry-policy.js'
 import { isSameStat } from '../../storage/file-stat.js'
 import { type ScannedFile, scan } from './scan.js'
 
-const BATCH = 500 // files looked up, and added to a job, at once
+const BATCH = 500 // files per catalogue lookup and per addition to a job
 
-/** FileReader of a scan, told apart by what is to be done with them. */
+/** Files of a scan, classified by what a job has to do with them. */
 export interface ClassifiedFiles {
   readonly todo: readonly ScannedFile[]
   readonly unchanged: readonly ScannedFile[]
-  readonly quarantined: readonly ScannedFile[] // failed before, and are as they were
-  readonly present: readonly ClipId[] // clips that were missing and whose files are there again
+  readonly quarantined: readonly ScannedFile[] // failed before, unchanged since
+  readonly present: readonly ClipId[] // clips marked as missing whose files exist again
 }
 
+/** Options of `classifyFiles`. */
 export interface ClassifyOptions {
   readonly except?: readonly string[]
   readonly onWarning: (detail: string) => void
   readonly onSkipped?: (extension: string) => void
 }
 
-/** Scans what a job is to index and says of each file whether it has to be worked on. */
+/**
+ * Scans the sources of a job and yields their files in batches, classified. Skips offline sources.
+ */
 export async function* classifyFiles(
   { sources, mode, ...request }: JobRequest,
   { files }: Pick<Catalogue, 'files'>,
   options: ClassifyOptions,
 ): AsyncGenerator<ClassifiedFiles> {
-  const reachable = []
-  for (const source of sources) if (!(await isSourceOffline(source, files))) reachable.push(source)
-  for await (const batch of batches(scan(reachable, { ...request, ...options }), BATCH)) {
+  const online = []
+  for (const source of sources) if (!(await isSourceOffline(source, files))) online.push(source)
+  for await (const batch of batches(scan(online, { ...request, ...options }), BATCH)) {
     yield partition(batch, await files.known(batch.map(({ path }) => path)), mode)
   }
 }
 
-/** A source that is gone, and of which clips are known, is no file that cannot be found: see mark-missing.ts. */
+/** Returns true if the source does not exist but has clips. `markMissing` reports such a source. */
 async function isSourceOffline(source: string, files: FileReader): Promise<boolean> {
-  const isThere = await stat(pathBytes(source)).then(
+  const exists = await stat(pathBytes(source)).then(
     () => true,
     (error) => !isNotFound(error),
   )
-  return !isThere && (await files.clipsUnder(source, { limit: 1 })).length > 0
+  return !exists && (await files.clipsUnder(source, { limit: 1 })).length > 0
 }
 
 function partition(
@@ -52,20 +55,20 @@ function partition(
   known: ReadonlyMap<string, KnownFile>,
   mode: JobMode,
 ): ClassifiedFiles {
-  const told = {
+  const classified = {
     todo: [] as ScannedFile[],
     unchanged: [] as ScannedFile[],
     quarantined: [] as ScannedFile[],
   }
-  for (const file of batch) told[classify(file, known.get(file.path), mode)].push(file)
-  const present = told.unchanged.flatMap(({ path }) => {
+  for (const file of batch) classified[classify(file, known.get(file.path), mode)].push(file)
+  const present = classified.unchanged.flatMap(({ path }) => {
     const clip = known.get(path)?.clip
     return clip?.isMissing ? [clip.id] : []
   })
-  return { ...told, present }
+  return { ...classified, present }
 }
 
-/** A file that is named itself is tried again although it failed before: someone has asked for it. */
+/** Classifies a file. A failed file that is a source itself is retried: the user names it. */
 function classify(
   file: ScannedFile,
   known: KnownFile | undefined,

@@ -3,8 +3,8 @@ import { MEDIA_EXTENSIONS } from '../../media/process/formats.js'
 import { compileGlobs } from './glob.js'
 
 /**
- * What storage systems, operating systems and phones keep among media: thumbnails, recycle bins,
- * snapshots, and files that are deleted or not yet whole.
+ * Names that storage systems, operating systems and phones keep among media: thumbnails, recycle
+ * bins, snapshots, and deleted or incomplete files.
  */
 const DEFAULT_IGNORES: readonly string[] = [
   ...[
@@ -37,13 +37,19 @@ const DEFAULT_IGNORES: readonly string[] = [
   ...['.trashed-*', '.pending-*'], // Android
 ]
 
-/** Which of the names in a folder a scan takes. Paths are relative to the source, with slashes. */
+/** Selects the files and folders of a scan. Paths are relative to the source and have slashes. */
 export interface FileFilter {
+  /** Returns true if a scan ingests the file. */
   takes(file: string): boolean
+  /** Returns true if a scan skips the file, or does not enter the folder. */
   ignores(fileOrFolder: string): boolean
 }
 
-/** A glob without a slash is of names at any depth, one with a slash of paths below the source. */
+/**
+ * Creates a filter from globs. A glob without a slash matches names at any depth. A glob with a
+ * slash matches paths below the source. Without `include` the filter takes media extensions. Throws
+ * GLOB_INVALID.
+ */
 export function fileFilter(
   include: readonly string[] = [],
   ignore: readonly string[] = [],
@@ -66,8 +72,8 @@ function matcher(globs: readonly string[]): (path: string) => boolean {
 
 const isMediaPath = (path: string): boolean => isMediaName(path.slice(path.lastIndexOf('/') + 1))
 
-/** Whether a name ends as media files do. */
+/** Returns true if a name has the extension of a media file. */
 export function isMediaName(name: string): boolean {
-  // macOS keeps resource forks of media beside them as ._name
+  // macOS stores the resource fork of a file as ._name in the same folder
   return !name.startsWith('._') && MEDIA_EXTENSIONS.has(extname(name).slice(1).toLowerCase())
 }

@@ -2,11 +2,14 @@ import { RE2JS } from 're2js'
 import { AppError } from '../../errors.js'
 
 const LONGEST_GLOB = 1024
-const LARGEST_RANGE = 1000 // numbers of {1..1000}
-/** Of all globs of a list, as regular expressions: bounds the time to compile them and to match a name. */
+const LARGEST_RANGE = 1000 // numbers in a range such as {1..1000}
+/**
+ * Characters of the regular expressions of all globs in a list. Limits the time to compile them and
+ * to match a name.
+ */
 const LONGEST_EXPRESSION = 20_000
 
-/** Compiles the globs of one list. Throws GLOB_INVALID, also if all of them together are too large. */
+/** Compiles a list of globs. Throws GLOB_INVALID, also if all of them together are too large. */
 export function compileGlobs(globs: readonly string[]): ((path: string) => boolean)[] {
   const expressions: string[] = []
   let length = 0
@@ -14,17 +17,18 @@ export function compileGlobs(globs: readonly string[]): ((path: string) => boole
     const expression = expressionOf(glob)
     length += expression.length
     if (length > LONGEST_EXPRESSION)
-      throw invalid(glob, 'is too large, alone or with those before it')
+      throw invalid(glob, 'is too large, alone or together with the globs before it')
     expressions.push(expression)
   }
   return globs.map((glob, i) => compile(glob, expressions[i] ?? ''))
 }
 
 /**
- * Compiles a glob to a function that matches paths with slashes, in time linear in their length: RE2
- * does not backtrack. `*` and `?` match within a name, `**` any number of folders, `[a-z]` and `[!a]`
- * one character, `{a,b}` and `{1..9}` alternatives; a backslash takes the next character as it is. A
- * leading `!` inverts. Names that begin with a dot are no exception. Throws GLOB_INVALID.
+ * Compiles a glob to a function that matches paths with slashes. The time is linear in the length
+ * of the path, because RE2 does not backtrack. `*` and `?` match within a name, `**` any number of
+ * folders. `[a-z]` and `[!a]` match one character, `{a,b}` and `{1..9}` alternatives. A backslash
+ * escapes the next character. A leading `!` inverts the glob. Names that begin with a dot match
+ * too. Throws GLOB_INVALID.
  */
 export function compileGlob(glob: string): (path: string) => boolean {
   const [matches] = compileGlobs([glob])
@@ -42,11 +46,11 @@ function compile(glob: string, expression: string): (path: string) => boolean {
     const pattern = RE2JS.compile(expression, RE2JS.DOTALL)
     return (path) => pattern.matches(path) === isMatch
   } catch (cause) {
-    throw invalid(glob, 'cannot be read', cause)
+    throw invalid(glob, 'cannot be parsed', cause)
   }
 }
 
-/** Returns how many `!` a glob begins with, of which each inverts it. */
+/** Returns the number of leading `!`, each of which inverts the glob. */
 const negations = (glob: string): number => /^(?:!(?!\())*/.exec(glob)?.[0].length ?? 0
 
 function invalid(glob: string, why: string, cause?: unknown): AppError {
@@ -54,10 +58,10 @@ function invalid(glob: string, why: string, cause?: unknown): AppError {
 }
 
 interface Group {
-  readonly bounds: readonly number[] // where its alternatives end
+  readonly bounds: readonly number[] // offsets at which the alternatives end
 }
 
-/** A glob as a regular expression of a whole path. */
+/** Translates a glob to a regular expression that matches a whole path. */
 class Translation {
   #at = 0
   readonly #groups: ReadonlyMap<number, Group>
@@ -83,7 +87,7 @@ class Translation {
     }
     if (/^\/\*\*$/.test(this.#rest)) {
       this.#at += 3
-      return '(?:/.*)?' // a folder and all that is in it
+      return '(?:/.*)?' // the folder and everything in it
     }
     const character = this.#take()
     switch (character) {
@@ -153,7 +157,7 @@ class Translation {
   }
 }
 
-/** Braces that are closed and have a comma between them, by where they open: others stand for themselves. */
+/** Returns closed brace groups with a comma, by the offset of `{`. Other braces are literal. */
 function groupsIn(glob: string): ReadonlyMap<number, Group> {
   const groups = new Map<number, Group>()
   const open: { readonly at: number; readonly bounds: number[] }[] = []

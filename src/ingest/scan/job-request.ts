@@ -3,14 +3,14 @@ import { plainPath } from '../../domain/path-text.js'
 import type { JobRequest } from '../../jobs/jobs.js'
 import { fileFilter } from './file-filter.js'
 
-/** A request for files and folders, each path made absolute; what is not said is as most want it. */
+/** Creates a job request with absolute paths and default options. Throws GLOB_INVALID. */
 export function jobRequest(
   paths: readonly string[],
   options: Partial<Omit<JobRequest, 'sources'>> = {},
 ): JobRequest {
   const { mode = 'changed', include = [], ignore = [], followLinks = false, within = [] } = options
   const { defaultIgnores = true } = options
-  fileFilter(include, ignore) // throws GLOB_INVALID before there is a job
+  fileFilter(include, ignore) // validates the globs before a job exists
   return {
     sources: paths.map((path) => plainPath(resolve(path))),
     mode,

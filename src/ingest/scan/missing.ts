@@ -7,11 +7,12 @@ import { setMissing } from '../../gallery/catalogue/write-clips.js'
 import { isFolderOffline, isMissing } from '../../storage/file-stat.js'
 import { isInside } from '../../storage/path-within.js'
 
-const PAGE = 500
+const PAGE = 500 // clips
 
+/** Result of `markMissing`: the number of marked clips, and the clips that are offline. */
 export interface MissingReport {
   readonly missing: number
-  readonly offline: ReadonlyMap<string, number> // clips by offline folder
+  readonly offline: ReadonlyMap<string, number> // number of clips by offline folder
 }
 
 /** A clip whose file is missing, and the source that it was indexed from. */
@@ -21,8 +22,8 @@ export interface MissingFile {
 }
 
 /**
- * Marks clips under the sources as missing if their files are, one page in a transaction. Clips in an
- * empty or missing folder, which may be an unmounted drive, are not marked but reported as offline.
+ * Marks clips under the sources as missing if their files are. Each page is one transaction. Clips
+ * in an empty or missing folder, which may be an unmounted drive, are reported as offline instead.
  */
 export async function markMissing(
   sources: readonly string[],
@@ -63,11 +64,11 @@ export async function* missingFilesUnder(
   }
 }
 
-/** Folders, each looked at once: what lies in one that is gone or empty is offline. */
+/** Finds offline folders and checks each folder once. A missing or empty folder is offline. */
 class OfflineFolders {
   readonly #lost = new Map<string, Promise<boolean>>()
 
-  /** The highest of the folders between a source and a clip that is gone or empty. */
+  /** Returns the highest offline folder from the source down to `folder`, or null if none is. */
   async offline(folder: string, source: string): Promise<string | null> {
     const above = dirname(folder)
     const higher =

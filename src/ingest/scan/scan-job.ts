@@ -5,6 +5,7 @@ import { classifyFiles } from './classify.js'
 import type { ScannedFile } from './scan.js'
 import { SkippedFiles } from './skipped-files.js'
 
+/** What `scanJob` needs. `owner` is the worker that holds the scan. */
 export interface ScanDeps {
   readonly catalogue: Catalogue
   readonly owner: string
@@ -12,14 +13,14 @@ export interface ScanDeps {
   readonly signal: AbortSignal
 }
 
-/** Finds a job's items; those that it has already stay as they are. LeaseLost. */
+/** Finds the items of a job and leaves existing items unchanged. Throws LeaseLost. */
 export async function scanJob(
   job: Job,
   { catalogue, owner, except, signal }: ScanDeps,
 ): Promise<void> {
   const { queue } = catalogue
   const warnings: string[] = []
-  const tell = async () => {
+  const flushWarnings = async () => {
     for (const detail of warnings.splice(0)) await queue.addWarning(job.id, detail)
   }
   const skipped = new SkippedFiles()
@@ -40,9 +41,9 @@ export async function scanJob(
       unchanged: paths(unchanged),
       quarantined: paths(quarantined),
     })
-    await tell()
+    await flushWarnings()
   }
-  await tell()
+  await flushWarnings()
   await queue.endScan(job.id, owner, skipped.counts)
 }
 

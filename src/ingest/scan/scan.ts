@@ -7,27 +7,29 @@ import type { FoundFile } from '../../jobs/jobs.js'
 import { isInside, realPathInside } from '../../storage/path-within.js'
 import { type FileFilter, fileFilter } from './file-filter.js'
 
+/** Options of `scan`. */
 export interface ScanOptions {
-  readonly include?: readonly string[] // globs; none: what is called as media files are
+  readonly include?: readonly string[] // globs of files; none: media extensions
   readonly ignore?: readonly string[] // globs of files and folders
-  readonly followLinks?: boolean // into folders; links to files are always followed
-  readonly within?: readonly string[] // folders that no link may lead out of; none: it may lead anywhere
-  readonly except?: readonly string[] // folders that are not entered
+  readonly followLinks?: boolean // enters linked folders; links to files are always followed
+  readonly within?: readonly string[] // folders that must contain link targets; none: any
+  readonly except?: readonly string[] // folders that the scan does not enter
   readonly defaultIgnores?: boolean
   readonly onWarning: (detail: string) => void
-  /** A file that is not taken for media, by its extension without the dot. */
+  /** Receives the extension, without the dot, of each file that is not media. */
   readonly onSkipped?: (extension: string) => void
 }
 
+/** A file that a scan found. */
 export interface ScannedFile extends FoundFile {
-  readonly isNamed: boolean // it is a source itself, not found in one
+  readonly isNamed: boolean // the file is a source itself
 }
 
-const STAT_CONCURRENCY = 64 // a network mount answers many as fast as one
+const STAT_CONCURRENCY = 64 // a network mount answers 64 calls as fast as one
 
 /**
- * The files to index under the sources given, folders in depth, each in order of name. What cannot be read is warned of
- * and passed over. Folders are entered once, so that links cannot go in circles.
+ * Yields the files to index under the sources, depth first and by name within a folder. Skips what
+ * it cannot read, with a warning. Enters each linked folder once, so that links cannot form a loop.
  */
 export async function* scan(
   sources: readonly string[],
@@ -49,7 +51,7 @@ class Walk {
   readonly #options: ScanOptions
   readonly #selection: FileFilter
   readonly #entered = new Set<string>()
-  readonly #linked = new Set<string>() // files that links lead to
+  readonly #linked = new Set<string>() // targets of links to files
   readonly #sources: readonly string[]
   #excepted: Promise<readonly (string | null)[]> | undefined
 
@@ -59,7 +61,7 @@ class Walk {
     this.#selection = fileFilter(options.include, options.ignore, options.defaultIgnores)
   }
 
-  /** `below`: the folder's path below its source, for globs. */
+  /** Yields the files of a folder. `below` is its path below the source, for globs. */
   async *folder(folder: Buffer, below: string): AsyncGenerator<ScannedFile> {
     const identity = await identityOf(folder)
     if (await this.#isExcepted(identity)) return
@@ -75,12 +77,12 @@ class Walk {
     }
   }
 
-  /** Whether a source still is inside the allowed folders: a link may have taken its place. */
+  /** Returns true if a source is still inside the allowed folders: a link may replace it. */
   async mayEnter(source: Buffer): Promise<boolean> {
     const { within = [] } = this.#options
     if (within.length === 0) return true
     const real = await realPathInside(within, pathText(source)).catch(() => pathText(source))
-    if (real === null) this.#passOver(source, new Error('it leads out of the roots'))
+    if (real === null) this.#skip(source, new Error('it leads out of the roots'))
     return real !== null
   }
 
@@ -89,7 +91,7 @@ class Walk {
       const found = await readdir(folder, { withFileTypes: true, encoding: 'buffer' })
       return found.sort((a, b) => a.name.compare(b.name))
     } catch (error) {
-      this.#passOver(folder, error)
+      this.#skip(folder, error)
       return []
     }
   }
@@ -117,16 +119,17 @@ class Walk {
       const { within = [] } = this.#options
       if (within.length > 0 && !(await realPathInside(within, pathText(path))))
         throw new Error('it leads out of the roots')
-      const real = await realpath(path, { encoding: 'buffer' }) // a clip's path has no links in it
+      // The path of a clip contains no links.
+      const real = await realpath(path, { encoding: 'buffer' })
       if (target.isDirectory()) return { kind: 'folder', path: real, below }
       return this.#isFoundElsewhere(pathText(real)) ? null : await this.#file(real)
     } catch (error) {
-      this.#passOver(path, error)
+      this.#skip(path, error)
       return null
     }
   }
 
-  /** Whether a file that a link leads to is found without the link, or by another one. */
+  /** Returns true if the scan finds a link's target without the link or through another link. */
   #isFoundElsewhere(real: string): boolean {
     if (this.#linked.has(real)) return true
     this.#linked.add(real)
@@ -145,12 +148,13 @@ class Walk {
       const { size, mtimeMs } = await stat(bytes)
       return { kind: 'file', file: { path: pathText(bytes), bytes: size, mtimeMs, isNamed: false } }
     } catch (error) {
-      if (!isNotFound(error)) this.#passOver(bytes, error) // else it went away since the folder was read
+      // A file that is deleted after the folder is read is no error.
+      if (!isNotFound(error)) this.#skip(bytes, error)
       return null
     }
   }
 
-  /** Whatever name it is reached by. */
+  /** Returns true if a folder is excepted, under any of its names. */
   async #isExcepted(identity: string | null): Promise<boolean> {
     const { except = [] } = this.#options
     this.#excepted ??= Promise.all(except.map((folder) => identityOf(pathBytes(folder))))
@@ -158,18 +162,20 @@ class Walk {
   }
 
   #isNew(identity: string | null): boolean {
-    if (identity === null) return true // reading it will say why
+    if (identity === null) return true // the read reports the error
     if (this.#entered.has(identity)) return false
     this.#entered.add(identity)
     return true
   }
 
-  /** Hidden files are no media, and what is included by globs was chosen. */
+  /**
+   * Returns true if a skipped file is reported: it is not hidden, and there are no `include` globs.
+   */
   #reports(name: string): boolean {
     return !name.startsWith('.') && (this.#options.include ?? []).length === 0
   }
 
-  #passOver(path: Buffer, error: unknown): void {
+  #skip(path: Buffer, error: unknown): void {
     this.#options.onWarning(
       `${pathText(path)} is passed over: ${error instanceof Error ? error.message : String(error)}`,
     )

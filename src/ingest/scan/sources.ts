@@ -1,14 +1,14 @@
 import type { FileReader } from '../../gallery/catalogue/files.js'
 import { isFolderOffline } from '../../storage/file-stat.js'
 
-/** A file or folder that the library was indexed from. */
+/** A file or folder that the library indexes. */
 export interface SourceStatus {
   readonly path: string
   readonly clips: number
-  readonly isOffline: boolean // it is missing or empty, though clips are known in it
+  readonly isOffline: boolean // missing or empty, although it has clips
 }
 
-/** Returns the sources of the library that have clips. */
+/** Returns the sources of the library that have clips, with their number. */
 export async function sourcesOf(files: FileReader): Promise<readonly SourceStatus[]> {
   const found: SourceStatus[] = []
   for (const path of await files.sources()) {

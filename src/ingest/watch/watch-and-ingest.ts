@@ -3,9 +3,13 @@ import type { IngestDeps } from '../ingest-file.js'
 import { JobRunner, type RunnerOptions } from '../runner/job-runner.js'
 import { type WatchOptions, watch } from './watch.js'
 
+/** Options of `watchAndIngest`. */
 export type WatchAndIngestOptions = Omit<RunnerOptions, 'job'> & WatchOptions
 
-/** Watches the sources of a request and runs the jobs that come of it, until the signal aborts; one that fails ends both. */
+/**
+ * Watches the sources of a request and runs the resulting jobs until the signal aborts. If the
+ * watcher or the job runner fails, the other stops too.
+ */
 export async function watchAndIngest(
   request: JobRequest,
   deps: IngestDeps,
@@ -14,14 +18,14 @@ export async function watchAndIngest(
   const failed = new AbortController()
   const signal = deps.signal ? AbortSignal.any([deps.signal, failed.signal]) : failed.signal
   const { catalogue } = deps.gallery
-  const both = [
+  const tasks = [
     new JobRunner({ ...deps, signal }, options).run(),
     watch(request, { catalogue, signal }, options),
   ]
   try {
-    await Promise.all(both)
+    await Promise.all(tasks)
   } finally {
     failed.abort()
-    await Promise.allSettled(both)
+    await Promise.allSettled(tasks)
   }
 }

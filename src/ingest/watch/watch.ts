@@ -13,25 +13,28 @@ import { type FileFilter, fileFilter } from '../scan/file-filter.js'
 import { jobRequest } from '../scan/job-request.js'
 import { WriteStability } from './write-stability.js'
 
-const POLL_MS = 500 // of files that are being written
-const IDLE_MS = 5_000 // for changes of jobs by other processes, and until a scan is due
+const POLL_MS = 500 // interval of stability checks while files change
+const IDLE_MS = 5_000 // interval of checks for a due scan and for jobs that other processes end
+const FILES_PER_JOB = 1000
 
-const FILES_OF_A_JOB = 1000
-
+/** Default time for which a file must not change before it is indexed. */
 export const SETTLE_SECONDS = 5
+/** Default time between full scans. */
 export const RESCAN_MINUTES = 60
 
+/** Options of `watch`. */
 export interface WatchOptions {
-  readonly settleMs: number // for so long a file must have stood still
-  readonly rescanMs: number // between scans of everything, for what no event told of
-  readonly pollMs: number | null // ask each file this often, where a network mount tells nothing
+  readonly settleMs: number // time without a change after which a file is stable
+  readonly rescanMs: number // between full scans, which find changes without an event
+  readonly pollMs: number | null // polls each file, for network mounts without events
   readonly except: readonly string[]
   readonly onWarning: (detail: string) => void
 }
 
 /**
- * Keeps the library equal to its sources until the signal aborts. It makes jobs of files that changed
- * and are stable, one at a time, and a scan of everything at intervals. A job runner must run them.
+ * Keeps the library in step with its sources until the signal aborts. Creates jobs for changed
+ * files once they are stable, one job at a time, and a full scan at intervals. A job runner must
+ * run the jobs.
  */
 export async function watch(
   request: JobRequest,
@@ -78,11 +81,11 @@ function openWatcher(
     for (const path of paths) onChange(path)
   })
   return watcher.on('error', (error) =>
-    onWarning(`Some changes cannot be watched, the next scan finds them: ${String(error)}`),
+    onWarning(`Some changes cannot be watched. The next scan finds them: ${String(error)}`),
   )
 }
 
-/** What of the sources is watched. */
+/** Selects the watched files of the sources. */
 class WatchScope {
   readonly #selection: FileFilter
 
@@ -97,7 +100,7 @@ class WatchScope {
     const { pollMs } = this.options
     return watchFiles([...this.request.sources], {
       ignored: (path, stats) => this.#isIgnored(path, stats?.isFile() === true),
-      ignoreInitial: true, // the first job finds what is there
+      ignoreInitial: true, // the first job finds existing files
       ignorePermissionErrors: true,
       followSymlinks: this.request.followLinks,
       usePolling: pollMs !== null,
@@ -106,8 +109,8 @@ class WatchScope {
   }
 
   /**
-   * Of a name that is no UTF-8 an event tells only how it reads: what is called so in its folder, or the folder itself,
-   * where that is gone.
+   * For non-UTF-8 names the event carries a lossy string. Returns every entry of the folder that
+   * decodes to it, or the folder if none does.
    */
   async resolveRawEvent(
     name: string | null,
@@ -136,22 +139,23 @@ class WatchScope {
   }
 }
 
-/** Of an event as the system gives it. */
+/** Details of a raw event of chokidar. */
 interface RawDetails {
-  readonly watchedPath?: string // a folder; none where files are polled
+  readonly watchedPath?: string // the folder; undefined if files are polled
 }
 
+/** The replacement character of a lossy string. */
 const UNREADABLE = '\ufffd'
 
-/** A job for what is ready. What is gone, and was never known, is nobody's concern. */
+/** Creates a job for stable paths. Ignores a deleted path without clips. */
 async function jobOf(
-  ready: Set<string>,
+  stable: Set<string>,
   request: JobRequest,
   { files, jobs }: Catalogue,
 ): Promise<JobId | undefined> {
   const sources: string[] = []
-  for (const path of [...ready].slice(0, FILES_OF_A_JOB)) {
-    ready.delete(path)
+  for (const path of [...stable].slice(0, FILES_PER_JOB)) {
+    stable.delete(path)
     if (!(await isMissing(path)) || (await files.clipsUnder(path, { limit: 1 })).length > 0)
       sources.push(path)
   }

@@ -3,48 +3,54 @@ import { isSameStat, statFile } from '../../storage/file-stat.js'
 
 const STAT_CONCURRENCY = 64
 
-/** Paths at which something has changed, until that stands still: a file that is still being written is not ready. */
+/** Tracks changed paths until they are stable. A file that a program still writes is not stable. */
 export class WriteStability {
   readonly #settleMs: number
-  readonly #seen = new Map<string, Observation>()
+  readonly #observed = new Map<string, Observation>()
 
   constructor(settleMs: number) {
     this.#settleMs = settleMs
   }
 
+  /** True if no path is tracked. */
   get isEmpty(): boolean {
-    return this.#seen.size === 0
+    return this.#observed.size === 0
   }
 
+  /** Starts to track a path. */
   touch(path: string): void {
-    if (!this.#seen.has(path)) this.#seen.set(path, { facts: null, sinceMs: performance.now() })
+    if (!this.#observed.has(path))
+      this.#observed.set(path, { stat: null, sinceMs: performance.now() })
   }
 
-  /** Looks at all, and answers and forgets those whose size and time, or absence, have stood still for long enough. */
+  /**
+   * Checks all paths. Returns and forgets the paths whose size and mtime, or absence, have not
+   * changed for `settleMs`.
+   */
   async takeStable(): Promise<string[]> {
-    const ready: string[] = []
-    const paths = [...this.#seen.keys()]
+    const stable: string[] = []
+    const paths = [...this.#observed.keys()]
     for (let from = 0; from < paths.length; from += STAT_CONCURRENCY) {
       const slice = paths.slice(from, from + STAT_CONCURRENCY)
-      const settled = await Promise.all(slice.map((path) => this.#hasSettled(path)))
-      ready.push(...slice.filter((_, i) => settled[i]))
+      const areStable = await Promise.all(slice.map((path) => this.#isStable(path)))
+      stable.push(...slice.filter((_, i) => areStable[i]))
     }
-    for (const path of ready) this.#seen.delete(path)
-    return ready
+    for (const path of stable) this.#observed.delete(path)
+    return stable
   }
 
-  async #hasSettled(path: string): Promise<boolean> {
-    const facts = await statFile(path).catch(() => ABSENT)
-    const before = this.#seen.get(path)
-    if (before?.facts && isSameStat(before.facts, facts))
+  async #isStable(path: string): Promise<boolean> {
+    const stat = await statFile(path).catch(() => ABSENT)
+    const before = this.#observed.get(path)
+    if (before?.stat && isSameStat(before.stat, stat))
       return performance.now() - before.sinceMs >= this.#settleMs
-    this.#seen.set(path, { facts, sinceMs: performance.now() })
+    this.#observed.set(path, { stat, sinceMs: performance.now() })
     return false
   }
 }
 
 interface Observation {
-  readonly facts: FileStat | null // null: not yet looked at
+  readonly stat: FileStat | null // null: not checked yet
   readonly sinceMs: number
 }
 
