@@ -169,7 +169,7 @@ function quantiles(times: readonly number[]): Quantiles {
 const show = ({ median, p95 }: Quantiles): string =>
   `${median.toFixed(2)} ms (p95 ${p95.toFixed(2)})`
 
-// `node dist/bench/gallery.js 300000 1000000 --dimension 64 --data clusters` measures other libraries.
+// Other libraries: `node dist/bench/gallery.js 300000 1000000 --dimension 64 --data clusters`.
 const [, script = '', ...args] = process.argv
 if (import.meta.url === pathToFileURL(script).href) {
   const options = { dimension: { type: 'string' }, data: { type: 'string' } } as const

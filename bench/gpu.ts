@@ -1,10 +1,10 @@
 /**
  * Runs one step of bench/gpu.sh. A step has its own process, because a faulty library can crash it:
  *
- *   gpu.js open <provider> <bundle> <result.json>               checks that the provider accepts the graphs
- *   gpu.js golden <provider> <bundle> <result.json>             compares with the golden numbers
- *   gpu.js time <provider> <bundle> <result.json> [batch …]     measures milliseconds by kind and batch
- *   gpu.js report <folder>                                      writes report.json and report.txt
+ *   gpu.js open <provider> <bundle> <result.json>            opens the graphs with the provider
+ *   gpu.js golden <provider> <bundle> <result.json>          compares with the golden numbers
+ *   gpu.js time <provider> <bundle> <result.json> [batch …]  measures ms by kind and batch
+ *   gpu.js report <folder>                                   writes report.json and report.txt
  */
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'

@@ -21,7 +21,7 @@ import { asShare, type Rate, rate, rateOf, show } from './rate.js'
 import { rawCommand, runRaw } from './raw-ffmpeg.js'
 import { median } from './statistics.js'
 
-/** The load of a machine varies, so a ratio compares rates of one round. Prints the median ratio. */
+/** The load of a machine varies. A ratio therefore compares rates of one round. */
 const ROUNDS = 3
 
 export async function benchIngest(files: readonly string[]): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * Measures retrieval on a folder of clips: `node dist/bench/retrieval.js <folder>`. Indexes the clips,
- * then searches pictures by the sound of each clip and sounds by its picture. The correct answer is
- * the clip itself.
+ * Measures retrieval on a folder of clips: `node dist/bench/retrieval.js <folder>`. Indexes the
+ * clips, then searches pictures by the sound of each clip and sounds by its picture. The correct
+ * answer is the clip itself.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
