@@ -1,6 +1,8 @@
 /**
- * Many small clips through the product, really decoded and encoded: clips a second of each thousand, memory, and what a
- * restart costs that has nothing to do. `[EARSHOT_BUNDLE=…] node dist/bench/clips.js [count]`, by default 10,000.
+ * Indexes many small clips with real decoding and encoding. Measures the rate of each thousand, the
+ * memory, and the time of a restart that finds nothing new. The default count is 10,000.
+ *
+ *   [EARSHOT_BUNDLE=…] node dist/bench/clips.js [count]
  */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -31,14 +33,15 @@ async function benchClips(count: number): Promise<void> {
   }
 }
 
-/** Seconds cut out of long films, a thousand of each: other colours, another tone, and a counter in every frame. */
+/** Cuts films into clips of one second. Each film has its own colours, tone and frame counter. */
 async function makeClips(folder: string, clips: number): Promise<void> {
   for (let made = 0; made < clips; made += THOUSAND) {
     const seconds = Math.min(THOUSAND, clips - made)
     const into = join(folder, String(made / THOUSAND))
     await mkdir(into, { recursive: true })
     const picture = `testsrc2=s=128x96:r=10:d=${seconds},hue=h=${(made / THOUSAND) * 37}`
-    const sound = `aevalsrc='0.3*sin(${200 + made / 50}*2*PI*t+3*sin(t/7))+0.1*random(0)':s=16000:d=${seconds}`
+    const wave = `0.3*sin(${200 + made / 50}*2*PI*t+3*sin(t/7))+0.1*random(0)`
+    const sound = `aevalsrc='${wave}':s=16000:d=${seconds}`
     const codecs = [
       '-c:v',
       'libx264',
@@ -76,7 +79,8 @@ async function indexAll(clips: string, config: Config): Promise<void> {
     },
   })
   console.log(
-    `${describe(report)}; bundle ${app.encoder.bundle.name}, the last thousand took ${lap.lastOverFirst} of the first`,
+    `${describe(report)}; bundle ${app.encoder.bundle.name}, ` +
+      `the last thousand took ${lap.lastOverFirst} of the first`,
   )
 }
 
@@ -89,23 +93,26 @@ async function restart(clips: string, config: Config): Promise<void> {
     onProgress: () => {},
   })
   console.log(
-    `restart with nothing to do: ${describe(report)}, opened and done in ${since(started).toFixed(1)} s`,
+    `restart with nothing to do: ${describe(report)}, ` +
+      `opened and done in ${since(started).toFixed(1)} s`,
   )
 }
 
 const describe = ({ indexed, unchanged, partial, failed, seconds }: IngestReport): string =>
-  `${indexed} indexed, ${unchanged} unchanged, ${partial} partial, ${failed.length} failed in ${seconds.toFixed(0)} s`
+  `${indexed} indexed, ${unchanged} unchanged, ${partial} partial, ` +
+  `${failed.length} failed in ${seconds.toFixed(0)} s`
 
 const since = (started: number): number => (performance.now() - started) / 1000
 
-/** What each thousand cost. On a machine with other work, CPU time is the figure that says whether it grows. */
+/** Measures the cost of each thousand. CPU time shows growth even on a busy machine. */
 class Lap {
   #startedMs = performance.now()
   #cpuMs = cpuMs()
-  readonly #costs: number[] = [] // ms of CPU a clip
+  readonly #costs: number[] = [] // ms of CPU per clip
 
   get lastOverFirst(): string {
-    return `${((100 * (this.#costs.at(-1) ?? NaN)) / (this.#costs[0] ?? NaN)).toFixed(0)} % of the CPU time`
+    const [first = NaN, last = NaN] = [this.#costs[0], this.#costs.at(-1)]
+    return `${((100 * last) / first).toFixed(0)} % of the CPU time`
   }
 
   end(done: number): void {

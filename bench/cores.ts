@@ -5,7 +5,10 @@ import { running } from './process.js'
 
 export const CORES = availableParallelism()
 
-/** Runs work with this process and what it has started and starts held to some of the cores; null where there is no taskset. */
+/**
+ * Runs work with this process and its descendants on some of the cores. Returns null if taskset is
+ * missing.
+ */
 export async function onCores<T>(
   from: number,
   to: number,

@@ -12,7 +12,10 @@ import { median } from './statistics.js'
 const BATCHES = [1, 4, 8, 16]
 const ROUNDS = 15
 
-/** Milliseconds an item by kind and batch, front end included; the median of rounds, on one thread and on all. */
+/**
+ * Measures milliseconds per item by kind and batch, with preprocessing. Prints the median of the
+ * rounds on one thread and on all threads.
+ */
 export async function benchEncode(): Promise<void> {
   const bundle = await loadBundle(join(PACKAGE_DIR, 'models', 'starter'))
   for (const threads of new Set([1, cpus().length])) {
@@ -33,7 +36,7 @@ export async function benchEncode(): Promise<void> {
   }
 }
 
-/** So many times the golden sound or frame. */
+/** Repeats the golden sound or frame. */
 export function items(
   kind: 'sound' | 'frame',
   count: number,
@@ -45,7 +48,7 @@ export function items(
   return Array.from({ length: count }, () => ({ kind, tags, samples, frames }))
 }
 
-/** Milliseconds. */
+/** Returns the duration of work in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now()
   await work()

@@ -1,6 +1,6 @@
 /**
- * One long film: `node dist/bench/film.js [file]` indexes the file, or one that it makes, and says how long it
- * took, the CPU time, and the most memory of this process and of the ffmpegs that it had running.
+ * Indexes one long film, by default one that it creates: `node dist/bench/film.js [file]`. Prints
+ * the duration, the CPU time, and the peak memory of this process and of its ffmpeg processes.
  */
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -34,13 +34,14 @@ async function measure(file: string, dataDir: string): Promise<void> {
   })
   const { segments } = await app.gallery.catalogue.counts()
   console.log(
-    `${indexed} indexed, ${partial} partial, ${failed.length} failed: ${segments} segments in ${(seconds / 60).toFixed(1)} min, ` +
-      `${((cpuMs() - startedCpuMs) / 1000).toFixed(0)} s of CPU, peak ${peak.own.toFixed(0)} MiB and ` +
-      `${peak.children.toFixed(0)} MiB in ffmpegs`,
+    `${indexed} indexed, ${partial} partial, ${failed.length} failed: ` +
+      `${segments} segments in ${(seconds / 60).toFixed(1)} min, ` +
+      `${((cpuMs() - startedCpuMs) / 1000).toFixed(0)} s of CPU, ` +
+      `peak ${peak.own.toFixed(0)} MiB and ${peak.children.toFixed(0)} MiB in ffmpegs`,
   )
 }
 
-/** A minute of moving colours in 1080p with a tone, repeated: the codecs of a film, at a bit rate of its kind. */
+/** Creates a film: a repeated minute of 1080p colours and a tone, with common codecs. */
 async function makeFilm(folder: string): Promise<string> {
   const [minute, film] = [join(folder, 'minute.mp4'), join(folder, 'film.mp4')]
   const inputs = [

@@ -21,15 +21,15 @@ const APPLIED = 10_000
 const PAGE = 512
 const LIMIT = 50
 const AT_REST = 2_000 // queries
-const PAUSE_MS = 4 // at most, between queries, so that they come at any moment of an insertion
+const PAUSE_MS = 4 // maximum between queries, so that a query can hit any moment of an insertion
 
-/** Measures queries at rest and while changes are applied, and prints a row for each size. */
+/** Measures queries without changes and during changes. Prints a row for each size. */
 export async function benchFollowing(sizes: readonly number[] = SIZES): Promise<void> {
   console.log(
     `search while following: ${DIMENSION} numbers, ${LIMIT} hits, ` +
       `${APPLIED} vectors applied in pages of ${PAGE}`,
   )
-  const bytes = sizes.map(mapBytes) // first, while no other array is freed
+  const bytes = sizes.map(mapBytes) // runs first, before other arrays are freed
   for (const [i, held] of sizes.entries()) await benchSize(held, bytes[i] as number)
 }
 
@@ -92,7 +92,7 @@ async function fill(
   }
 }
 
-/** Returns how long each answer took, in ms, in ascending order. */
+/** Returns the durations of the queries in ms, in ascending order. */
 async function ask(
   index: VectorIndex,
   draw: () => UnitVector,

@@ -16,7 +16,8 @@ const SEED = 7
 const LIMIT = 10
 const PAGE = 512
 
-// How the vectors lie: as a library's, in groups; and as one broad cloud without any, which is hard on a graph.
+// The distribution of the vectors: clusters, as in a library, or one broad cloud. A cloud is harder
+// for a graph.
 const DATA = {
   clusters: (dimension: number, vectors: number) =>
     clustered({
@@ -41,7 +42,7 @@ const STANDARD: GalleryBench = { sizes: [10_000, 100_000], dimension: 256, data:
 
 interface GalleryRow {
   readonly buildPerSecond: number
-  readonly snapshotSeconds: number // written, hashed, fsynced
+  readonly snapshotSeconds: number // to write, hash and fsync
   readonly loadSeconds: number
   readonly hnswMs: Quantiles
   readonly exactMs: Quantiles
@@ -53,23 +54,25 @@ interface Quantiles {
   readonly p95: number
 }
 
-/** Measures the HNSW index against exact search, on the same vectors in the same run, and prints a row for each size. */
+/** Compares the HNSW index with exact search on the same vectors. Prints a row for each size. */
 export async function benchGallery({
   sizes,
   dimension,
   data,
 }: GalleryBench = STANDARD): Promise<void> {
   console.log(
-    `gallery: ${dimension} numbers; clusters of ${OF_A_CLUSTER} with cosines about 0.6 inside, or one cloud with cosines ` +
-      `about 0.2; ${QUERIES} queries of the same kind, ${LIMIT} hits; ${cpus()[0]?.model}, one thread`,
+    `gallery: ${dimension} numbers; clusters of ${OF_A_CLUSTER} with cosines about 0.6 inside, ` +
+      `or one cloud with cosines about 0.2; ${QUERIES} queries of the same kind, ${LIMIT} hits; ` +
+      `${cpus()[0]?.model}, one thread`,
   )
   for (const [layout, vectors] of sizes.flatMap((size) =>
     data.map((layout) => [layout, size] as const),
   )) {
     const row = await benchSize(layout, dimension, vectors)
     console.log(
-      `${vectors} vectors in ${layout}: build ${row.buildPerSecond.toFixed(0)}/s, snapshot ${row.snapshotSeconds.toFixed(1)} s, ` +
-        `load ${row.loadSeconds.toFixed(1)} s, search ${show(row.hnswMs)}, exact ${show(row.exactMs)}, ` +
+      `${vectors} vectors in ${layout}: build ${row.buildPerSecond.toFixed(0)}/s, ` +
+        `snapshot ${row.snapshotSeconds.toFixed(1)} s, load ${row.loadSeconds.toFixed(1)} s, ` +
+        `search ${show(row.hnswMs)}, exact ${show(row.exactMs)}, ` +
         `recall@10 ${row.recallAt10.toFixed(4)}`,
     )
   }
@@ -166,7 +169,7 @@ function quantiles(times: readonly number[]): Quantiles {
 const show = ({ median, p95 }: Quantiles): string =>
   `${median.toFixed(2)} ms (p95 ${p95.toFixed(2)})`
 
-// `node dist/bench/gallery.js 300000 1000000 --dimension 64 --data clusters` measures other libraries.
+// Other libraries: `node dist/bench/gallery.js 300000 1000000 --dimension 64 --data clusters`.
 const [, script = '', ...args] = process.argv
 if (import.meta.url === pathToFileURL(script).href) {
   const options = { dimension: { type: 'string' }, data: { type: 'string' } } as const

@@ -6,7 +6,7 @@ const BATCH_COLUMN = 10 // characters
 const NAME_COLUMN = 44
 const OPEN = 'open-'
 
-/** report.json and report.txt of a folder, from steps.tsv, machine.txt and the steps' results. */
+/** Writes report.json and report.txt from steps.tsv, machine.txt and the results of the steps. */
 export function writeReport(folder: string): void {
   const machine = read(folder, 'machine.txt').trim()
   const steps = readSteps(folder).map((step) => ({ ...step, rows: readRows(folder, step.name) }))
@@ -57,7 +57,9 @@ function stepLine({ name, status, seconds, reason }: Step): string {
 function goldenLine(name: string, row: GoldenRow): string {
   const { modality, output, cosine, maxDifference, atol } = row
   const verdict = maxDifference <= atol ? 'within' : 'NOT within'
-  return `${`${name} ${modality} ${output}`.padEnd(NAME_COLUMN)} ${cosine.toFixed(7)}  ${maxDifference.toExponential(1)}  ${verdict} ${atol}`
+  const label = `${name} ${modality} ${output}`.padEnd(NAME_COLUMN)
+  const difference = maxDifference.toExponential(1)
+  return `${label} ${cosine.toFixed(7)}  ${difference}  ${verdict} ${atol}`
 }
 
 function timeLines(steps: readonly StepWithRows[]): string[] {

@@ -1,10 +1,10 @@
 /**
- * One step of bench/gpu.sh, in a process of its own, since a library that cannot be used may end its process:
+ * Runs one step of bench/gpu.sh. A step has its own process, because a faulty library can crash it:
  *
- *   gpu.js open <provider> <bundle> <result.json>               whether the provider takes the graphs
- *   gpu.js golden <provider> <bundle> <result.json>             how far the golden numbers are off
- *   gpu.js time <provider> <bundle> <result.json> [batch …]     milliseconds by kind and batch
- *   gpu.js report <folder>                                      report.json and report.txt from what the steps wrote
+ *   gpu.js open <provider> <bundle> <result.json>            opens the graphs with the provider
+ *   gpu.js golden <provider> <bundle> <result.json>          compares with the golden numbers
+ *   gpu.js time <provider> <bundle> <result.json> [batch …]  measures ms by kind and batch
+ *   gpu.js report <folder>                                   writes report.json and report.txt
  */
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -23,11 +23,11 @@ import { median } from './statistics.js'
 
 const WARM_UPS = 2
 const ROUNDS = { least: 3, most: 30 }
-const BATCH_MS = 2000 // of rounds, once there are enough
+const BATCH_MS = 2000 // total of the rounds after the minimum number
 
 const [command, ...rest] = process.argv.slice(2)
 disableTelemetry()
-env.logLevel = 'error' // only the log says which library a provider lacks
+env.logLevel = 'error' // only the log names the library that a provider lacks
 if (command === 'report' && rest[0]) writeReport(rest[0])
 else if (command === 'open') write((await open(rest)).result, [])
 else if (command === 'golden') await golden(await open(rest))
@@ -92,7 +92,7 @@ function compare(actual: Float32Array, expected: readonly number[]) {
   }
 }
 
-/** The largest batch comes second: TensorRT builds an engine for the span of batches that it has seen. */
+/** Runs the largest batch second. TensorRT builds an engine for the batch sizes it has seen. */
 async function time({ bundle, sessions, result }: Opened, batches: readonly number[]) {
   const [first = 1, ...others] = batches
   const rows: TimeRow[] = []
@@ -111,7 +111,7 @@ async function time({ bundle, sessions, result }: Opened, batches: readonly numb
       )
         times.push(await run())
       rows.push({ kind, batch, firstMs, ms: median(times), rounds: times.length })
-      write(result, rows) // each time: what is there when the step is stopped counts
+      write(result, rows) // after each batch size, so that a stopped step keeps its results
     }
   }
 }

@@ -1,4 +1,7 @@
-/** What ingestion adds to its stages, on the same files in one run: `node dist/bench/ingest.js <folder of clips>`. */
+/**
+ * Compares ingestion with its stages on the same files in one run:
+ * `node dist/bench/ingest.js <folder of clips>`.
+ */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,7 +21,7 @@ import { asShare, type Rate, rate, rateOf, show } from './rate.js'
 import { rawCommand, runRaw } from './raw-ffmpeg.js'
 import { median } from './statistics.js'
 
-/** A machine's neighbours come and go: a ratio is of what ran beside each other, in one round, and its median is told. */
+/** The load of a machine varies. A ratio therefore compares rates of one round. */
 const ROUNDS = 3
 
 export async function benchIngest(files: readonly string[]): Promise<void> {
@@ -27,7 +30,7 @@ export async function benchIngest(files: readonly string[]): Promise<void> {
     openApp(readConfig({ ...process.env, EARSHOT_DATA: join(place, name) }))
   try {
     await using first = await open('first')
-    await rateOfBare(files, first) // the first clips are slower: code is compiled
+    await rateOfBare(files, first) // the first clips are slower because the code is compiled
     const rounds: Round[] = []
     for (let round = 1; round <= ROUNDS; round++) {
       await using app = await open(`whole-${round}`)
@@ -100,7 +103,7 @@ async function rateOfRaw(files: readonly string[], { encoder }: App): Promise<Ra
   return await rate(commands, CORES, runRaw)
 }
 
-/** Each with all cores; and, where there are several, each with those that it has beside the other. */
+/** Measures each stage on all cores, and on its share of the cores if there are several. */
 async function rateOfStages(
   files: readonly string[],
   app: App,
@@ -164,7 +167,7 @@ async function rateOfIngestion(
   })
 }
 
-// By itself, on the folders named.
+// Measures the folders of the command line if this file is the program.
 const [, script = '', ...folders] = process.argv
 if (import.meta.url === pathToFileURL(script).href) {
   const files: string[] = []

@@ -1,6 +1,6 @@
 /**
- * Speed, as ratios measured in one run: `npm run bench -- [folder of clips]`, by default test/fixtures. Retrieval has a
- * bench of its own: retrieval.ts.
+ * Measures speed as ratios in one run: `npm run bench -- [folder of clips]`. The default folder is
+ * test/fixtures. retrieval.ts measures retrieval.
  */
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { benchFollowing } from './following.js'
 import { benchGallery } from './gallery.js'
 import { benchIngest } from './ingest.js'
 
-const WHOLE = /\/(?!bad_|odd_)[^/]+$/ // of the fixtures: neither broken nor an hour long
+const WHOLE = /\/(?!bad_|odd_)[^/]+$/ // fixtures that are neither broken nor an hour long
 
 const [folder = join(PACKAGE_DIR, 'test', 'fixtures')] = process.argv.slice(2)
 const files: string[] = []
@@ -19,7 +19,8 @@ for await (const { path } of scan([folder], { onWarning: console.error }))
   if (WHOLE.test(path)) files.push(path)
 
 console.log(
-  `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}`,
+  `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GiB, ` +
+    `Node ${process.version}`,
 )
 await benchEncode()
 await benchIngest(files)

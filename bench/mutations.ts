@@ -1,7 +1,9 @@
 /**
- * A folder of media and 500 broken copies of its files as one job: `node dist/bench/mutations.js <folder> [count] [seed]`,
- * with the bundle of EARSHOT_BUNDLE. Every file must end as a clip or with a reason of its own, none may take longer than
- * the longest of those that are whole, and memory must stay flat.
+ * Indexes a folder of media and 500 broken copies of its files as one job. EARSHOT_BUNDLE sets the
+ * bundle. Each file must end as a clip or with a reason. A broken file must not take longer than
+ * the slowest whole file. Memory must stay flat.
+ *
+ *   node dist/bench/mutations.js <folder> [count] [seed]
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -65,7 +67,7 @@ async function benchJob(sources: readonly string[]): Promise<number> {
   return ends.has('INTERNAL') || !whole ? 1 : 0
 }
 
-/** When each path was last given out. */
+/** Records the time at which each path was last claimed. */
 function startsOf(queue: JobQueue): Map<string, number> {
   const begun = new Map<string, number>()
   const claim = queue.claimItems.bind(queue)

@@ -3,7 +3,7 @@ import type { Bundle } from '../src/encoder/bundle.js'
 import type { Encoding } from '../src/encoder/encoding.js'
 import type { IngestDeps } from '../src/ingest/ingest-file.js'
 
-/** Answers at once, and the same to everything. */
+/** Creates an encoder that returns the same result for every input without delay. */
 export function nullEncoder(bundle: Bundle): IngestDeps['encoder'] {
   const encoding = (): Encoding => ({
     embedding: Float32Array.from({ length: bundle.dimension }, (_, i) =>

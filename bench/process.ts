@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 
-const TICK_MS = 10 // of Linux
+const TICK_MS = 10 // clock tick on Linux
 
-/** Milliseconds of CPU time of this process and, on Linux, of every process that it has started, itself or by another. */
+/** Returns the CPU time in ms of this process and, on Linux, of all its descendants. */
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage()
   const [, , ended, ofSystem] = times('self')
@@ -13,19 +13,19 @@ export function cpuMs(): number {
   )
 }
 
-/** Milliseconds of a process: user and system, and the same of its children that have ended. */
+/** Returns the user and system time in ms of a process and of its children that have ended. */
 const times = (pid: string): readonly number[] =>
   fields(pid)
     .slice(11, 15)
     .map((ticks) => Number(ticks) * TICK_MS)
 
-/** What runs because of a process: ffmpegs are children of the one that starts them. */
+/** Returns the running descendants of a process, such as ffmpeg processes. */
 export function running(pid = String(process.pid)): string[] {
   const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean)
   return children.flatMap((child) => [child, ...running(child)])
 }
 
-/** MiB in memory of this process, and of the processes that it has running (on Linux). */
+/** Returns the memory in MiB of this process and, on Linux, of its running descendants. */
 export function memoryMiB(): { readonly own: number; readonly children: number } {
   const toMiB = (bytes: number) => bytes / 1024 ** 2
   return {
@@ -34,7 +34,7 @@ export function memoryMiB(): { readonly own: number; readonly children: number }
   }
 }
 
-/** The most that was in memory at any look. */
+/** Samples memory and records the peak. */
 export class PeakMemory implements Disposable {
   own = 0
   children = 0
@@ -54,13 +54,13 @@ export class PeakMemory implements Disposable {
 const PAGE_BYTES = 4096
 const rss = (pid: string): number => Number(fields(pid)[21] ?? 0) * PAGE_BYTES
 
-/** Of /proc/<pid>/stat, after the name of the program, which may hold anything. */
+/** Returns the fields of /proc/<pid>/stat after the program name, which can contain spaces. */
 function fields(pid: string): string[] {
   const text = read(`/proc/${pid}/stat`)
   return text.slice(text.lastIndexOf(')') + 2).split(' ')
 }
 
-/** Nothing where there is no such process, or no Linux. */
+/** Returns nothing if the process does not exist or the system is not Linux. */
 function read(file: string): string {
   try {
     return readFileSync(file, 'utf8')

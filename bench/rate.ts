@@ -2,8 +2,8 @@ import { mapConcurrent } from '../src/concurrency/map-concurrent.js'
 import { cpuMs } from './process.js'
 
 export interface Rate {
-  readonly clips: number // a second
-  readonly cpuMs: number // a clip: other work on the machine changes it less than the rate
+  readonly clips: number // per second
+  readonly cpuMs: number // per clip; less sensitive to other load than the rate
 }
 
 export function rate<T>(
@@ -14,7 +14,7 @@ export function rate<T>(
   return rateOf(items.length, () => mapConcurrent(items, atOnce, work))
 }
 
-/** Of work on so many clips. */
+/** Measures the rate of work on a number of clips. */
 export async function rateOf(clips: number, work: () => Promise<void>): Promise<Rate> {
   const [started, startedCpuMs] = [performance.now(), cpuMs()]
   await work()

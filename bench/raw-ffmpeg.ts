@@ -14,7 +14,7 @@ import { OpenedFile } from '../src/storage/opened-file.js'
 
 const ALL = { start: 0, end: Infinity }
 
-/** The command that decodes a file, as ingestion writes it, without the link that ingestion gives to ffmpeg. */
+/** Returns the command with which ingestion decodes a file. It uses the path instead of a link. */
 export async function rawCommand(path: string, format: SegmentFormat): Promise<readonly string[]> {
   await using file = await OpenedFile.open(path)
   const header = await readHeader(file)
@@ -30,7 +30,7 @@ export async function rawCommand(path: string, format: SegmentFormat): Promise<r
   return argumentsOf(source, [...(audio ? [audio] : []), ...(video ? [video] : [])])
 }
 
-/** Runs it, and throws away what comes. */
+/** Runs the command and discards its output. */
 export async function runRaw(command: readonly string[]): Promise<void> {
   await using nowhere = await open(devNull, 'w')
   const outputs = ['ignore', nowhere.fd, 'ignore', nowhere.fd] as const

@@ -1,6 +1,7 @@
 /**
- * A folder of clips as its own benchmark, through the product: index, then ask each clip's sound for pictures and its
- * picture for sounds; the right answer is the clip itself. `node dist/bench/retrieval.js <folder>`
+ * Measures retrieval on a folder of clips: `node dist/bench/retrieval.js <folder>`. Indexes the
+ * clips, then searches pictures by the sound of each clip and sounds by its picture. The correct
+ * answer is the clip itself.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -29,7 +30,8 @@ async function benchRetrieval(folder: string): Promise<void> {
       (clip) => clip.hasAudio && clip.hasVisual,
     )
     console.log(
-      `${both.length} clips with sound and picture, ${report.failed.length} files failed, bundle ${app.encoder.bundle.name}`,
+      `${both.length} clips with sound and picture, ${report.failed.length} files failed, ` +
+        `bundle ${app.encoder.bundle.name}`,
     )
     for (const from of MODALITIES) {
       const ranks: number[] = []
@@ -43,7 +45,7 @@ async function benchRetrieval(folder: string): Promise<void> {
   }
 }
 
-/** Strict: a clip with the same score counts as ahead. Infinity where the clip is not among the hits. */
+/** Returns the rank of a clip after all clips of equal score, or Infinity if it is not a hit. */
 async function rankOf(id: string, path: string, from: Modality, app: App): Promise<number> {
   await using file = await OpenedFile.open(path)
   const query = { kind: 'file', file, from, to: otherModality(from) } as const
@@ -59,7 +61,8 @@ function describe(ranks: readonly number[]): string {
     const [low, high] = interval(ranks, recall(k))
     return `R@${k} ${recall(k)(ranks).toFixed(1)} % [${low.toFixed(0)}, ${high.toFixed(0)}]`
   })
-  return `${figures.join('  ')}  median rank ${median(ranks)}  (n = ${ranks.length}, 95 % bootstrap intervals)`
+  const sample = `(n = ${ranks.length}, 95 % bootstrap intervals)`
+  return `${figures.join('  ')}  median rank ${median(ranks)}  ${sample}`
 }
 
 const [folder] = process.argv.slice(2)

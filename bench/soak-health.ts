@@ -1,4 +1,4 @@
-/** Asks a server for its health again and again, on a thread of its own; answers with the times in ms. */
+/** Polls the health of a server on a separate thread. Posts the response times in ms. */
 import { setTimeout } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 

@@ -1,6 +1,7 @@
 /**
- * A server under 32 clients that upload, search, tag, look and delete at once, with ordinary and hostile
- * files: `node dist/bench/soak.js [seconds]` after a build. It ends with 1 if a promise is broken.
+ * Tests a server with 32 concurrent clients: `node dist/bench/soak.js [seconds]` after a build. The
+ * clients upload, search, tag, read and delete, with ordinary and hostile files. The exit status is
+ * 1 if a check fails.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -25,7 +26,7 @@ interface Tally {
   readonly statuses: Map<string, number>
   readonly broken: string[]
   readonly memoryMb: number[]
-  readonly acknowledged: Map<string, string> // clip id and what was sent, without those deleted
+  readonly acknowledged: Map<string, string> // clip id → upload, without deleted clips
 }
 
 const seconds = Number(process.argv[2] ?? 60)
@@ -80,7 +81,7 @@ async function startServer(dataDir: string): Promise<ChildProcess> {
   }
 }
 
-/** Ordinary clips, damaged ones, text, a tone for each client, a large picture and a slow sound. */
+/** Lists ordinary and damaged clips, text, a tone per client, a large picture and a slow sound. */
 async function filesToSend(): Promise<readonly (readonly [name: string, data: Buffer])[]> {
   const names = readdirSync(FIXTURES).filter((name) => /\.(mp4|webm|opus|webp|mkv|m4a)$/.test(name))
   const small = names.filter((name) => name !== 'odd_one_hour.mkv')
@@ -141,7 +142,7 @@ async function upload(name: string, data: Buffer, leaves: boolean): Promise<void
 
 async function remove(id: string): Promise<void> {
   const name = tally.acknowledged.get(id)
-  tally.acknowledged.delete(id) // even if another client gets the same clip meanwhile: it may be either
+  tally.acknowledged.delete(id) // another client can upload the clip now, so both states are valid
   const answer = await ask('DELETE', `/v1/clips/${id}`)
   if (name !== undefined && answer && answer.status >= 500) tally.acknowledged.set(id, name)
 }
@@ -200,7 +201,7 @@ function count(what: string): void {
   tally.statuses.set(what, (tally.statuses.get(what) ?? 0) + 1)
 }
 
-/** Resident memory of the server and of all that it has started. */
+/** Samples the resident memory of the server and its descendants. */
 async function watchMemory({ pid = 0 }: ChildProcess, isOver: () => boolean): Promise<void> {
   for (; !isOver(); await setTimeout(250)) {
     const kb = processesOf(pid).reduce((sum, { rssKb }) => sum + rssKb, 0)
@@ -208,7 +209,7 @@ async function watchMemory({ pid = 0 }: ChildProcess, isOver: () => boolean): Pr
   }
 }
 
-/** A process and its descendants. */
+/** Returns a process and its descendants. */
 function processesOf(pid: number): readonly { readonly name: string; readonly rssKb: number }[] {
   const text = execFileSync('ps', ['-e', '-o', 'pid=,ppid=,rss=,comm='], { encoding: 'utf8' })
   const rows = text.split('\n').map((row) => row.trim().split(/\s+/))
@@ -219,7 +220,7 @@ function processesOf(pid: number): readonly { readonly name: string; readonly rs
     .map(([, , rss, name = '']) => ({ name, rssKb: Number(rss) }))
 }
 
-/** A clip that some client has deleted in the meantime answers 404; of all others the file is there. */
+/** Checks that each clip has its file, or answers 404 because a client has deleted it. */
 async function checkAcknowledged(): Promise<void> {
   for (const [id, name] of tally.acknowledged) {
     const clip = await fetch(`${URL_BASE}/v1/clips/${id}`)

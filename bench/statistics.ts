@@ -10,7 +10,7 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2
 }
 
-/** The 95 % bootstrap interval of a figure, the same at every run. */
+/** Returns the 95 % bootstrap interval of a statistic. Each run gives the same result. */
 export function interval<T>(
   items: readonly T[],
   figure: (items: readonly T[]) => number,

@@ -1,4 +1,5 @@
-// From a fresh clone to a library that answers: `npm run demo`. `-- --once` ends instead of serving.
+// Sets up a fresh clone, indexes a demo library and serves it: `npm run demo`. With `-- --once`,
+// the demo ends instead of serving.
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +16,8 @@ makeLibrary()
 say(`Indexing ${LIBRARY}`)
 const report = earshot('index', LIBRARY)
 console.log(
-  `${report.indexed} indexed, ${report.unchanged} unchanged, ${report.failed.length} failed in ${report.seconds} s`,
+  `${report.indexed} indexed, ${report.unchanged} unchanged, ` +
+    `${report.failed.length} failed in ${report.seconds} s`,
 )
 
 ask('A guitar is heard. What is seen?', 'sound_guit_e_slide.opus', 'visual')
@@ -23,15 +25,14 @@ ask('Drummers are seen. What is heard?', 'drums_africa_pd_photo_tabla_cc0.mp4', 
 tag('What is heard in a drum roll?', 'drumroll_cc0.mp4')
 
 if (!process.argv.includes('--once')) {
-  say(
-    'Serving the demo library; end with Ctrl-C. Try: curl -F file=@some.wav localhost:7411/v1/search',
-  )
+  say('Serving the demo library; Ctrl-C stops it.')
+  console.error('Try: curl -F file=@some.wav localhost:7411/v1/search')
   const server = spawn(process.execPath, [CLI, 'serve'], { env, stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => server.kill(signal))
   server.on('exit', (code) => process.exit(code ?? 1))
 }
 
-/** The fixtures that are whole, and a few clips from ffmpeg's own sources. */
+/** Copies the whole fixtures, and creates a few clips from the test sources of ffmpeg. */
 function makeLibrary() {
   mkdirSync(LIBRARY, { recursive: true })
   const whole = readdirSync(FIXTURES).filter(
@@ -101,7 +102,7 @@ function tag(question, file) {
   )
 }
 
-/** One command of the CLI, as JSON. 0 and 2 (partial) are answers. */
+/** Runs a command of the CLI and returns its JSON. The exit status must be 0 or 2 (partial). */
 function earshot(...args) {
   const { status, stdout } = spawnSync(process.execPath, [CLI, ...args, '--json'], {
     env,

@@ -1,4 +1,4 @@
-// The server, compiled and started again at every change: `npm run dev`.
+// Compiles and restarts the server after each change: `npm run dev`.
 import { spawn } from 'node:child_process'
 import { ROOT, setUp } from './setup.js'
 

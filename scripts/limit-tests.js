@@ -1,12 +1,12 @@
-// Loaded before each test file (scripts/test.js). Node 20 limits only files: a single test that runs for longer than
-// EARSHOT_TEST_MS ends its file here, with the test's name.
+// Limits the duration of a test. scripts/test.js loads it before each test file, because Node 20
+// limits only files. A test that exceeds EARSHOT_TEST_MS ends its file with the name of the test.
 import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 
 const LIMIT_MS = Number(process.env.EARSHOT_TEST_MS)
 const STDERR = 2
 
-// Not in the runner, nor in the workers and processes that a test starts.
+// The limit does not apply to the runner, or to workers and processes that a test starts.
 if (LIMIT_MS > 0 && isMainThread && process.argv[1]?.endsWith('.test.js')) {
   const { afterEach, beforeEach } = await import('node:test')
   const clocks = new Map()

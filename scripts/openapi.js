@@ -1,4 +1,4 @@
-// Writes openapi.yaml from the routes' schemas: `npm run openapi`. A test fails where the two drift apart.
+// Writes openapi.yaml from the schemas of the routes: `npm run openapi`. A test compares both.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

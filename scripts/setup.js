@@ -1,4 +1,4 @@
-// What demo, test and dev need before anything of the project can run: plain Node, no packages.
+// Prepares the project for demo, test and dev. Uses plain Node without packages.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ const TRAINING = join(ROOT, 'training')
 const VENV = join(TRAINING, '.venv')
 export const PYTHON = join(VENV, 'bin', 'python')
 
-/** Runs a command in the project's folder, its output shown; ends the process with a plain line where it fails. */
+/** Runs a command in the project folder and shows its output. Ends the process if it fails. */
 export function run(command, args, options = {}) {
   const { status, error } = spawnSync(command, args, {
     cwd: ROOT,
@@ -26,7 +26,7 @@ export function stop(message) {
   process.exit(1)
 }
 
-/** Node packages, ffmpeg and the compiled code. Each step is passed over where it was done already. */
+/** Installs Node packages and ffmpeg, and compiles the code. Skips each step that is complete. */
 export function setUp() {
   const major = Number(process.versions.node.split('.')[0])
   if (major < 20) stop(`Earshot needs Node 20 or newer, this is ${process.version}.`)
@@ -43,13 +43,13 @@ function installPackages() {
   once('package-lock.json', join(ROOT, 'node_modules'), () => {
     ensure(COMPILER)
     say('Installing packages; two of them are compiled, which takes a few minutes …')
-    // Without it onnxruntime-node would download CUDA files, which the CPU provider does not need: docs/gpu.md.
+    // This prevents the download of CUDA files, which the CPU provider does not need (docs/gpu.md).
     const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip', ...compilation() }
     run('npm', ['ci', '--no-audit', '--no-fund'], { env })
   })
 }
 
-/** What Node 24 needs: object-wrap.h says why. A better-sqlite3 that others compiled may lack it. */
+/** Returns the settings that compile better-sqlite3 for Node 24. object-wrap.h gives the reason. */
 function compilation() {
   if (process.versions.node.split('.')[0] !== '24') return {}
   const include = `-include "${join(ROOT, 'scripts', 'object-wrap.h')}"`
@@ -59,12 +59,12 @@ function compilation() {
   }
 }
 
-/** The Python of training/, in a virtual environment of its own. */
+/** Creates the virtual environment of training/ with its packages. */
 export function setUpTraining() {
   pythonVenv(VENV, 'training/requirements.txt', 'PyTorch among them: some 3 GB to download')
 }
 
-/** Makes a virtual environment with the packages of a requirements file. Returns its Python. */
+/** Creates a virtual environment with the packages of a requirements file. Returns its Python. */
 export function pythonVenv(folder, requirements, remark) {
   const found = ['python3.13', 'python3.12', 'python3.11', 'python3'].find((name) =>
     works(name, ['-c', PYTHON_CHECK]),
@@ -85,7 +85,7 @@ export function pythonVenv(folder, requirements, remark) {
 
 const PYTHON_CHECK = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
 
-/** Does what a file asks for unless that was done for this very file; the mark lies in the folder that it fills. */
+/** Runs work for a file once per content of the file. Stores a mark in the folder of the result. */
 function once(file, folder, work) {
   const mark = join(folder, '.earshot-installed')
   const wanted = createHash('sha256')
@@ -130,7 +130,7 @@ const COMPILER = {
   },
 }
 
-/** Installs what is missing with the system's package manager where it may, and else says the command. */
+/** Installs missing programs with the package manager of the system, or prints the command. */
 function ensure({ what, programs, packages }) {
   if (
     programs.every((program) =>
@@ -143,7 +143,8 @@ function ensure({ what, programs, packages }) {
   const may = manager === 'brew' || (manager && process.getuid?.() === 0)
   if (!may)
     stop(
-      `Earshot needs ${what}. Install it and start again${command ? `: sudo sh -c '${command}'` : ''}`,
+      `Earshot needs ${what}. Install it and start again` +
+        (command ? `: sudo sh -c '${command}'` : ''),
     )
   say(`Installing ${what}: ${command}`)
   run('sh', ['-c', command], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })

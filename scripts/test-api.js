@@ -1,4 +1,5 @@
-// Schemathesis over openapi.yaml, all phases, against a real server with a real library: `npm run test:api`.
+// Runs all phases of Schemathesis on openapi.yaml against a server with a library:
+// `npm run test:api`.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -7,7 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pythonVenv, ROOT, run, say, setUp } from './setup.js'
 
-const EXAMPLES = '40' // of each operation
+const EXAMPLES = '40' // per operation
 const CLI = join(ROOT, 'dist', 'src', 'cli', 'main.js')
 const LIBRARY = ['guitar_cc0.mp4', 'photo_dog.webp', 'sound_perc_bell.opus', 'odd_no_audio.mp4']
 

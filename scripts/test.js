@@ -1,5 +1,6 @@
-// All tests, TypeScript and Python, with their counts: `npm test`. `npm test -- node` or `-- python` runs one half,
-// `npm test -- node 'dist/test/http/*.test.js'` the files that a pattern names.
+// Runs all TypeScript and Python tests and prints their counts: `npm test`. `npm test -- node` and
+// `npm test -- python` run one half. `npm test -- node 'dist/test/http/*.test.js'` runs the files
+// that match a pattern.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,8 +8,9 @@ import { PYTHON, ROOT, say, setUp, setUpTraining, stop } from './setup.js'
 
 const [only, ...patterns] = process.argv.slice(2)
 const TEST_MS = Number(process.env.EARSHOT_TEST_MS ?? 240_000)
-const FILE_MS = Math.max(600_000, TEST_MS) // --test-timeout limits files only: limit-tests.js limits the tests
-const SLOWEST = 10 // tests that are listed at the end
+/** --test-timeout limits files only. limit-tests.js limits tests. */
+const FILE_MS = Math.max(600_000, TEST_MS)
+const SLOWEST = 10 // tests to list at the end
 const total = { passed: 0, failed: 0, skipped: 0 }
 
 if (only !== 'python') {
@@ -57,7 +59,7 @@ if (only !== 'node') {
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
 process.exitCode = total.failed > 0 ? 1 : 0
 
-/** Those that a pattern matches, by default all. */
+/** Returns the test files that match a pattern, by default all. */
 function testFiles() {
   const all = readdirSync(join(ROOT, 'dist/test'), { recursive: true })
     .filter((file) => file.endsWith('.test.js'))
@@ -76,7 +78,7 @@ function testFiles() {
   return files
 }
 
-/** Runs a test runner, showing its output as it comes and keeping it. */
+/** Runs a test runner. Shows its output and returns it. */
 function show(command, args, options) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -94,9 +96,9 @@ function show(command, args, options) {
   })
 }
 
-/** Returns lines of the spec reporter, those of the longest tests first. Suites are no tests. */
+/** Returns the lines of the spec reporter for the longest tests. Ignores suites. */
 function slowest(text) {
-  const [once] = text.split('✖ failing tests:') // which lists them again
+  const [once] = text.split('✖ failing tests:') // the summary repeats the failed tests
   const suites = new Set([...once.matchAll(/^\s*▶ (.*)$/gm)].map(([, name]) => name))
   const lines = [...once.matchAll(/^\s*[✔✖] (.*) \((\d+(?:\.\d+)?)ms\)$/gm)]
   const tests = lines
@@ -108,7 +110,7 @@ function slowest(text) {
     .map(({ name, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${name}`)
 }
 
-/** A runner that failed without counting a failure, or that ran nothing, has failed all the same. */
+/** Adds counts to the total. Counts a failure if the runner failed without one, or ran no test. */
 function add(counts, code) {
   for (const word of Object.keys(total)) total[word] += counts[word]
   if (counts.failed === 0 && (code !== 0 || counts.passed === 0)) total.failed++

@@ -5,10 +5,12 @@ import { it } from 'node:test'
 import { PACKAGE_DIR } from '../src/config.js'
 
 const SRC = join(PACKAGE_DIR, 'src')
+const CODE = ['src', 'test', 'bench', 'scripts']
+const LONGEST_LINE = 100 // characters
 
 /**
- * The rooms from the ground up. A file may import its own room and rooms of lower floors, types
- * included; rooms of one floor do not know each other.
+ * Lists the rooms from the lowest floor. A file can import its own room and rooms of lower floors,
+ * types included. Rooms of one floor do not import each other.
  */
 const FLOORS: readonly (readonly string[])[] = [
   ['errors', 'authority'],
@@ -29,7 +31,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['cli'],
 ]
 
-/** Arrows that point down and are forbidden all the same. */
+/** Imports of a lower floor that are forbidden. */
 const FORBIDDEN: readonly (readonly [from: RegExp, to: RegExp, why: string])[] = [
   [/^gallery/, /^(media|encoder)/, 'the gallery stores vectors and knows neither media nor models'],
   [/^(?!gallery|app)/, /^gallery\/(sqlite|hnsw|memory)$/, 'the app alone chooses engines'],
@@ -37,7 +39,7 @@ const FORBIDDEN: readonly (readonly [from: RegExp, to: RegExp, why: string])[] =
   [/^cli$/, /^http$/, 'the command line calls what HTTP calls'],
 ]
 
-/** The one room that imports a library. */
+/** Maps a library to the only room that imports it. */
 const OWNERS: Readonly<Record<string, string>> = {
   'fluent-ffmpeg': 'media/process',
   chokidar: 'ingest/watch',
@@ -54,7 +56,7 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((fi
 )
 const rooms = FLOORS.flat().sort((a, b) => b.length - a.length)
 
-/** The innermost room whose folder or file contains the path. */
+/** Returns the innermost room whose folder or file contains the path. */
 function roomOf(file: string): string | undefined {
   return rooms.find((room) => file === `${room}.ts` || file.startsWith(`${room}/`))
 }
@@ -120,7 +122,22 @@ it('lets one room each import the libraries that it owns', () => {
   assert.deepEqual(wrong, [])
 })
 
-/** The files of a cycle, in order, or none. */
+it('has no line over 100 columns, strings and comments included', () => {
+  const long = CODE.flatMap((folder) => scriptsIn(folder)).flatMap((file) => {
+    const lines = readFileSync(join(PACKAGE_DIR, file), 'utf8').split('\n')
+    return lines.flatMap((line, i) => ([...line].length > LONGEST_LINE ? [`${file}:${i + 1}`] : []))
+  })
+
+  assert.deepEqual(long, [])
+})
+
+function scriptsIn(folder: string): readonly string[] {
+  return readdirSync(join(PACKAGE_DIR, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(ts|js)$/.test(file))
+    .map((file) => join(folder, file))
+}
+
+/** Returns the files of a cycle in order, or no files. */
 function cycleIn(targets: ReadonlyMap<string, readonly string[]>): readonly string[] {
   const done = new Set<string>()
   const visit = (file: string, path: readonly string[]): readonly string[] => {

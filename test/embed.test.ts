@@ -10,7 +10,7 @@ import { goldenFrame, goldenSamples } from '../src/encoder/golden.js'
 
 const INGEST = { priority: 'ingest', tags: true } as const
 
-/** Media that decodes to the segments given. */
+/** Creates media that decodes to the given segments. */
 function mediaOf(segments: readonly MediaSegment[], fail?: Error) {
   return {
     kind: 'video' as const,

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 
 const LOOK_MS = 50
 
-/** Waits until a condition holds. Fails with what it last answered, if that takes too long. */
+/** Waits until a condition holds. After the time limit, fails with the last value. */
 export async function eventually<T>(
   look: () => Promise<T> | T,
   holds: (found: T) => boolean,

@@ -9,21 +9,21 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { eventually } from './eventually.js'
 import { fixture } from './workplace.js'
 
-/** For so long the server runs: telemetry of onnxruntime asks for its host within 4 s of the start. */
+/** Duration of the server. Telemetry of onnxruntime would resolve its host within 4 s. */
 const SERVE_MS = 12_000
 const PORT = 17_412
 const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 
 export interface Seen {
-  readonly dns: readonly string[] // names that were asked for
-  readonly connections: number // to the address that every name leads to
-  readonly codes: Readonly<Record<string, number | null>> // how each command ended
+  readonly dns: readonly string[] // requested names
+  readonly connections: number // to the address of every name
+  readonly codes: Readonly<Record<string, number | null>> // exit codes of the commands
   readonly served: number // status of a search over HTTP
-  readonly unroutable: number // connections and datagrams to any address but those of this machine
-  readonly left: readonly string[] // files that stay in the home, cache and temporary folders
+  readonly unroutable: number // connections and datagrams to other machines
+  readonly left: readonly string[] // files that remain in the home, cache and temporary folders
 }
 
-/** Runs every command in a network in which all names lead to this process. Tells what was asked of it. */
+/** Runs every command in a network that resolves each name to this process. Returns its traffic. */
 async function watchCommands(dir: string): Promise<Seen> {
   const dns: string[] = []
   let connections = 0
@@ -96,8 +96,8 @@ async function watchCommands(dir: string): Promise<Seen> {
 }
 
 /**
- * Returns how often anything in this network was sent to an address without a route. Loopback is the only interface, so
- * that is each address that is not this machine's, whether a name server told it or a program contains it.
+ * Returns the number of packets in this network to an address without a route. Loopback is the only
+ * interface, so every address of another machine has no route.
  */
 async function unroutable(): Promise<number> {
   const [names = '', values = ''] = (await readFile('/proc/net/snmp', 'utf8')).split('\n')
@@ -116,7 +116,7 @@ function nameIn(question: Buffer): string {
   return labels.join('.')
 }
 
-/** That the name is of 127.0.0.1. */
+/** Creates an answer that resolves the name to 127.0.0.1. */
 function answerTo(question: Buffer): Buffer {
   const address = Buffer.from([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1])
   const head = Buffer.from([question[0] ?? 0, question[1] ?? 0, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0])

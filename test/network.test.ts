@@ -12,7 +12,7 @@ const BY_IOCTL =
   "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 0x41))" // SIOCSIFFLAGS, up
 const LOOPBACK_UP = `(ip link set lo up || python3 -c "${BY_IOCTL}")`
 
-it('asks no name server and connects to nobody, whatever the command', async (test) => {
+it('asks no name server and connects to no address with any command', async (test) => {
   const dir = await temporaryDir(test)
   await writeFile(join(dir, 'resolv.conf'), 'nameserver 127.0.0.1\n')
   const network = `mount --bind '${dir}/resolv.conf' /etc/resolv.conf && ${LOOPBACK_UP}`

@@ -4,7 +4,7 @@ import { OpenedFile } from '../src/storage/opened-file.js'
 const files: OpenedFile[] = []
 after(() => Promise.all(files.map((file) => file[Symbol.asyncDispose]())))
 
-/** A file that stays open until the tests of the file that runs are over. */
+/** Opens a file until the tests of the current test file end. */
 export async function opened(path: string): Promise<OpenedFile> {
   const file = await OpenedFile.open(path)
   files.push(file)

@@ -4,25 +4,25 @@ import { fileURLToPath } from 'node:url'
 import { temporaryDir } from './workplace.js'
 
 /**
- * Runs a script that is given the folder at which a disk of so many megabytes is mounted, for it alone, and another
- * folder, and answers the JSON that it tells on stdout; undefined, with the test skipped, where none can be mounted.
+ * Mounts a small disk for a script and runs it with the folder of the disk and another folder.
+ * Returns the JSON that the script prints. If a mount is not possible, skips the test.
  */
-export async function onSmallDisk<Told>(
+export async function onSmallDisk<Result>(
   test: TestContext,
   script: URL,
   megabytes: number,
-): Promise<Told | undefined> {
+): Promise<Result | undefined> {
   const [disk, elsewhere] = [await temporaryDir(test), await temporaryDir(test)]
   const mount = `mount -t tmpfs -o size=${megabytes}m none '${disk}'`
   if (inNamespace(mount).status !== 0) {
-    test.skip('this system lets no test mount a disk of its own')
+    test.skip('this system does not let a test mount a disk')
     return undefined
   }
   const run = `'${process.execPath}' '${fileURLToPath(script)}' '${disk}' '${elsewhere}'`
   const { stdout, stderr } = inNamespace(`${mount} && ${run}`)
-  const told = stdout.split('\n').find((line) => line.startsWith('{')) // the test runner adds lines of its own
-  if (told === undefined) throw new Error(stderr)
-  return JSON.parse(told)
+  const json = stdout.split('\n').find((line) => line.startsWith('{')) // skips the test runner
+  if (json === undefined) throw new Error(stderr)
+  return JSON.parse(json)
 }
 
 const inNamespace = (line: string) =>

@@ -9,10 +9,10 @@ import { type Config, PACKAGE_DIR, readConfig } from '../src/config.js'
 export const FIXTURES = join(PACKAGE_DIR, 'test', 'fixtures')
 export const fixture = (name: string) => join(FIXTURES, name)
 
-/** Every bundle that ships, by name: each kind of encoder is served by the same product. */
+/** Lists the bundles of the repository by name. */
 export const SHIPPED = readdirSync(join(PACKAGE_DIR, 'models'))
 
-/** A folder of the test's own, gone when the test ends; what is left to do in it then is done before. */
+/** Creates a folder for a test. After the test, runs `last` and removes the folder. */
 export async function temporaryDir(
   test: Pick<TestContext, 'after'>,
   last?: () => Promise<void>,
@@ -34,13 +34,14 @@ export function testConfig(dataDir: string, settings: Record<string, string> = {
   })
 }
 
-/** The whole app on the starter bundle, with an empty library. */
+/** Opens the app with the starter bundle and an empty library. */
 export async function temporaryApp(
   test: Pick<TestContext, 'after'>,
   settings?: Record<string, string>,
 ): Promise<App> {
   let app: App | null = null
-  const dir = await temporaryDir(test, async () => app?.[Symbol.asyncDispose]()) // which writes into the folder
+  // The app writes into the folder until it is closed.
+  const dir = await temporaryDir(test, async () => app?.[Symbol.asyncDispose]())
   app = await openApp(testConfig(dir, settings))
   return app
 }

@@ -1,15 +1,15 @@
 import { setMaxListeners } from 'node:events'
 import type { FastifyReply } from 'fastify'
 
-/** Aborts when the client leaves before it has its answer, so that no work is done for nobody. */
+/** Returns a signal that aborts when the client disconnects before the response is complete. */
 export function abortOnDisconnect({ raw }: FastifyReply): AbortSignal {
   const controller = new AbortController()
-  setMaxListeners(0, controller.signal) // one for each frame that waits for the encoder
+  setMaxListeners(0, controller.signal) // each frame that waits for the encoder adds a listener
   const leave = () => {
     if (!raw.writableFinished) controller.abort()
   }
   if (!raw.socket || raw.socket.destroyed)
-    leave() // before the handler began
+    leave() // the client left before the handler began
   else raw.once('close', leave)
   return controller.signal
 }

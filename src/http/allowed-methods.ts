@@ -1,8 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 
-/** Collects the methods of each route as routes are added. Must be called before the first. */
+/**
+ * Returns a function that lists the methods of a path. It records each route when the route is
+ * added, so call it before the first route.
+ */
 export function collectMethods(http: FastifyInstance): (path: string) => readonly string[] {
-  const methods = new Map<string, Set<string>>() // by pattern, as /v1/clips/:id
+  const methods = new Map<string, Set<string>>() // by pattern, for example /v1/clips/:id
   http.addHook('onRoute', ({ url, method }) => {
     const known = methods.get(url) ?? new Set<string>()
     methods.set(url, known)

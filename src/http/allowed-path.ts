@@ -3,14 +3,14 @@ import { AppError } from '../errors.js'
 import { realPathInside } from '../storage/path-within.js'
 
 /**
- * The real path of what a client names, if it is one of the roots or lies under one: links cannot lead out of them.
- * PATH_NOT_ALLOWED says nothing of what lies elsewhere, not even whether it exists.
+ * Resolves a path that a client names, with its links, and checks that it is a root or inside one.
+ * Throws PATH_NOT_ALLOWED otherwise. The error does not reveal whether the path exists.
  */
 export async function allowedPath(path: string, roots: readonly string[]): Promise<string> {
   const real = isAbsolute(path) ? await realPathInside(roots, path).catch(() => null) : null
   if (real !== null) return real
   throw new AppError(
     'PATH_NOT_ALLOWED',
-    'Only what lies under the roots of EARSHOT_ROOTS can be indexed by path.',
+    'Only files and folders inside the roots of EARSHOT_ROOTS can be indexed by path.',
   )
 }

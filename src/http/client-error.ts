@@ -7,14 +7,14 @@ interface ClientError extends Error {
   readonly code?: string
 }
 
-/** Statuses of errors of the HTTP parser that are more than a malformed request. */
+/** The status of each error of the HTTP parser that has a status other than 400. */
 const STATUSES: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
   ERR_HTTP_REQUEST_TIMEOUT: 408,
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
 }
 
-/** Answers a request that is not HTTP, or no request that the server takes, before there is a route. */
+/** Sends a problem if the HTTP parser rejects a request, which then never reaches a route. */
 export function answerClientError({ code = '', message }: ClientError, socket: Socket): void {
   if (code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { type Authority, authorityOf, isAddress, isLoopback, parseAuthority } from '../authority.js'
 import { AppError } from '../errors.js'
 
+/** Configures which hosts and origins the server accepts. */
 export interface GuardOptions {
   /** Names, with or without a port, by which clients reach the server; `*` allows every name. */
   readonly hosts: readonly string[]
@@ -10,11 +11,11 @@ export interface GuardOptions {
 }
 
 /**
- * Refuses requests that a page of another site makes the user's browser send, before their body is
- * read. `Host`, and a target that is a whole URL, must be a name of this server or an address, so
- * that a page cannot reach it by a name that was bound to this address (DNS rebinding). `Origin`
- * and `Sec-Fetch-Site`, where a browser sends them, must be of this server (cross-site requests).
- * Other sites may only link here. Throws HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED.
+ * Refuses requests that a page of another site makes the user's browser send. It runs before the
+ * body is read. `Host` must be an address or a name of this server, which stops DNS rebinding. A
+ * target that is a whole URL must meet the same condition. `Origin` and `Sec-Fetch-Site` must match
+ * this server if the browser sends them, which stops cross-site requests. Another site may link to
+ * the server. Throws HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED.
  */
 export function refuseForeign(
   { headers, method, raw }: FastifyRequest,
@@ -34,10 +35,10 @@ export function refuseForeign(
   if (!isRead || !isFollowedLink(headers)) throw notALink(String(site))
 }
 
-/** Requests have a path as their target, `*`, or a URL as a proxy gets it. */
+/** Returns whether a request target is a URL. Otherwise it is a path or `*`. */
 const isWholeUrl = (target: string): boolean => !target.startsWith('/') && target !== '*'
 
-/** The browser also navigates to frames and objects, which are no pages that the user goes to. */
+/** Returns whether the user follows a link. Frames and objects have another destination. */
 function isFollowedLink(headers: FastifyRequest['headers']): boolean {
   return headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
 }
@@ -45,17 +46,17 @@ function isFollowedLink(headers: FastifyRequest['headers']): boolean {
 function isOwnHost(asked: Authority | null, { hosts, host }: GuardOptions): boolean {
   if (asked === null) return false
   const { name } = asked
-  if (isAddress(name)) return true // no name server had a say in it
+  if (isAddress(name)) return true // no name server resolves an address
   return isLoopback(name) || name === host.toLowerCase() || isListed(asked, hosts)
 }
 
 function isOwnOrigin(origin: string, asked: Authority | null, { hosts }: GuardOptions): boolean {
   const own = authorityOf(origin)
-  if (!own) return false // also `null`, as sandboxed pages send it
+  if (!own) return false // includes `null`, which sandboxed pages send
   return isListed(own, hosts) || (asked !== null && asked.name === own.name && samePort(asked, own))
 }
 
-/** A proxy may speak TLS for the server, so that a port that is not said may be that of either. */
+/** Compares ports. If `Host` has no port, a proxy may use TLS, so both default ports match. */
 function samePort(asked: Authority, origin: Authority): boolean {
   return asked.port === origin.port || (asked.port === '' && ['80', '443'].includes(origin.port))
 }
@@ -73,16 +74,20 @@ function countOf(rawHeaders: readonly string[], name: string): number {
 }
 
 function hostNotAllowed(host: string): AppError {
-  const detail = `The server is not known as "${host.slice(0, 100)}": add its name to EARSHOT_HOSTS.`
+  const name = host.slice(0, 100)
+  const detail = `"${name}" is not a known name of the server: add it to EARSHOT_HOSTS.`
   return new AppError('HOST_NOT_ALLOWED', detail)
 }
 
 function originNotAllowed(origin: string): AppError {
-  const detail = `The request comes from another site (${origin.slice(0, 100)}): add it to EARSHOT_HOSTS to allow it.`
-  return new AppError('ORIGIN_NOT_ALLOWED', detail)
+  const site = `The request comes from another site (${origin.slice(0, 100)})`
+  return new AppError('ORIGIN_NOT_ALLOWED', `${site}: add it to EARSHOT_HOSTS to allow it.`)
 }
 
 function notALink(site: string): AppError {
   const page = `A page of another site (${site.slice(0, 100)})`
-  return new AppError('ORIGIN_NOT_ALLOWED', `${page} makes the request. It may only link here.`)
+  return new AppError(
+    'ORIGIN_NOT_ALLOWED',
+    `${page} sends the request. Another site may only link to the server.`,
+  )
 }

@@ -7,18 +7,18 @@ import { ffmpegBuild } from '../media/process/ffmpeg-build.js'
 import type { HttpDeps } from './http-deps.js'
 
 const CHECK_MS = 3_000
-const LOOK_MS = 5_000
-/** A batch takes a few seconds. While one runs for this long, queries have no answer. */
+const READ_INTERVAL_MS = 5_000
+/** A batch normally takes a few seconds. After this time, queries do not get an answer. */
 const SLOW_BATCH_MS = 30_000
 /**
- * A process does not recover by itself if for this long it cannot read a file, has no encoder, or
- * waits for a batch of the encoder.
+ * After this time a process does not recover if it cannot read a file, has no encoder, or waits for
+ * a batch of the encoder.
  */
 const STUCK_MS = 120_000
 
 type Checks = Readonly<Record<string, () => Promise<unknown>>>
 
-/** The checks that a server must pass to answer queries, by name. Each throws if it does not hold. */
+/** Returns the checks of readiness by name. A check throws if its condition does not hold. */
 function checksOf({ app, receiver }: Pick<HttpDeps, 'app' | 'receiver'>): Checks {
   return {
     catalogue: () => app.run(({ gallery }) => gallery.catalogue.log.head()),
@@ -33,16 +33,16 @@ function checksOf({ app, receiver }: Pick<HttpDeps, 'app' | 'receiver'>): Checks
   }
 }
 
-/** Tells whether the server can answer queries. */
+/** Checks whether the server can answer queries. */
 export class Readiness {
   readonly #checks: Checks
-  readonly #running = new SingleFlight() // a check that hangs is not started a second time
+  readonly #running = new SingleFlight() // a check that hangs does not start twice
 
   constructor(deps: Pick<HttpDeps, 'app' | 'receiver'>) {
     this.#checks = checksOf(deps)
   }
 
-  /** Names of the checks that fail, or have no answer in time. */
+  /** Returns the names of the checks that fail or do not end in time. */
   async failing(): Promise<readonly string[]> {
     const failing = await Promise.all(
       Object.entries(this.#checks).map(async ([name, check]) => {
@@ -57,17 +57,18 @@ export class Readiness {
   }
 }
 
-/** Watches whether the process still does its work. */
+/** Monitors whether the process makes progress. */
 export class Liveness implements Disposable {
   readonly #timer: NodeJS.Timeout
-  #readMs = performance.now() // when a file was last read
+  #readMs = performance.now() // time of the last successful read
   #isReading = false
 
   constructor(private readonly app: HttpDeps['app']) {
-    this.#timer = setInterval(() => void this.#look(), LOOK_MS)
+    this.#timer = setInterval(() => void this.#tryRead(), READ_INTERVAL_MS)
     this.#timer.unref()
   }
 
+  /** Returns whether the process cannot recover without a restart. */
   async isStuck(): Promise<boolean> {
     const { unavailableMs, batchMs } = await this.app.run(async ({ encoder }) => encoder)
     return (
@@ -75,7 +76,7 @@ export class Liveness implements Disposable {
     )
   }
 
-  async #look(): Promise<void> {
+  async #tryRead(): Promise<void> {
     if (this.#isReading) return
     this.#isReading = true
     await readSomething().then(

@@ -2,13 +2,13 @@ import type { App } from '../app.js'
 import type { UploadStore } from '../ingest/uploads.js'
 import type { UploadReceiver } from './upload.js'
 
-/** What a route may ask for. */
+/** Lists the objects that routes use. */
 export interface HttpDeps {
-  /** The gallery and encoder by `run` alone: a change of model closes them once their work is done. */
+  /** Provides the gallery and encoder in `run` only. A change of bundle closes them afterwards. */
   readonly app: Pick<App, 'config' | 'run' | 'decoders' | 'servedFolders'>
   readonly receiver: UploadReceiver
   readonly uploads: UploadStore
   readonly thumbnailDir: string
-  /** Whether the server is about to stop: it is unready, and still takes requests. */
+  /** Returns whether the server prepares to stop. It is then unready and still accepts requests. */
   isDraining(): boolean
 }

@@ -24,7 +24,7 @@ import { UploadReceiver } from './upload.js'
 
 const SWEEP_MS = 3_600_000
 
-/** The HTTP skin of an app, not yet listening. */
+/** Builds the HTTP server of an app. The server does not listen yet. */
 export async function buildHttp(
   app: HttpDeps['app'],
   isDraining: () => boolean = () => false,
@@ -35,7 +35,7 @@ export async function buildHttp(
     logger: { level: log, stream: process.stderr },
     bodyLimit: HTTP_LIMITS.bodyBytes,
     requestTimeout: HTTP_LIMITS.requestMs,
-    return503OnClosing: false, // it would answer in words of its own
+    return503OnClosing: false, // its answer is not a problem document
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true },
     frameworkErrors: sendProblem,
@@ -48,19 +48,19 @@ export async function buildHttp(
     isClosing = true
   })
   http.addHook('onRequest', async (request) => {
-    if (isClosing) throw new AppError('SHUTTING_DOWN', 'The server is stopping: ask again later.')
+    if (isClosing) throw new AppError('SHUTTING_DOWN', 'The server is stopping: try again later.')
     refuseMalformed(request)
     refuseForeign(request, app.config.http)
   })
   http.addHook('onResponse', async ({ raw }) => {
-    if (isClosing) raw.socket.destroySoon() // a client that keeps it would keep the server open
+    if (isClosing) raw.socket.destroySoon() // an open connection would keep the server running
   })
   acceptEmptyJson(http)
-  http.removeContentTypeParser('text/plain') // no route takes it
+  http.removeContentTypeParser('text/plain') // no route accepts it
   http.setValidatorCompiler(validatorCompiler)
   http.setSerializerCompiler(serializerCompiler)
   http.setErrorHandler(sendProblem)
-  // Before a body is read, which may be of a type that no route takes.
+  // Runs before the body is read, because the body may have a type that no route accepts.
   http.addHook('onRequest', async ({ is404, method, url }, reply) => {
     if (is404) throw noRoute(method, url, reply, methodsAt)
   })
@@ -92,7 +92,7 @@ export async function buildHttp(
   return http
 }
 
-/** Why there is no route: nothing has this path, or it takes other methods. */
+/** Creates the error for a missing route: an unknown path, or a method that the path lacks. */
 function noRoute(
   method: string,
   url: string,
@@ -102,15 +102,15 @@ function noRoute(
   const path = url.split('?', 1)[0] ?? ''
   const allowed = methodsAt(path)
   if (allowed.length === 0) {
-    const detail = `There is no ${path.slice(0, 200)}. openapi.yaml lists what there is.`
+    const detail = `The path ${path.slice(0, 200)} does not exist. openapi.yaml lists all paths.`
     return new AppError('ROUTE_NOT_FOUND', detail)
   }
   reply.header('allow', allowed.join(', '))
-  const detail = `${method} is not among the methods of this path: ${allowed.join(', ')}.`
+  const detail = `The path does not support ${method}. It supports ${allowed.join(', ')}.`
   return new AppError('METHOD_NOT_ALLOWED', detail)
 }
 
-/** A client may say that it sends JSON and send nothing, as to a route that takes no body. */
+/** Accepts an empty body of type JSON, because some clients send that type without a body. */
 function acceptEmptyJson(http: FastifyInstance): void {
   const parseJson = http.getDefaultJsonParser('error', 'error')
   http.removeContentTypeParser('application/json')
@@ -124,7 +124,7 @@ function acceptEmptyJson(http: FastifyInstance): void {
   )
 }
 
-/** Deletes what killed or hurried processes left: partial uploads, stored files and thumbnails without a clip. */
+/** Deletes partial uploads, and stored files and thumbnails that have no clip. */
 async function sweep({ app, receiver, uploads, thumbnailDir }: HttpDeps): Promise<void> {
   await receiver.sweep()
   await app.run(async ({ gallery }) => {

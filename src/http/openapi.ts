@@ -8,7 +8,10 @@ import type { z } from 'zod'
 import { PACKAGE_DIR } from '../config.js'
 import { ClipBody, ClipForm, SearchBody, SearchForm, TagsBody, TagsForm } from './schemas.js'
 
-/** Routes that take JSON, or a form with a file; each checks its own body, so the document learns of them here. */
+/**
+ * The bodies of routes that accept either JSON or a form with a file. These routes check their
+ * bodies themselves, so fastify does not describe them.
+ */
 const BODIES: Readonly<Record<string, { readonly json: z.ZodType; readonly form: z.ZodType }>> = {
   '/v1/search': { json: SearchBody, form: SearchForm },
   '/v1/tags': { json: TagsBody, form: TagsForm },
@@ -17,7 +20,7 @@ const BODIES: Readonly<Record<string, { readonly json: z.ZodType; readonly form:
 
 const FILE = { type: 'string', format: 'binary', description: 'Any file that ffmpeg decodes.' }
 
-/** Must be registered before the routes that it describes. */
+/** Registers the generator of the document. Call it before the routes are registered. */
 export async function registerOpenapi(http: FastifyInstance): Promise<void> {
   const { version, description } = JSON.parse(
     await readFile(join(PACKAGE_DIR, 'package.json'), 'utf8'),
@@ -47,7 +50,7 @@ interface Document {
   readonly components: { schemas: Record<string, ObjectSchema> }
 }
 
-/** openapi.yaml, as the routes of a built server say it. */
+/** Returns openapi.yaml for the routes of a server. */
 export function openapiYaml(http: FastifyInstance): string {
   const document = http.swagger() as unknown as Document
   for (const [path, { json, form }] of Object.entries(BODIES)) {
@@ -67,15 +70,15 @@ export function openapiYaml(http: FastifyInstance): string {
   return stringify(document, { aliasDuplicateObjects: false, lineWidth: 120 })
 }
 
-/** Schemas with an id are components: zod's registry has put them there, what goes in under a name of its own. */
+/** Returns the component name of a request schema. The generator adds `Input` to its id. */
 const inputName = (schema: z.ZodType): string => `${schema.meta()?.id}Input`
 
-/** A form's fields with the file that comes with them. */
+/** Adds the file part to the fields of a form. */
 function withFile({ properties, required = [], ...form }: ObjectSchema): ObjectSchema {
   return { ...form, properties: { file: FILE, ...properties }, required: ['file', ...required] }
 }
 
-/** Takes out components that nothing refers to: each is registered for both ways, and most go one way only. */
+/** Removes unused components. The generator creates a request and a response variant of each. */
 function prune({ paths, components }: Document): void {
   const used = new Set<string>()
   const visit = (value: unknown) => {

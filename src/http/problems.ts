@@ -9,7 +9,7 @@ import {
   toAppError,
 } from '../errors.js'
 
-/** The status of each code: 4xx where the caller can act on it, 5xx only for us. */
+/** Maps each error code to an HTTP status: 4xx if the client can fix the cause, 5xx otherwise. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
   FILE_NOT_FOUND: 404,
   FILE_UNREADABLE: 422,
@@ -78,7 +78,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 
 const RETRY_AFTER_SECONDS = 5
 
-/** An error as the client meets it: RFC 9457, with our stable `code`. */
+/** Describes an error to a client: an RFC 9457 problem with a stable `code`. */
 export interface Problem {
   readonly type: string
   readonly title: string
@@ -93,10 +93,11 @@ const LONGEST_DETAIL = 1000
 const LONGEST_FIELD = 200
 const MOST_FIELDS = 20
 
-/** Answers do not grow with the question. */
+/** Truncates text, so that the size of the input does not set the size of the answer. */
 const shortened = (text: string, longest: number): string =>
   text.length <= longest ? text : `${text.slice(0, longest)}…`
 
+/** Converts an error to a problem. */
 export function toProblem({ code, message }: AppError): Problem {
   return {
     type: `urn:earshot:error:${code}`,
@@ -107,13 +108,15 @@ export function toProblem({ code, message }: AppError): Problem {
   }
 }
 
+/** Sends an error as a problem. Logs it if the server is at fault. */
 export function sendProblem(
   error: FastifyError | Error,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
   const known = translate(error)
-  if (STATUS[known.code] >= 500 && !reply.raw.destroyed) request.log.error(error) // not where the client has gone
+  const hasLeft = reply.raw.destroyed // work that a disconnect aborts is not an error
+  if (STATUS[known.code] >= 500 && !hasLeft) request.log.error(error)
   if (STATUS[known.code] === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const problem = { ...toProblem(known), requestId: request.id, ...fieldErrors(error) }
   return reply
@@ -123,7 +126,7 @@ export function sendProblem(
     .send(problem)
 }
 
-/** Fastify's and its plugins' own errors, in our words. */
+/** Converts errors of fastify and its plugins to errors of Earshot. */
 function translate(error: FastifyError | Error): AppError {
   if (error instanceof AppError) return error
   if (hasZodFastifySchemaValidationErrors(error))
@@ -138,7 +141,10 @@ function translate(error: FastifyError | Error): AppError {
   if (statusCode === 404) return as('ROUTE_NOT_FOUND')
   if (statusCode >= 400 && statusCode < 500) return as('REQUEST_INVALID')
   if (isDiskFull(error) || isBusy(error)) return toAppError(error)
-  return as('INTERNAL', 'Something failed inside Earshot; the log has it under the request id.')
+  return as(
+    'INTERNAL',
+    'Earshot failed unexpectedly. The log contains the error with the request id.',
+  )
 }
 
 function fieldErrors(error: unknown): Pick<Problem, 'errors'> {

@@ -8,11 +8,11 @@ const PROBLEM = { 'application/problem+json': { schema: Problem } }
 type Codes = readonly ErrorCode[]
 
 interface Answer {
-  readonly description: string // lists codes
+  readonly description: string // contains the codes
   readonly content: typeof PROBLEM
 }
 
-/** Codes that every route may answer. */
+/** Codes that every route can return. */
 const SHARED: Codes = [
   'REQUEST_INVALID',
   'ORIGIN_NOT_ALLOWED',
@@ -25,13 +25,13 @@ const SHARED: Codes = [
   'DISK_FULL',
 ]
 
-/** Of routes that read a body. */
+/** Lists the codes of routes that read a body. */
 export const BODY: Codes = ['REQUEST_INVALID', 'UPLOAD_TOO_LARGE', 'REQUEST_TYPE_UNSUPPORTED']
 
-/** Of routes that take a form with a file. */
+/** Lists the codes of routes that accept a form with a file. */
 export const FORM: Codes = [...BODY, 'UPLOAD_TOO_SLOW', 'SERVER_BUSY']
 
-/** Of routes that write to the library. A change of model may replace it meanwhile. */
+/** Lists the codes of routes that write to the library, which a change of bundle can replace. */
 export const WRITING: Codes = [
   'FINGERPRINT_MISMATCH',
   'ENCODER_FAILED',
@@ -43,7 +43,7 @@ export const WRITING: Codes = [
   'PROVIDER_UNAVAILABLE',
 ]
 
-/** Of routes that read the header of a media file. */
+/** Lists the codes of routes that read the header of a media file. */
 export const OPENING: Codes = [
   'MEDIA_NOT_RECOGNISED',
   'MEDIA_FORMAT_REFUSED',
@@ -59,10 +59,10 @@ export const OPENING: Codes = [
 
 const NO_MEDIA: Codes = ['MEDIA_IS_TEXT', 'MEDIA_IS_ARCHIVE', 'MEDIA_IS_PLAYLIST', 'MEDIA_EMPTY']
 
-/** Of routes that decode a media file. */
+/** Lists the codes of routes that decode a media file. */
 export const DECODING: Codes = [...OPENING, ...NO_MEDIA]
 
-/** Of routes that encode what they decode. */
+/** Lists the codes of routes that decode and encode a media file. */
 export const ENCODING: Codes = [
   ...DECODING,
   'MEDIA_NO_CONTENT',
@@ -78,14 +78,14 @@ const ANY_ROUTE: Answer = {
   content: PROBLEM,
 }
 
-/** The problems of a route by status: of its own codes, and of those of every route. */
+/** Describes the problems of a route by status, from its own codes and the shared codes. */
 export function problems(...codes: Codes): { default: Answer } {
   const statuses = new Set(codes.map((code) => STATUS[code]))
   const answers = [...statuses].map((status) => [status, problemsOf(status, codes)] as const)
   return { ...Object.fromEntries(answers), default: ANY_ROUTE }
 }
 
-/** A route's own schema under a status that problems of every route have, too. */
+/** Describes a status under which a route returns its own schema or a shared problem. */
 export function orProblem<S extends z.ZodType>(status: number, schema: S, what: string) {
   const { description, content } = problemsOf(status, [])
   return {
@@ -100,7 +100,7 @@ function problemsOf(status: number, codes: Codes): Answer {
   return { description: possible.join(', ') + retry, content: PROBLEM }
 }
 
-/** Bytes of some content types. */
+/** Describes a response of bytes with one of the content types. */
 export function bytes(description: string, ...types: readonly string[]) {
   const schema = z.unknown().meta({ type: 'string', format: 'binary' })
   return { description, content: Object.fromEntries(types.map((type) => [type, { schema }])) }

@@ -4,14 +4,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
 import type { OpenedFile } from '../storage/opened-file.js'
 
+/** Contains the headers that depend on the file. */
 export interface FileHeaders {
   readonly contentType: string
   readonly cacheControl: string
 }
 
 /**
- * Sends an opened file, whole or in ranges. It must stay open until the reply is closed. No client may
- * run anything from it: files come from anywhere. Throws RANGE_NOT_SATISFIABLE.
+ * Sends an opened file or a range of it. The caller keeps the file open until the reply closes. The
+ * headers forbid scripts, because files are untrusted. Throws CLIP_FILE_MISSING,
+ * PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE.
  */
 export async function sendFile(
   file: OpenedFile,
@@ -46,13 +48,13 @@ function refusal(
   const range = headers['Content-Range']
   if (range !== undefined) reply.header('content-range', range)
   if (statusCode === 416) {
-    return new AppError('RANGE_NOT_SATISFIABLE', `The range is outside of the file (${range}).`)
+    return new AppError('RANGE_NOT_SATISFIABLE', `The range is outside the file (${range}).`)
   }
   if (statusCode === 412) {
     return new AppError(
       'PRECONDITION_FAILED',
-      'The file is not as If-Match or If-Unmodified-Since says.',
+      'The file does not match If-Match or If-Unmodified-Since.',
     )
   }
-  return new AppError('CLIP_FILE_MISSING', `${name} cannot be read any more.`)
+  return new AppError('CLIP_FILE_MISSING', `${name} can no longer be read.`)
 }

@@ -2,14 +2,15 @@ import type { FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
 import { HTTP_LIMITS } from './limits.js'
 
+/** Monitors an upload until it is disposed of. */
 export interface Transfer extends Disposable {
-  /** Aborts when the client leaves, sends too slowly, or sends what the form parser cannot take. */
+  /** Aborts if the client disconnects, sends too slowly, or sends a form that cannot be parsed. */
   readonly signal: AbortSignal
 }
 
 interface TransferLimits {
   readonly tickMs: number
-  readonly ticks: number // of the window over which the rate is measured
+  readonly ticks: number // length of the window in which the rate is measured
   readonly bytesPerSecond: number
 }
 
@@ -20,8 +21,8 @@ const UPLOAD_LIMITS: TransferLimits = {
 }
 
 /**
- * Watches the body of a request arrive. Its signal aborts with UPLOAD_TOO_SLOW if the body arrives
- * slower than allowed, with REQUEST_INVALID if the form parser stops reading for good.
+ * Monitors the body of a request. The signal aborts with UPLOAD_TOO_SLOW if the rate is below the
+ * minimum. It aborts with REQUEST_INVALID if the form parser stops reading.
  */
 export function watchTransfer(
   { raw }: Pick<FastifyRequest, 'raw'>,
@@ -31,7 +32,7 @@ export function watchTransfer(
   const refused = new AbortController()
   const { tickMs, ticks, bytesPerSecond } = limits
   const least = (bytesPerSecond * tickMs * ticks) / 1000
-  const arrived: number[] = [] // bytes, by tick
+  const arrived: number[] = [] // bytes of each tick, newest first
   let before = raw.socket.bytesRead
   const check = () => {
     arrived.unshift(raw.socket.bytesRead - before)
@@ -54,7 +55,7 @@ export function watchTransfer(
 const sum = (numbers: readonly number[]): number => numbers.reduce((sum, number) => sum + number, 0)
 
 function tooSlow({ bytesPerSecond }: TransferLimits): AppError {
-  const detail = `An upload has to arrive with at least ${bytesPerSecond} bytes a second.`
+  const detail = `An upload must send at least ${bytesPerSecond} bytes per second.`
   return new AppError('UPLOAD_TOO_SLOW', detail)
 }
 

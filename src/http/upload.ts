@@ -12,17 +12,19 @@ import { OpenedFile } from '../storage/opened-file.js'
 import { HTTP_LIMITS } from './limits.js'
 import { watchTransfer } from './transfer.js'
 
+/** Represents a received form: its file and its checked fields. */
 export interface Upload<Fields> extends AsyncDisposable {
-  readonly path: string // of a temporary file, deleted when the upload is disposed of
-  readonly file: OpenedFile // that file, called in messages as the client calls it
+  readonly path: string // a temporary file, which disposal deletes
+  readonly file: OpenedFile // the temporary file; messages use the name that the client gave
   readonly filename: string
   readonly fields: Fields
 }
 
+/** Sets the limits and the schema of an upload. */
 export interface ReceiveOptions<Fields> {
   readonly maxBytes: number
   readonly fields: z.ZodType<Fields>
-  readonly signal: AbortSignal // aborts when the client has left
+  readonly signal: AbortSignal // aborts if the client disconnects
 }
 
 interface SavedFile {
@@ -30,10 +32,10 @@ interface SavedFile {
   readonly filename: string
 }
 
-/** Errors of the form parser that say that the form has too many parts. */
+/** Codes of the form parser for a form with too many parts. */
 const TOO_MANY_PARTS = ['FST_PARTS_LIMIT', 'FST_FILES_LIMIT', 'FST_FIELDS_LIMIT']
 
-/** Receives uploaded files into temporary files. It limits how many arrive at once, and their disk space. */
+/** Writes uploads to temporary files. Limits their number and their disk space. */
 export class UploadReceiver {
   readonly #active = new Set<string>()
   readonly #disk: DiskBudget
@@ -93,13 +95,13 @@ export class UploadReceiver {
     }
   }
 
-  /** Throws if no upload could be received. */
+  /** Throws if the folder cannot accept an upload. */
   async check(): Promise<void> {
     await access(this.dir, constants.W_OK)
     await this.#disk.expectRoom(0)
   }
 
-  /** Deletes what earlier processes left, and prepares the folder. Uploads under way are not touched. */
+  /** Creates the folder and deletes files of earlier processes. Keeps uploads in progress. */
   async sweep(): Promise<void> {
     await mkdir(this.dir, { recursive: true })
     for (const name of await readdir(this.dir)) {
@@ -162,11 +164,11 @@ async function save(
       await file.appendFile(chunk)
     }
   } catch (error) {
-    part.file.resume() // a client whose form is not read to its end does not read the reason
+    part.file.resume() // a client reads the error only after it has sent its form
     throw error
   }
   if (part.file.truncated) {
-    const detail = `An upload may have at most ${maxBytes} bytes: index larger files by path.`
+    const detail = `An upload can have at most ${maxBytes} bytes. Index larger files by path.`
     throw new AppError('UPLOAD_TOO_LARGE', detail)
   }
 }
@@ -176,7 +178,7 @@ function refuse(part: MultipartFile, detail: string): AppError {
   return new AppError('REQUEST_INVALID', detail)
 }
 
-/** Settles as the promise does, or rejects when the signal aborts. */
+/** Settles with the promise. Rejects if the signal aborts first. */
 function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
@@ -186,18 +188,18 @@ function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
-/** Length of the body as the client announces it; 0 where it does not. */
+/** Returns the length of the body that the client announces, or 0. */
 function announcedBytes({ headers }: FastifyRequest): number {
   return Math.max(0, Number(headers['content-length'] ?? 0) || 0)
 }
 
-/** The client's name for the file, fit for one line of a message. */
+/** Returns the file name of the client in a form that fits on one line of a message. */
 function shownName(filename: string | undefined): string {
   const plain = (filename ?? '').replace(/[\p{Cc}\p{Cf}/\\]/gu, '').trim()
   return [...plain].slice(-100).join('') || 'upload'
 }
 
-/** Some errors of the form parser have no code: those of a form that is cut or has no boundary. */
+/** Converts errors of the form parser. A truncated form or a missing boundary has no code. */
 function asRefusal(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof AppError) return error
   const { code } = error as NodeJS.ErrnoException
@@ -207,11 +209,11 @@ function asRefusal(error: unknown): unknown {
 }
 
 function tooManyUploads(): AppError {
-  const detail = `${HTTP_LIMITS.uploads} uploads arrive already: try again in a few seconds.`
+  const detail = `${HTTP_LIMITS.uploads} uploads are in progress: try again in a few seconds.`
   return new AppError('SERVER_BUSY', detail)
 }
 
-/** Checks fields or a JSON body against its schema; REQUEST_INVALID names each field that is wrong. */
+/** Checks fields or a JSON body. Throws REQUEST_INVALID with the names of the invalid fields. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   if (value === undefined)
     throw new AppError('REQUEST_INVALID', 'Expected JSON, or a form with a part named "file".')

@@ -16,7 +16,7 @@ const QUERY = {
 } as const
 const FRESH = { force: false }
 
-it('brings a library back as it was, from one file that was written while it was in use', async (test) => {
+it('restores a library from one file that was written during use', async (test) => {
   const app = await temporaryApp(test)
   const dir = await temporaryDir(test)
   const file = join(dir, 'library.earshot')
@@ -36,7 +36,7 @@ it('brings a library back as it was, from one file that was written while it was
   assert.deepEqual(readdirSync(dir).sort(), ['elsewhere', 'library.earshot'])
 })
 
-it('replaces a library only when told to, and only where nobody writes to it', async (test) => {
+it('replaces a library only on request and only if no process writes to it', async (test) => {
   const dir = await temporaryDir(test)
   const config = testConfig(join(dir, 'data'))
   const file = join(dir, 'library.earshot')

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { PACKAGE_DIR } from '../../src/config.js'
 import { fingerprintOf } from '../../src/encoder/bundle.js'
 
-/** The starter as another bundle: it looks at fewer frames of a segment, so its embeddings are others. */
+/** Creates a variant of the starter that uses fewer frames, so its embeddings are different. */
 export function anotherBundle(dir: string, name = 'another'): string {
   const starter = join(PACKAGE_DIR, 'models', 'starter')
   const bundle = join(dir, name)

@@ -25,12 +25,12 @@ const FILES = ['photo_dog.webp', 'sound_perc_bell.opus', 'guitar_cc0.mp4']
 interface Library {
   readonly app: App
   readonly config: Config
-  readonly other: string // bundle
+  readonly other: string // the other bundle
   file(name: string): string
   ids(): Promise<string[]>
 }
 
-/** A library of three clips, its files in a folder of its own, and another bundle to move to. */
+/** Creates a library of three clips with its own folder of files, and a second bundle. */
 async function library(test: TestContext, names: readonly string[] = FILES): Promise<Library> {
   let app: App | null = null
   const dir = await temporaryDir(test, async () => app?.[Symbol.asyncDispose]())
@@ -60,7 +60,7 @@ const findPictures = (app: App) =>
     return answer
   })
 
-it('moves every clip to another bundle under its id, and says which wait for their files', async (test) => {
+it('moves every clip to another bundle under its id and names missing files', async (test) => {
   const { app, config, other, file, ids } = await library(test)
   const before = await ids()
   const old = app.encoder.bundle.fingerprint
@@ -137,7 +137,7 @@ it('answers every query from one bundle while the library changes under it', asy
   assert.equal((await app.gallery.catalogue.clip(late.clip.id))?.path, file('late.webp'))
 })
 
-it('encodes one of the clips of the same content, and lends the others what was made of it', async (test) => {
+it('encodes one of several equal clips and copies the result to the others', async (test) => {
   const { app, config, other, file, ids } = await library(test, [
     'sound_perc_bell.opus',
     'photo_dog.webp',
@@ -158,7 +158,7 @@ it('encodes one of the clips of the same content, and lends the others what was 
   assert.equal((await app.gallery.check()).whole, true)
 })
 
-it('hands over jobs as they stand, and goes on with them in the new gallery', async (test) => {
+it('moves jobs in their state and continues them in the new gallery', async (test) => {
   const { app, config, other, file } = await library(test, ['photo_dog.webp'])
   for (const name of ['sound_perc_bell.opus', 'sound_misc_crow.opus'])
     await copyFile(fixture(name), file(name))
@@ -200,7 +200,7 @@ it('hands over jobs as they stand, and goes on with them in the new gallery', as
   assert.equal((await app.gallery.check()).whole, true)
 })
 
-it('gives up a runner whose gallery is replaced, which then runs on in the new one', async (test) => {
+it('stops a runner whose gallery is replaced and starts it in the new gallery', async (test) => {
   const { app, config, other, file } = await library(test, ['photo_dog.webp'])
   const stop = new AbortController()
   const galleries: unknown[] = []
@@ -248,7 +248,7 @@ it('writes to what serves now what the change has kept from being written', asyn
   assert.equal((await app.gallery.catalogue.clipAt(file('cat.webp')))?.id, clip.id)
 })
 
-it('goes back with what came since, encodes only that, and then reclaims the space', async (test) => {
+it('changes back with new clips, encodes only those, and reclaims the space', async (test) => {
   const { app, config, other, file, ids } = await library(test)
   const { fingerprint } = app.encoder.bundle
   const [dog = '', bell = ''] = await ids()
@@ -276,7 +276,7 @@ it('goes back with what came since, encodes only that, and then reclaims the spa
   assert.equal(await app.gallery.catalogue.clip(bell), undefined)
   assert.equal((await app.gallery.catalogue.clip(dog))?.path, file('moved.webp'))
   assert.equal((await app.gallery.catalogue.clip(cow.id))?.path, file('cow.webp'))
-  // The app closes the gallery that it has left in the background.
+  // The app closes its previous gallery in the background.
   const pruned = await eventually(
     () => pruneGalleries(config).catch(() => []),
     ({ length }) => length > 0,
@@ -300,7 +300,7 @@ it('brings a change to its end that was killed after the old gallery retired', a
   assert.equal(app.encoder.bundle.name, 'another')
 })
 
-it('stays with the old bundle when a change is given up, and takes up what was done', async (test) => {
+it('keeps the old bundle if a change is abandoned, and later reuses its work', async (test) => {
   const { app, config, other } = await library(test)
   const stop = new AbortController()
   {

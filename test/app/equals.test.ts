@@ -13,14 +13,14 @@ import { search } from '../../src/search/search.js'
 import { opened } from '../opened.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
 
-/** The small bundle, and a copy with another fingerprint whose embeddings are the same. */
+/** Returns the small bundle and a copy with equal embeddings and another fingerprint. */
 async function twoBundles(test: TestContext, equals: boolean) {
   const dir = await temporaryDir(test)
   const [before, after] = [fixture('tiny-cavmae'), join(dir, 'after')]
   await cp(before, after, { recursive: true })
   const file = join(after, 'bundle.json')
   const manifest = Manifest.parse(JSON.parse(await readFile(file, 'utf8')))
-  // The same graph under another file name, which is part of the fingerprint.
+  // The graph is the same. Its file name, which is part of the fingerprint, is different.
   await cp(join(after, 'audio.onnx'), join(after, 'sound.onnx'))
   const audio = { ...manifest.graphs.audio, file: 'sound.onnx' }
   const changed = { ...manifest, graphs: { ...manifest.graphs, audio } } as typeof manifest

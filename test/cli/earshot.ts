@@ -5,7 +5,7 @@ import { PACKAGE_DIR } from '../../src/config.js'
 
 const CLI = join(PACKAGE_DIR, 'dist', 'src', 'cli', 'main.js')
 
-/** Starts `earshot` in a process of its own. */
+/** Starts `earshot` in its own process. */
 export function start(args: readonly string[], env: Record<string, string> = {}) {
   return spawn(process.execPath, [CLI, ...args], {
     env: { ...process.env, EARSHOT_PROVIDERS: 'cpu', EARSHOT_LOG: 'silent', ...env },

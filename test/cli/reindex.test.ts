@@ -12,7 +12,7 @@ import { tone } from '../ingest/tone.js'
 import { fixture, temporaryDir } from '../workplace.js'
 import { earshot, start } from './earshot.js'
 
-it('moves the library of a running server to another bundle without a failed query', async (test) => {
+it('changes the bundle of a running server without a failed query', async (test) => {
   const dir = await temporaryDir(test)
   const bundle = anotherBundle(dir)
   const json = ['--json', '--data', join(dir, 'data')]

@@ -15,7 +15,7 @@ import { earshot, start } from './earshot.js'
 const MAIN = join(PACKAGE_DIR, 'dist', 'src', 'cli', 'main.js')
 const BUNDLE = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }
 // biome-ignore lint/suspicious/noControlCharactersInRegex: no control may reach a terminal
-const ESCAPES = /[\x00-\x09\x0b-\x1f\x7f-\x9f]/ // all controls but the line feed
+const ESCAPES = /[\x00-\x09\x0b-\x1f\x7f-\x9f]/ // all controls except the line feed
 
 before(() => {
   process.env.EARSHOT_BUNDLE = BUNDLE.EARSHOT_BUNDLE
@@ -34,7 +34,7 @@ describe('on a terminal', () => {
 
     assert.doesNotMatch(stdout, /\{\w+\}/)
     assert.match(stdout, /ETA (\d+ s|when it is scanned) /)
-    // The user sees what follows the last clearing of a line.
+    // The user sees the text after the last clearing of a line.
     const kept = stdout.slice(stdout.lastIndexOf('\x1b[') + 2)
     assert.match(kept, /1 indexed, 0 unchanged/)
   })

@@ -5,7 +5,7 @@ import { PrioritySemaphore, type WorkPriority } from '../../src/concurrency/prio
 
 const LIMITS = { permits: 2, reservedForQueries: 0, queueLength: 2, queueMs: 10_000 }
 
-/** Work that ends when it is told to, and the order in which it began. */
+/** Creates work that ends on request, and records the order of starts. */
 function worker(semaphore: PrioritySemaphore) {
   const begun: string[] = []
   const ends = new Map<string, () => void>()
@@ -22,7 +22,7 @@ function worker(semaphore: PrioritySemaphore) {
 }
 
 describe('a priority semaphore', () => {
-  it('lets so many work at once, queries before ingestion, each in the order of asking', async () => {
+  it('limits parallel work, and admits queries before ingestion in order of arrival', async () => {
     const { begun, work, end } = worker(new PrioritySemaphore(LIMITS))
     const all = [work('a', 'ingest'), work('b', 'ingest'), work('c', 'ingest'), work('d', 'ingest')]
     all.push(work('q', 'query'), work('r', 'query'))

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { SingleFlight } from '../../src/concurrency/single-flight.js'
 
 describe('a single flight', () => {
-  it('runs equal work once, and other work beside it', async () => {
+  it('runs equal work once, and other work in parallel', async () => {
     const flights = new SingleFlight()
     let runs = 0
     const work = async () => {
@@ -30,7 +30,7 @@ describe('a single flight', () => {
     assert.equal(await flights.join('a', undefined, async () => 'fine'), 'fine')
   })
 
-  it('goes on while one caller is left, and is aborted with the last', async () => {
+  it('continues for the remaining callers, and aborts with the last', async () => {
     const flights = new SingleFlight()
     const [one, two] = [new AbortController(), new AbortController()]
     let signal: AbortSignal | undefined

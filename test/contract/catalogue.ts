@@ -44,7 +44,7 @@ export const segment = (start: number, more: Partial<EncodedSegment> = {}): Enco
   ...more,
 })
 
-/** What every catalogue promises. `newPlace` makes a place for a catalogue and answers how to open it, again and again. */
+/** Tests the contract of every catalogue. `newPlace` returns a function that opens a new place. */
 export function catalogueContract(
   name: string,
   newPlace: () => Promise<(stamp: CatalogueHeader) => Promise<Catalogue>>,
@@ -149,7 +149,7 @@ export function catalogueContract(
       assert.deepEqual([picture.hasAudio, picture.hasVisual], [false, true])
     })
 
-    it('replaces what stood at the path, keeps its id, and never uses a segment id again', async () => {
+    it('replaces the clip of a path, keeps its id, and never reuses a segment id', async () => {
       await using catalogue = await openNew()
       const before = await putClip(catalogue, newClip('/a'), [
         segment(0, { labels: [DOG] }),
@@ -303,7 +303,7 @@ export function catalogueContract(
       assert.deepEqual(await catalogue.clipsWithHash(HASH), [first, second])
     })
 
-    it('pages through clips in the order in which they came, even past one that was removed', async () => {
+    it('pages through clips in the order of arrival, even past a removed clip', async () => {
       await using catalogue = await openNew()
       for (const path of ['/d', '/a', '/c', '/b'])
         await putClip(catalogue, newClip(path), [segment(0)])
@@ -339,7 +339,7 @@ export function catalogueContract(
       assert.deepEqual(await catalogue.failures({ limit: 10 }), [])
     })
 
-    it('logs every embedding that comes or goes, and leaves out puts that a drop undid', async () => {
+    it('logs every added or removed embedding, except puts that a drop reverts', async () => {
       await using catalogue = await openNew()
       assert.equal(await catalogue.log.head(), 0)
       const { id, indexedAt } = await putClip(catalogue, newClip('/a'), [
@@ -392,7 +392,7 @@ export function catalogueContract(
       })
     })
 
-    it('forgets what was undone up to a row, and says so', async () => {
+    it('forgets reverted changes up to a row, and reports it', async () => {
       await using catalogue = await openNew()
       await putClip(catalogue, newClip('/a'), [segment(0)])
       await putClip(catalogue, newClip('/a'), [segment(10)])
@@ -433,7 +433,7 @@ export function catalogueContract(
       for (const catalogue of [one, two]) await catalogue[Symbol.asyncDispose]()
     })
 
-    it('adopts a clip under the id that it had elsewhere, in place of what is in its way', async () => {
+    it('adopts a clip under its former id and replaces a clip that conflicts', async () => {
       await using elsewhere = await openNew()
       await putClip(elsewhere, newClip('/first'), [segment(0)])
       const clip = await putClip(elsewhere, newClip('/a'), [segment(0), segment(10)])
@@ -482,7 +482,7 @@ export function catalogueContract(
       )
     })
 
-    it('refuses embeddings that would poison an index, and keeps nothing of their clip', async () => {
+    it('refuses embeddings that would corrupt an index, with their whole clip', async () => {
       await using catalogue = await openNew()
       const refused = (values: number[]) =>
         putClip(catalogue, newClip('/a'), [

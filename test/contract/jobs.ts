@@ -45,14 +45,14 @@ const ended = (lease: Lease, outcome: ItemEnd['outcome'] = 'indexed'): ItemEnd =
 })
 const leaseLost = (error: unknown) => error instanceof LeaseLost
 
-/** What the jobs of every catalogue promise. `open` opens a catalogue of its own each time. */
+/** Tests the contract of the jobs of every catalogue. `open` opens a new catalogue each time. */
 export function jobsContract(
   name: string,
   open: (stamp: CatalogueHeader) => Promise<Catalogue>,
 ): void {
   const openNew = () => open(STAMP)
 
-  /** A job that runs, was scanned and has these items. */
+  /** Creates a job that runs, is scanned and has these items. */
   async function running({ jobs, queue }: Catalogue, ...names: string[]): Promise<Job> {
     const { job } = await jobs.create(REQUEST)
     await queue.claimScan({ ...ONE, job: job.id })
@@ -175,7 +175,7 @@ export function jobsContract(
       assert.equal((await catalogue.queue.leasesOf(ONE.worker)).items.size, 1)
     })
 
-    it('queue again what a dead owner held, after the others, and give up on what kills its owner', async () => {
+    it('queue the items of a dead owner last, and fail an item that kills its owner', async () => {
       await using catalogue = await openNew()
       const { id } = await running(catalogue, 'killer', 'fine')
       const [killer] = await claimed(catalogue, 1)
@@ -233,7 +233,7 @@ export function jobsContract(
       assert.equal((await queue.claimScan(TWO))?.id, inside.id)
     })
 
-    it('are scanned again by another when their scanner is gone, and count nothing twice', async () => {
+    it('are scanned again if their scanner dies, and count nothing twice', async () => {
       await using catalogue = await openNew()
       const { jobs, queue } = catalogue
       const { id } = (await jobs.create(REQUEST)).job
@@ -530,7 +530,7 @@ export function jobsContract(
       })
     })
 
-    it('are found under a folder, and not beside it', async () => {
+    it('are found inside a folder only', async () => {
       await using catalogue = await openNew()
       for (const path of ['/a/x', '/a/b/y', '/a-b', '/a b/z', '/a', '/b/a/x']) {
         await putClip(catalogue, newClip(path), [segment(0)])

@@ -10,11 +10,11 @@ import { newClip, segment } from './catalogue.js'
 
 export const HEADER: CatalogueHeader = { fingerprint: 'a'.repeat(64), dimension: 4 }
 
-/** One transaction is long and the next short, so that a short one can overtake a long one. */
+/** Alternates long and short transactions, so that a short one can overtake a long one. */
 const SEGMENTS = [200, 1]
-const CLIPS = 120 // of each writer
+const CLIPS = 120 // per writer
 
-/** Writes as one of two processes; `place` tells the clips of both apart. */
+/** Writes as one of two processes. `place` distinguishes the clips of both. */
 export async function writeAsOneOfTwo(catalogue: Catalogue, place: string): Promise<void> {
   for (let i = 0; i < CLIPS; i++) {
     const count = SEGMENTS[i % SEGMENTS.length] as number
@@ -24,9 +24,9 @@ export async function writeAsOneOfTwo(catalogue: Catalogue, place: string): Prom
 }
 
 /**
- * A reader that follows the log while two processes write sees every row once, in order: a row never
- * appears before one that the reader has passed. `writer` is a script that calls `writeAsOneOfTwo` with
- * the arguments given here.
+ * Checks that a reader sees each row of the log once and in order while two processes write. A row
+ * never appears before a row that the reader has passed. `writer` is a script that calls
+ * `writeAsOneOfTwo` with its arguments.
  */
 export function logOrderContract(
   name: string,

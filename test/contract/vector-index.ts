@@ -38,7 +38,7 @@ export const drop = (seq: Seq, segment: SegmentId): Change => ({ seq, op: 'drop'
 export const segments = (neighbours: readonly Neighbour[]): SegmentId[] =>
   neighbours.map(({ segment }) => segment)
 
-/** What an index or a gallery finds. */
+/** Describes the hits of an index or a gallery. */
 export async function nearest(
   index: { nearest(query: NearestQuery): Promise<Neighbours> },
   query: NearestQuery,
@@ -46,7 +46,7 @@ export async function nearest(
   return (await index.nearest(query)).neighbours
 }
 
-/** What every engine promises. `open` opens an empty index. */
+/** Tests the contract of every engine. `open` opens an empty index. */
 export function vectorIndexContract(
   name: string,
   open: (dimension: number) => Promise<VectorIndex>,
@@ -137,7 +137,7 @@ export function vectorIndexContract(
     })
 
     for (const count of [500, 3000]) {
-      it(`goes on answering in full when all but 100 of ${count} were dropped`, async () => {
+      it(`still returns all hits after all but 100 of ${count} were dropped`, async () => {
         await using index = await open(16)
         const { changes, vectors } = library(count, 16)
         const drops = changes.slice(0, -100).map((_, i) => drop(count + 1 + i, i + 1))
@@ -211,7 +211,7 @@ export function vectorIndexContract(
     })
 
     for (const noise of [0, 1e-7, 1e-5, 1e-3]) {
-      it(`holds a thousand vectors that are equal but for ${noise}, and finds what lies between them`, async () => {
+      it(`finds vectors among a thousand near-duplicates with noise ${noise}`, async () => {
         await using index = await open(32)
         const random = seeded(3)
         const same = randomUnit(32, random)
@@ -245,7 +245,7 @@ export function vectorIndexContract(
       await using index = await open(8)
       const random = seeded(3)
       const centre = randomUnit(8, random)
-      // Not quite of length 1: the longer ones draw all links of a graph to themselves.
+      // The lengths differ slightly from 1. Longer vectors attract all links of a graph.
       const close = () => centre.map((value) => value + 0.03 * (random() - 0.5)) as UnitVector
       const changes = Array.from({ length: 2000 }, (_, i) =>
         put(i + 1, i + 1, i % 2 ? close() : randomUnit(8, random)),

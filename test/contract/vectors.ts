@@ -1,14 +1,14 @@
 import type { TestContext } from 'node:test'
 import type { UnitVector } from '../../src/domain/vector.js'
 
-/** Returns random numbers that differ on each run. Prints their seed, and takes it from EARSHOT_SEED if that is set. */
+/** Returns random numbers that differ on each run. Prints the seed. EARSHOT_SEED can set it. */
 export function freshlySeeded(test: TestContext): () => number {
   const seed = Number(process.env.EARSHOT_SEED ?? Date.now())
   test.diagnostic(`EARSHOT_SEED=${seed}`)
   return seeded(seed)
 }
 
-/** Numbers in [0, 1) that are the same on every run (mulberry32). */
+/** Returns numbers in [0, 1) that are the same on every run (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed
   return () => {
@@ -30,8 +30,9 @@ export function randomUnit(dimension: number, random: () => number): UnitVector 
 }
 
 /**
- * Draws from a mixture of `clusters` on the sphere, as embeddings of a library lie: two of one cluster have a cosine of
- * about 1 / (1 + spread²), two of different clusters one about 0. Inside, a few directions vary much and most little.
+ * Draws from a mixture of `clusters` on the sphere, similar to the embeddings of a library. Two
+ * vectors of one cluster have a cosine of about 1 / (1 + spread²), and of two clusters about 0.
+ * Inside a cluster, a few directions vary strongly and the others vary little.
  */
 export function clustered({
   dimension,

@@ -46,7 +46,7 @@ describe('a bundle that tags sound and picture together', () => {
       const alone = await encoder.encodeSegment({ samples: sound, frames: [frame] }, TAGS)
       assert.ok(
         worst(joint[i] ?? first, alone.joint[0] ?? second) < 1e-4,
-        `frame ${i} alone and beside the other`,
+        `frame ${i} alone and with the other`,
       )
     }
   })

@@ -12,7 +12,7 @@ import { tagFile } from '../../src/tagging/tag.js'
 import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 
-/** The tiny bundle's half. */
+/** Copies one modality of the tiny bundle. */
 async function half(
   test: TestContext,
   modality: Modality,
@@ -111,7 +111,7 @@ it('needs no `from` for an embedding that can be of one modality only', async (t
   assert.deepEqual([query.from, to, hits.length], ['audio', 'audio', 1])
 })
 
-it('refuses a bundle that has no graph, or lacks the one that its tags or golden numbers are of', async (test) => {
+it('refuses a bundle without a graph that it needs for tags or golden numbers', async (test) => {
   const none = await half(test, 'audio')
   await writeFile(
     join(none, 'bundle.json'),

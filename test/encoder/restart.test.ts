@@ -23,7 +23,7 @@ async function open(test: TestContext) {
 }
 
 describe('an encoder whose thread ended', () => {
-  it('runs its batch and what waits on the next thread, and refuses more until then', async (test) => {
+  it('runs its work on the next thread, and refuses more work until then', async (test) => {
     const threads = threadsOf(test)
     const { encode, encoder } = await open(test)
     new Hang(threads[0] as Worker)
@@ -42,7 +42,7 @@ describe('an encoder whose thread ended', () => {
 
   it('retries a batch once', async (test) => {
     const hangs: Hang[] = []
-    let goldenBatches = 0 // by which a thread is checked
+    let goldenBatches = 0 // batches that check a thread
     const threads = threadsOf(test, (thread, before) => {
       if (before.length === 1) hangs.push(new Hang(thread, goldenBatches))
     })

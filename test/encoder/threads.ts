@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 
-/** The worker threads that are started until the test ends, in order. None hangs after that. */
+/** Records the worker threads that start during the test, in order. Releases them at its end. */
 export function threadsOf(
   test: Pick<TestContext, 'after'>,
   onStart: (thread: Worker, before: readonly Worker[]) => void = () => {},
@@ -21,7 +21,7 @@ export function threadsOf(
 
 export const isAlive = ({ threadId }: Worker): boolean => threadId !== -1
 
-/** Keeps what is sent to a thread after `passed` messages, as if it hung, until it is released. */
+/** Holds the messages to a thread after the first `passed` ones until `release` is called. */
 export class Hang {
   readonly kept: Parameters<Worker['postMessage']>[] = []
 
@@ -43,5 +43,5 @@ export class Hang {
   }
 }
 
-/** Uncovers the method of the class. */
+/** Restores the method of the class. */
 const goOn = (thread: Worker) => Reflect.deleteProperty(thread, 'postMessage')

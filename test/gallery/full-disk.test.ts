@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { onSmallDisk } from '../small-disk.js'
 
-it('stops by name when the disk is full, loses nothing, and goes on when there is room', async (test) => {
+it('stops by name on a full disk, loses nothing, and continues with free space', async (test) => {
   const told = await onSmallDisk<{ clips: number }>(
     test,
     new URL('full-disk.js', import.meta.url),

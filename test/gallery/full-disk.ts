@@ -9,7 +9,7 @@ import { randomUnit, seeded } from '../contract/vectors.js'
 import { openKilled, STAMP } from './kill-writer.js'
 import { openCatalogue } from './places.js'
 
-/** Puts clips on a small disk until it is full, makes room, and goes on; tells on stdout what it met. */
+/** Puts clips on a small disk until it is full, frees space, and continues. Prints the results. */
 async function fill(dir: string): Promise<void> {
   const ballast = join(dir, 'ballast')
   writeFileSync(ballast, Buffer.alloc(2 ** 20))

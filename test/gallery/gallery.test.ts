@@ -170,7 +170,7 @@ describe('the gallery', () => {
     assert.deepEqual(await gallery.check(), whole(12))
   })
 
-  it('begins anew where the log was compacted past its index', async () => {
+  it('rebuilds its index if the log was compacted past it', async () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
     await using other = await openCatalogue(dir, STAMP)
@@ -192,7 +192,7 @@ describe('the gallery', () => {
     )
   })
 
-  it('has the log forget what was undone, as far as its index is on disk', async () => {
+  it('lets the log forget reverted changes up to the index on disk', async () => {
     const dir = newDir()
     await using catalogue = await openCatalogue(dir, STAMP)
     class Durable extends MemoryIndex {
@@ -291,7 +291,7 @@ describe('the gallery', () => {
     const [worker] = await started
     await putClip(catalogue, newClip('/a'), newSegments(3))
     const query = { vector: vector(), modality: 'audio', limit: 5 } as const
-    worker.postMessage(null) // no message of the protocol
+    worker.postMessage(null) // not a message of the protocol
     await once(worker, 'error')
 
     await assert.rejects(gallery.nearest(query), { code: 'INTERNAL' })

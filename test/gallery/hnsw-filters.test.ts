@@ -47,7 +47,7 @@ it('the hnsw index filters as exact search does, and after it was opened again',
   }
 })
 
-/** Compares all that satisfies the query, and how many are answered to a smaller limit. */
+/** Compares all matches of the query, and the number of hits for a smaller limit. */
 async function compare(index: VectorIndex, exact: VectorIndex, query: NearestQuery): Promise<void> {
   const what = JSON.stringify(query.filter)
   const [found, expected] = await Promise.all([index.nearest(query), exact.nearest(query)])

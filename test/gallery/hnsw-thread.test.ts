@@ -55,7 +55,7 @@ describe('the thread of the hnsw index', () => {
     assert.equal(neighbours.length, 5)
   })
 
-  it('warns of a snapshot when the log fails, and goes on', async (t) => {
+  it('warns of a snapshot if the log fails, and keeps working', async (t) => {
     const warn = t.mock.method(process, 'emitWarning', () => {})
     const historyTokenAt = async () => {
       throw new Error('closed')
@@ -73,7 +73,7 @@ describe('the thread of the hnsw index', () => {
     await using index = await open()
     const [worker] = await started
     const applying = index.apply(changes, 2000)
-    worker.postMessage(null) // no message of the protocol
+    worker.postMessage(null) // not a message of the protocol
     const pending = [applying, index.nearest(query), index.info()]
 
     const results = await Promise.allSettled(pending)
@@ -85,7 +85,7 @@ describe('the thread of the hnsw index', () => {
 
   it('rejects what is pending when it ends without an error', async () => {
     const started = once(process, 'worker') as Promise<[Worker]>
-    const historyTokenAt = () => new Promise<string>(() => {}) // so that the thread is idle
+    const historyTokenAt = () => new Promise<string>(() => {}) // keeps the thread idle
     await using index = await open({ snapshotAfter: 10, log: { historyTokenAt } })
     const [worker] = await started
     const applying = index.apply(changes.slice(0, 10), 10)
@@ -123,7 +123,7 @@ describe('the thread of the hnsw index', () => {
     )
   })
 
-  it('refuses a page with a vector of another size, and goes on', async () => {
+  it('refuses a page with a vector of another size, and keeps working', async () => {
     await using index = await open()
     const wrong = put(1, 1, randomUnit(DIMENSION + 1, random))
 

@@ -12,7 +12,7 @@ import { openCatalogue } from './places.js'
 
 export const STAMP = { fingerprint: 'f'.repeat(64), dimension: 16 }
 
-/** A gallery that takes snapshots all the time, so that kills fall into them. */
+/** Opens a gallery that takes snapshots continuously, so that a kill can interrupt one. */
 export function openKilled(dir: string, catalogue: Catalogue): Promise<Gallery> {
   const openIndex = (from: 'snapshot' | 'empty') =>
     HnswIndex.open({
@@ -25,7 +25,7 @@ export function openKilled(dir: string, catalogue: Catalogue): Promise<Gallery> 
   return Gallery.open({ catalogue, openIndex })
 }
 
-/** Puts, replaces and removes clips until it is killed, and says on stdout what it begins and what is done. */
+/** Puts, replaces and removes clips until it is killed. Prints each start and end. */
 async function write(dir: string, round: number): Promise<never> {
   const random = seeded(round)
   const catalogue = await openCatalogue(dir, STAMP)

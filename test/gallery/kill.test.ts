@@ -21,7 +21,7 @@ const ROUNDS = 8
 it('loses nothing that was acknowledged when it is killed at any instant', async (test) => {
   const dir = newDir()
   const random = freshlySeeded(test)
-  const acknowledged = new Map<string, string>() // path → hash, or '' once removed
+  const acknowledged = new Map<string, string>() // path → hash, or '' after removal
 
   for (let round = 0; round < ROUNDS; round++) {
     const inFlight = await writeUntilKilled(dir, round, 100 + random() * 700, acknowledged)
@@ -31,7 +31,8 @@ it('loses nothing that was acknowledged when it is killed at any instant', async
     const found = new Map(
       (await catalogue.clips({ limit: 100_000 })).map(({ path, hash }) => [path, hash]),
     )
-    if (inFlight) acknowledged.set(inFlight, found.get(inFlight) ?? '') // either it was done or it was not
+    // The operation in flight is either complete or has no effect.
+    if (inFlight) acknowledged.set(inFlight, found.get(inFlight) ?? '')
     for (const [path, hash] of acknowledged)
       assert.equal(found.get(path) ?? '', hash, `${path} in round ${round}`)
     for (const path of found.keys()) assert.ok(acknowledged.has(path), `${path} came from nowhere`)
@@ -53,7 +54,7 @@ it('loses nothing that was acknowledged when it is killed at any instant', async
   assert.ok(readdirSync(join(dir, 'index')).length > 0)
 })
 
-/** Answers the path of the clip that the writer had begun with and not acknowledged. */
+/** Returns the path of a clip that the writer has begun and not acknowledged. */
 async function writeUntilKilled(
   dir: string,
   round: number,

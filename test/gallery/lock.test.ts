@@ -5,8 +5,9 @@ import { it } from 'node:test'
 import { lockFolder } from '../../src/gallery/sqlite/lock.js'
 import { newDir } from './places.js'
 
+const MODULE = new URL('../../src/gallery/sqlite/lock.js', import.meta.url).href
 const HOLD = `
-  import { lockFolder } from ${JSON.stringify(new URL('../../src/gallery/sqlite/lock.js', import.meta.url).href)}
+  import { lockFolder } from ${JSON.stringify(MODULE)}
   await lockFolder(process.argv[1])
   console.log('held')
   setInterval(() => {}, 1000)`

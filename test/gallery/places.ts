@@ -13,7 +13,7 @@ after(() => {
   for (const dir of dirs) rmSync(dir, { recursive: true, force: true })
 })
 
-/** A folder of its own, removed when the tests of the file are over. */
+/** Creates a folder that exists until the tests of the file end. */
 export function newDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'earshot-gallery-'))
   dirs.push(dir)

@@ -87,7 +87,8 @@ describe('the sqlite file', () => {
       STAMP.dimension,
     )
     db.exec(
-      `INSERT INTO clips (key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at)
+      `INSERT INTO clips (key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual,
+                          notes, indexed_at)
        VALUES ('k', '/a', 'f', 1, 1, 1, 1, 0, '[]', '2026-01-01T00:00:00.000Z')`,
     )
     const request = JSON.stringify(jobRequest(['/a']))
@@ -97,7 +98,8 @@ describe('the sqlite file', () => {
     )
     const { number: job } = made.get(request) as { number: JobId }
     db.exec(
-      "INSERT INTO failures VALUES ('/odd', 'FILE_NAME_INVALID', 'no UTF-8', 0, 0, '2026-01-01T00:00:00.000Z')",
+      `INSERT INTO failures
+       VALUES ('/odd', 'FILE_NAME_INVALID', 'no UTF-8', 0, 0, '2026-01-01T00:00:00.000Z')`,
     )
     db.exec("UPDATE stamp SET successor = 'another'")
     assert.equal(db.pragma('user_version', { simple: true }), 3)

@@ -16,9 +16,9 @@ import { MIGRATIONS_DIR, newDir, openCatalogue } from './places.js'
 const HEADER = { fingerprint: 'f'.repeat(64), dimension: 4 }
 const MIGRATIONS = readdirSync(MIGRATIONS_DIR).filter((name) => name.endsWith('.sql'))
 const HAS_JOBS = '002'
-const KEYS = ['abcdefghj', 'bcdefghjk', 'cdefghjkm'] // of clips
+const KEYS = ['abcdefghj', 'bcdefghjk', 'cdefghjkm'] // keys of clips
 
-/** Makes a catalogue as the Earshot of a migration wrote it: three clips, of which one was removed. */
+/** Creates a catalogue with the schema of a migration. It has three clips, one of them removed. */
 function writeOld(dir: string, newest: string): void {
   const migrationsDir = join(dir, 'migrations')
   const isOld = (file: string) => file === MIGRATIONS_DIR || basename(file) <= newest
@@ -33,14 +33,16 @@ function writeOld(dir: string, newest: string): void {
   for (const [i, key] of KEYS.entries()) writeClip(db, i + 1, key)
   db.exec(`INSERT INTO changes (op, segment) VALUES ('drop', 3); DELETE FROM clips WHERE number = 3;
     DELETE FROM segments WHERE clip = 3; DELETE FROM embeddings WHERE segment = 3;
-    INSERT INTO failures VALUES ('/bad', 'MEDIA_DAMAGED', 'cut', 7, 1.5, '2026-01-02T00:00:00.000Z')`)
+    INSERT INTO failures
+    VALUES ('/bad', 'MEDIA_DAMAGED', 'cut', 7, 1.5, '2026-01-02T00:00:00.000Z')`)
   if (newest >= HAS_JOBS) writeJob(db)
   db.close()
 }
 
 function writeClip(db: Database.Database, number: number, key: string): void {
   db.prepare(
-    `INSERT INTO clips (key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes, indexed_at)
+    `INSERT INTO clips (key, path, hash, bytes, mtime_ms, seconds, has_audio, has_visual, notes,
+                        indexed_at)
      VALUES (?, ?, ?, 9, 1.5, 10, 1, 0, '["DAMAGED"]', '2026-01-01T00:00:00.000Z')`,
   ).run(key, `/a/${number}`, String(number).repeat(64))
   db.prepare('INSERT INTO segments (clip, start_s, end_s) VALUES (?, 0, 10)').run(number)

@@ -49,7 +49,7 @@ describe('a server with more to decode than it takes on', () => {
 
   it('tags no more of an upload than it searches by', async (test) => {
     const { url } = await served(test)
-    const slow = tone(1, { seconds: 20 }) // 16 kHz: said to be 8 Hz, it lasts for 11 hours
+    const slow = tone(1, { seconds: 20 }) // with a header of 8 Hz it lasts 11 hours
     slow.writeUInt32LE(8, 24)
     slow.writeUInt32LE(16, 28)
 

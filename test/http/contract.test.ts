@@ -244,7 +244,7 @@ it('answers a new clip with its address', async (test) => {
   assert.deepEqual([answer.status, answer.headers.get('location')], [201, `/v1/clips/${id}`])
 })
 
-it('leaves nothing running for clients that ask for the head of events, or leave them', async (test) => {
+it('runs nothing for clients that request the head of events, or disconnect', async (test) => {
   const { app, url } = await served(test)
   const dir = await temporaryDir(test)
   const { jobs } = app.gallery.catalogue
@@ -279,7 +279,7 @@ describe('a server that cannot work', () => {
     return [answer.status, ...failing]
   }
 
-  it('is unready by name: without ffmpeg, without its folder, while it is about to stop', async (test) => {
+  it('names what makes it unready: no ffmpeg, no folder, a stop in preparation', async (test) => {
     const { app, url } = await served(test)
     const dir = await temporaryDir(test)
     assert.deepEqual(await ready(url), [200])

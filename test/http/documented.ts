@@ -22,13 +22,13 @@ type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>
 const text = readFileSync(join(PACKAGE_DIR, 'openapi.yaml'), 'utf8')
 export const { paths } = parse(text) as { readonly paths: Paths }
 
-/** Codes that openapi.yaml lists for a status of an operation. No status: those of every route. */
+/** Returns the codes of an operation for a status. Without a status, returns the shared codes. */
 export function codesOf({ responses }: Operation, status?: number): readonly string[] {
   const { description = '' } = responses[String(status)] ?? responses.default ?? {}
   return description.match(/\b[A-Z]{2,}(_[A-Z]+)*\b/g) ?? []
 }
 
-/** Whether openapi.yaml lists a code for the route that answered it. Unknown paths have one. */
+/** Returns whether openapi.yaml lists a code for a route. An unknown path has one code. */
 export function isDocumented({ method, path, status, code }: Answered): boolean {
   const route = Object.keys(paths).find((pattern) => matches(pattern, path))
   if (route === undefined && code === 'ROUTE_NOT_FOUND') return true
@@ -39,13 +39,13 @@ export function isDocumented({ method, path, status, code }: Answered): boolean 
   return codes.includes(code)
 }
 
-const ANY_PATH = '/v1/labels' // for what every route may answer
+const ANY_PATH = '/v1/labels' // stands for the codes of every route
 
 function matches(pattern: string, path: string): boolean {
   return new RegExp(`^${pattern.replaceAll(/\{\w+\}/g, '[^/]*')}/?$`).test(path)
 }
 
-/** Fails a test if a route answers a problem that it does not document. */
+/** Fails a test if a route returns a problem that it does not document. */
 export function expectDocumented(http: FastifyInstance, test: Pick<TestContext, 'after'>): void {
   const undocumented: Answered[] = []
   http.server.prependListener('request', ({ method = '', url = '' }, response) => {

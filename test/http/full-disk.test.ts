@@ -5,7 +5,7 @@ import type { Told } from './full-disk.js'
 
 const DISK_MEGABYTES = 6
 
-it('refuses uploads by name while the disk is full, keeps nothing of them, and removes clips all the same', async (test) => {
+it('refuses uploads by name on a full disk and still removes clips', async (test) => {
   const told = await onSmallDisk<Told>(
     test,
     new URL('full-disk.js', import.meta.url),

@@ -8,7 +8,7 @@ import { buildHttp } from '../../src/http/http.js'
 import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { fixture, testConfig } from '../workplace.js'
 
-const FILE = 'odd_one_hour.mkv' // larger than what room there is
+const FILE = 'odd_one_hour.mkv' // larger than the free space
 const STEPS_BYTES = [64 * 1024, 4096]
 
 export interface Told {
@@ -17,12 +17,12 @@ export interface Told {
     readonly type: string | null
     readonly code: string
   }[]
-  readonly left: readonly string[] // of the uploads
+  readonly left: readonly string[] // files that the uploads leave
   readonly removed: readonly number[] // statuses of removals while the disk is full
   readonly roomy: number // status
 }
 
-/** Uploads to a server whose disk is full, and again when there is room; tells what it answered. */
+/** Uploads to a server with a full disk and again with free space. Returns the answers. */
 async function upload(disk: string): Promise<Told> {
   await using app = await openApp(testConfig(disk, { EARSHOT_BUNDLE: fixture('tiny-cavmae') }))
   const http = await buildHttp(app)
@@ -35,7 +35,7 @@ async function upload(disk: string): Promise<Told> {
 
   const first = await post('/v1/clips', 'sound_perc_bell.opus')
   const { id: stored } = (await first.json()) as { id: string }
-  const { clip } = await ingestFile(fixture('sound_perc_door.opus'), app) // its file stays
+  const { clip } = await ingestFile(fixture('sound_perc_door.opus'), app) // keeps its file
 
   const ballast = fillUp(disk)
   const answers = []
@@ -55,7 +55,7 @@ async function upload(disk: string): Promise<Told> {
   return { answers, left, removed, roomy }
 }
 
-/** Leaves no room, in the log of the database either. */
+/** Fills the disk, including the log of the database. */
 function fillUp(disk: string): string {
   const db = new Database(join(disk, 'catalogue.sqlite'))
   db.pragma('wal_checkpoint(TRUNCATE)')
@@ -64,7 +64,7 @@ function fillUp(disk: string): string {
   for (const bytes of STEPS_BYTES) {
     try {
       for (;;) writeFileSync(file, Buffer.alloc(bytes), { flag: 'a' })
-    } catch {} // full
+    } catch {} // the disk is full
   }
   return file
 }

@@ -10,7 +10,7 @@ import { start } from '../cli/earshot.js'
 import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { served } from './served.js'
 
-/** The status line and headers of an answer to lines that are sent as they are. */
+/** Sends raw lines and returns the status line and headers of the answer. */
 async function raw(url: string, lines: readonly string[], body = ''): Promise<string> {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
@@ -20,7 +20,7 @@ async function raw(url: string, lines: readonly string[], body = ''): Promise<st
 
 const statusOf = (answer: string): number => Number(answer.split(' ')[1])
 
-/** What a browser sends when a page of another site makes it go to a page of this server. */
+/** Contains the headers of a browser that follows a link from another site to this server. */
 const followed = (destination: string): readonly string[] => [
   'Sec-Fetch-Site: cross-site',
   'Sec-Fetch-Mode: navigate',

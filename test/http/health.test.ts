@@ -9,7 +9,7 @@ import { fixture, temporaryApp } from '../workplace.js'
 
 const working = { check: async () => {} } as unknown as HttpDeps['receiver']
 
-/** Sets the clock forward by seconds. */
+/** Advances the clock by seconds. */
 function clockOf(test: TestContext): (seconds: number) => void {
   const now = performance.now.bind(performance)
   let aheadMs = 0

@@ -24,7 +24,7 @@ import { ingestFile } from '../../src/ingest/ingest-file.js'
 import { FIXTURES, fixture, temporaryApp, temporaryDir } from '../workplace.js'
 import { expectDocumented } from './documented.js'
 
-/** An answer, which must be as its schema says. */
+/** Returns an answer after a check against its schema. */
 async function read<T>(schema: z.ZodType<T>, response: Response | Promise<Response>): Promise<T> {
   return schema.parse(await (await response).json())
 }
@@ -143,7 +143,7 @@ describe('the HTTP API', () => {
     })
   })
 
-  it('indexes by path under a root only, and says nothing of what lies elsewhere', async () => {
+  it('indexes by path inside a root only, and reveals nothing about other paths', async () => {
     const inside = await postJson('/v1/clips', { path: fixture('photo_owl.webp') })
 
     assert.equal(inside.status, 201)
@@ -235,7 +235,7 @@ describe('the HTTP API', () => {
     assert.equal((await get('/readyz')).status, 200)
   })
 
-  it('speaks of an upload by the name that the client gave it, whatever that is', async () => {
+  it('names an upload in messages by any name that the client gives it', async () => {
     for (const [given, shown] of [
       ['käse.mp4', /käse\.mp4/],
       ['../../../etc/x.mp4', /x\.mp4/],
@@ -323,7 +323,7 @@ describe('the HTTP API', () => {
     })
   })
 
-  it('says when the file of a clip is gone', async (test) => {
+  it('reports that the file of a clip is missing', async (test) => {
     const dir = await temporaryDir(test)
     const path = join(dir, 'gone.webp')
     await writeFile(path, await readFile(fixture('photo_cow.webp')))

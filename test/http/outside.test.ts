@@ -12,7 +12,7 @@ import { opened } from '../opened.js'
 import { fixture, temporaryApp, temporaryDir, testConfig } from '../workplace.js'
 import { served } from './served.js'
 
-/** A server with a root that holds one clip, and a folder outside of it with another. */
+/** Starts a server with one clip inside its root and another clip outside it. */
 async function place(test: TestContext) {
   const dir = await temporaryDir(test)
   const [root, outside] = [join(dir, 'root'), join(dir, 'outside')]

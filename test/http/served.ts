@@ -12,7 +12,7 @@ export interface Served {
   readonly url: string
 }
 
-/** A server of an empty library, with the small test bundle. */
+/** Starts a server with an empty library and the small test bundle. */
 export async function served(
   test: Pick<TestContext, 'after'>,
   settings: Record<string, string> = {},
@@ -39,7 +39,7 @@ export const formField = (name: string, value: string | number): FormPart => ({
   data: String(value),
 })
 
-/** The body of a form, as bytes. */
+/** Returns the body of a form as bytes. */
 export function formBody(parts: readonly FormPart[]): Buffer {
   const pieces = parts.flatMap(({ headers, data }) => [
     Buffer.from(['--X', ...headers, '', ''].join('\r\n')),
@@ -55,7 +55,7 @@ export function postForm(url: string, parts: readonly FormPart[]): Promise<Respo
   return fetch(url, { method: 'POST', headers: FORM_TYPE, body: formBody(parts) })
 }
 
-/** Sends a whole form on a connection of its own, which the caller may close at any time. */
+/** Sends a whole form on its own connection, which the caller can close at any time. */
 export function sendForm(url: string, route: string, body: Buffer): Socket {
   const { hostname, port, host } = new URL(url)
   const socket = connect(Number(port), hostname)

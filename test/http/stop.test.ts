@@ -12,7 +12,7 @@ import { eventually } from '../eventually.js'
 import { fixture, temporaryDir } from '../workplace.js'
 import { FORM_TYPE, filePart, formBody, served } from './served.js'
 
-/** `earshot serve` as a process of its own, which has all its files in one folder. */
+/** Starts `earshot serve` as a process with all its files in one folder. */
 async function serving(test: TestContext, settings: Record<string, string> = {}) {
   const dir = await temporaryDir(test)
   const [data, temporary] = [join(dir, 'data'), join(dir, 'tmp')]
@@ -33,7 +33,7 @@ async function serving(test: TestContext, settings: Record<string, string> = {})
 
 const NOTHING = { uploads: [], temporary: [], processes: [] }
 
-/** Ids of processes that have a text in their environment. */
+/** Returns the ids of processes whose environment contains a text. */
 async function processesWith(wanted: string): Promise<readonly string[]> {
   const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const found = ids.map(async (id) => {

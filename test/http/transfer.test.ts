@@ -8,7 +8,7 @@ import { watchTransfer } from '../../src/http/transfer.js'
 
 const LIMITS = { tickMs: 20, ticks: 5, bytesPerSecond: 10_000 }
 
-/** The reason for which the body of a request is refused that arrives in pieces. */
+/** Returns the reason for the refusal of a body that arrives in pieces. */
 async function reasonFor(
   pieces: readonly number[],
   everyMs: number,

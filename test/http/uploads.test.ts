@@ -192,8 +192,7 @@ describe('a client that leaves', () => {
 
     const { hostname, port, host } = new URL(url)
     const socket = connect(Number(port), hostname)
-    const head = `POST /v1/clips HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${FORM_TYPE['content-type']}`
-    socket.write(`${head}\r\nContent-Length: ${body.length}\r\n\r\n`)
+    socket.write(headOf('/v1/clips', host, body.length))
     socket.write(body.subarray(0, 100_000))
     await eventually(left, (names) => names.length === 1)
     socket.destroy()
@@ -238,11 +237,10 @@ describe('what a killed process has left', () => {
 it('is refused with 503 while more uploads arrive than may', async (test) => {
   const { url } = await served(test)
   const { hostname, port, host } = new URL(url)
-  const head = `POST /v1/search HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${FORM_TYPE['content-type']}`
   const open = Array.from({ length: 64 }, () => {
     const socket = connect(Number(port), hostname)
     socket.on('error', () => {})
-    socket.write(`${head}\r\nContent-Length: 100000\r\n\r\n--X\r\n`)
+    socket.write(`${headOf('/v1/search', host, 100_000)}--X\r\n`)
     test.after(() => socket.destroy())
     return socket
   })
@@ -270,4 +268,11 @@ function storeOf({ config }: Served['app']): UploadStore {
 async function stored(dataDir: string): Promise<readonly string[]> {
   const names = await readdir(join(dataDir, 'media'), { recursive: true })
   return names.filter((name) => name.length > 64)
+}
+
+/** Returns the head of a request that sends a form. */
+function headOf(path: string, host: string, bytes: number): string {
+  const type = `Content-Type: ${FORM_TYPE['content-type']}`
+  const lines = [`POST ${path} HTTP/1.1`, `Host: ${host}`, type, `Content-Length: ${bytes}`]
+  return `${lines.join('\r\n')}\r\n\r\n`
 }

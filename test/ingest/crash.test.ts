@@ -15,10 +15,10 @@ import { fixture, temporaryDir, testConfig } from '../workplace.js'
 import { tone } from './tone.js'
 
 const CRASHES = Number(process.env.EARSHOT_CRASHES ?? 10) // 100 in `npm run test:long`
-const FILES = 16 // at first
-const FILES_A_CRASH = 5 // come before each start, so that there is always something to do
+const FILES = 16 // number of files at the start
+const FILES_A_CRASH = 5 // added before each start, so that each process has work
 const QUICK = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }
-const LONGEST_MS = 700 // from the first file that a process has done to its end
+const LONGEST_MS = 700 // maximum time from the first output of a process to its kill
 
 it(`is whole, with everything once, after ${CRASHES} kills at random instants`, async (test) => {
   const random = freshlySeeded(test)
@@ -27,7 +27,8 @@ it(`is whole, with everything once, after ${CRASHES} kills at random instants`, 
   const files: Files = { good: [], bad: [] }
   await makeFiles(dir, FILES, files)
   const acknowledged = new Set<string>()
-  const settings = { ...QUICK, TMPDIR: await temporaryDir(test) } // where the killed leave their links
+  // Killed processes leave their links in TMPDIR.
+  const settings = { ...QUICK, TMPDIR: await temporaryDir(test) }
   const startIndexing = () =>
     start(['index', dir, '--data', dataDir, '--json', '--concurrency', '3'], settings)
 
@@ -36,7 +37,7 @@ it(`is whole, with everything once, after ${CRASHES} kills at random instants`, 
     const child = startIndexing()
     const reading = readAcknowledged(child, acknowledged)
     if (crash % 5 === 4)
-      await setTimeout(random() * 2000) // now and then, while it starts
+      await setTimeout(random() * 2000) // sometimes kills it during its start
     else await Promise.race([once(child.stderr, 'data'), once(child, 'exit')])
     await setTimeout(random() * LONGEST_MS)
     child.kill('SIGKILL')
@@ -54,7 +55,7 @@ it(`is whole, with everything once, after ${CRASHES} kills at random instants`, 
   const failures = await catalogue.failures({ limit: 10_000 })
   assert.deepEqual(new Set(failures.map(({ path }) => path)), new Set(bad))
   assert.equal((await app.gallery.check()).whole, true)
-  // A job goes on at the next start, unless it had just ended when its process was killed.
+  // A job continues at the next start, unless it ends just before the kill.
   const jobs = await catalogue.jobs.jobs({ limit: 1000 })
   const sum = (count: (job: Job) => number) => jobs.reduce((total, job) => total + count(job), 0)
   assert.ok(
@@ -75,7 +76,7 @@ interface Files {
   readonly bad: string[]
 }
 
-/** More short sounds, no two alike but for some copies, and some files of no bytes. */
+/** Adds different short sounds, some copies of them, and some empty files. */
 async function makeFiles(dir: string, count: number, { good, bad }: Files): Promise<void> {
   const first = good.length + bad.length
   for (let i = first; i < first + count; i++) {
@@ -89,7 +90,7 @@ async function makeFiles(dir: string, count: number, { good, bad }: Files): Prom
   }
 }
 
-/** What the process says that it has indexed, until it ends. */
+/** Adds the files that a process reports as indexed to a set, until the process ends. */
 async function readAcknowledged(child: ChildProcess, acknowledged: Set<string>): Promise<void> {
   const exited = once(child, 'exit')
   for await (const line of createInterface({ input: child.stderr as NodeJS.ReadableStream })) {

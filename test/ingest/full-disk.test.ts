@@ -3,7 +3,7 @@ import { it } from 'node:test'
 import { onSmallDisk } from '../small-disk.js'
 import { DISK_MEGABYTES, FILES, type Told } from './full-disk.js'
 
-it('pauses a job whose disk is full with its reason, and the same command goes on when there is room', async (test) => {
+it('pauses a job with a reason on a full disk, and continues with free space', async (test) => {
   const told = await onSmallDisk<Told>(
     test,
     new URL('full-disk.js', import.meta.url),

@@ -9,7 +9,7 @@ import { tone } from './tone.js'
 
 export const FILES = 20
 export const DISK_MEGABYTES = 8
-const ROOM_BYTES = 2.2 * 2 ** 20 // enough to begin
+const ROOM_BYTES = 2.2 * 2 ** 20 // enough to start
 
 export interface Told {
   readonly full: {
@@ -26,7 +26,7 @@ export interface Told {
   }
 }
 
-/** Indexes into a library on a small disk until that is full, makes room, and indexes on; tells what it met. */
+/** Indexes into a library on a small disk until it is full, frees space, and continues. */
 async function fill(disk: string, elsewhere: string): Promise<Told> {
   process.env.EARSHOT_BUNDLE = fixture('tiny-cavmae')
   const [data, clips, ballast] = [

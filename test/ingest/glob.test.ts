@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { fileFilter } from '../../src/ingest/scan/file-filter.js'
 import { compileGlob } from '../../src/ingest/scan/glob.js'
 
-/** Paths that each glob matches, and that it does not. */
+/** Maps a glob to paths that it matches and paths that it does not match. */
 const CASES: Readonly<
   Record<string, readonly [matched: readonly string[], others: readonly string[]]>
 > = {

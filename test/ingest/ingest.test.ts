@@ -34,7 +34,7 @@ it('indexes a folder, and does nothing the second time', async (test) => {
   assert.equal((await app.gallery.check()).whole, true)
 })
 
-it('sees by content that a touched file is unchanged, and that an altered one is not', async (test) => {
+it('compares content to distinguish a touched file from a changed file', async (test) => {
   const app = await temporaryApp(test)
   const dir = await folderOf(test, ['sound_perc_bell.opus'])
   const file = join(dir, 'sound_perc_bell.opus')
@@ -155,7 +155,7 @@ it('forgets a failure when the file is mended', async (test) => {
   assert.equal(await app.gallery.catalogue.failureAt(file), undefined)
 })
 
-it('stops when it is told to, and keeps what was done', async (test) => {
+it('stops on request and keeps its results', async (test) => {
   const app = await temporaryApp(test)
   const abort = new AbortController()
   const stopped = ingestPaths(

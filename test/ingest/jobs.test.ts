@@ -31,7 +31,7 @@ async function library(
   return { app, dir }
 }
 
-/** Makes a job and runs it to its end, or until it pauses. */
+/** Creates a job and runs it until it ends or pauses. */
 async function run(
   app: App,
   paths: readonly string[],
@@ -47,7 +47,7 @@ async function continued(app: App, job: JobId): Promise<Job> {
   return app.gallery.catalogue.jobs.job(job)
 }
 
-it('pauses by itself where every file would fail, and goes on when that is mended', async (test) => {
+it('pauses itself if every file would fail, and continues after a repair', async (test) => {
   const { app, dir } = await library(test)
   const path = process.env.PATH
   test.after(() => {
@@ -204,7 +204,7 @@ it('says what it would do, and does nothing', async (test) => {
   assert.equal((await app.gallery.catalogue.jobs.jobs({ limit: 9 })).length, 1)
 })
 
-it('marks a file that is gone as missing, and takes it out only when it is asked to', async (test) => {
+it('marks a deleted file as missing, and removes its clip only on request', async (test) => {
   const { app, dir } = await library(test)
   const [first = '', second = ''] = SOUNDS
   const { catalogue } = app.gallery
@@ -263,7 +263,7 @@ it('takes a folder that is wholly gone, or empty as a lost mount, for offline', 
   )
 })
 
-it('goes on with what was interrupted, and finds what has come in the meantime', async (test) => {
+it('continues an interrupted job and finds new files', async (test) => {
   const { app, dir } = await library(test)
   const abort = new AbortController()
   const options = { concurrency: 1, onWarning: () => {} }
@@ -287,7 +287,7 @@ it('goes on with what was interrupted, and finds what has come in the meantime',
   assert.equal((await jobs.jobs({ limit: 9 })).length, 1)
 })
 
-it('runs the jobs of a queue until it is told to stop', async (test) => {
+it('runs the jobs of a queue until it is stopped', async (test) => {
   const { app, dir } = await library(test)
   const { jobs } = app.gallery.catalogue
   const stop = new AbortController()
@@ -329,7 +329,7 @@ it('indexes a file that changes while it is being indexed as it is in the end', 
   assert.equal((await app.gallery.check()).whole, true)
 })
 
-it('says of a file that went away since it was found that it is not there, and indexes the rest', async (test) => {
+it('reports a file that vanishes after the scan, and indexes the rest', async (test) => {
   const { app, dir } = await library(test)
   const { jobs } = app.gallery.catalogue
   const { job } = await jobs.create(jobRequest([dir]))

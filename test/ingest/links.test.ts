@@ -76,7 +76,7 @@ const KEPT_BY_SYSTEMS = [
   'lost+found/a.mp4',
 ]
 
-it('leaves out what systems keep among media, unless it is told to take it', async (test) => {
+it('leaves out system files among media by default', async (test) => {
   const dir = await temporaryDir(test)
   for (const path of [
     ...KEPT_BY_SYSTEMS,

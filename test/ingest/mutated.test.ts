@@ -10,7 +10,7 @@ import { FIXTURES, fixture, temporaryApp, temporaryDir } from '../workplace.js'
 const BROKEN = 40
 const LONG = 'odd_one_hour.mkv'
 
-it('ends a job of all fixtures and of broken copies of them, each as a clip or with its reason', async (test) => {
+it('ends every fixture and broken copy in a job as a clip or with a reason', async (test) => {
   const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae') })
   const [broken, temporary] = [join(await temporaryDir(test), 'broken'), await temporaryDir(test)]
   const names = (await readdir(FIXTURES)).filter(

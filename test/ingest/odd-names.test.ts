@@ -15,7 +15,7 @@ import { tone } from './tone.js'
 
 const QUICK = { EARSHOT_BUNDLE: fixture('tiny-cavmae') }
 
-/** A folder whose name is no UTF-8, with a picture and a sound of such names; their texts. */
+/** Creates a folder, a picture and a sound whose names are not UTF-8. Returns the names as text. */
 async function oddFolder(test: TestContext) {
   const root = await temporaryDir(test)
   const dir = join(root, 'caf\\xe9')
@@ -29,7 +29,7 @@ async function oddFolder(test: TestContext) {
 const ingest = (app: App, ...paths: string[]) =>
   ingestPaths(paths, app, { concurrency: 2, onWarning: assert.fail, onProgress: () => {} })
 
-it('indexes files whose names are no UTF-8, and knows them again, moved, gone and there again', async (test) => {
+it('indexes files whose names are not UTF-8 and recognises them after moves', async (test) => {
   const app = await temporaryApp(test, QUICK)
   const { root, dir, dog, bell } = await oddFolder(test)
   const { catalogue } = app.gallery

@@ -9,9 +9,9 @@ import { fixture, temporaryApp, temporaryDir } from '../workplace.js'
 import { tone } from './tone.js'
 
 const FILES = 3
-const ROOM = 2 // open files more than there are: enough to read one, not to start an ffmpeg
+const ROOM = 2 // free descriptors: enough to read a file, too few to start ffmpeg
 
-it('blames no file where the system has no more open files to give, and goes on when it has', async (test) => {
+it('blames no file if the system has no free descriptors, and continues later', async (test) => {
   const app = await temporaryApp(test, { EARSHOT_BUNDLE: fixture('tiny-cavmae') })
   const dir = await temporaryDir(test)
   for (let i = 0; i < FILES; i++) await writeFile(join(dir, `${i}.wav`), tone(200 + 50 * i))
@@ -29,7 +29,8 @@ it('blames no file where the system has no more open files to give, and goes on 
   const ingest = () =>
     ingestPaths([dir], app, { concurrency: FILES, onWarning: () => {}, onProgress: () => {} })
 
-  const spare = Array.from({ length: 32 }, () => openSync('/dev/null', 'r')) // to be able to raise the limit again
+  // The test closes these files to be able to raise the limit again.
+  const spare = Array.from({ length: 32 }, () => openSync('/dev/null', 'r'))
   setLimit(String(readdirSync('/proc/self/fd').length + ROOM))
   const filling = openAll()
   for (const file of filling.splice(-ROOM)) closeSync(file)
@@ -46,7 +47,7 @@ it('blames no file where the system has no more open files to give, and goes on 
   assert.equal((await app.gallery.check()).whole, true)
 })
 
-/** Whatever the system still gives. */
+/** Opens files until the system refuses. */
 function openAll(): number[] {
   const files: number[] = []
   try {

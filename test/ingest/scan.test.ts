@@ -7,7 +7,7 @@ import { it, type TestContext } from 'node:test'
 import { type ScannedFile, type ScanOptions, scan } from '../../src/ingest/scan/scan.js'
 import { temporaryDir } from '../workplace.js'
 
-/** A folder of its own with empty files. */
+/** Creates a folder with empty files. */
 async function tree(test: TestContext, ...files: string[]): Promise<string> {
   const dir = await temporaryDir(test)
   for (const file of files) {
@@ -19,7 +19,7 @@ async function tree(test: TestContext, ...files: string[]): Promise<string> {
 
 interface Seen {
   readonly files: readonly ScannedFile[]
-  readonly names: readonly string[] // below the folder
+  readonly names: readonly string[] // relative to the folder
   readonly warnings: readonly string[]
 }
 
@@ -57,7 +57,7 @@ it('finds media by name in folders, in depth, and follows no link into a folder'
   assert.deepEqual(warnings, [])
 })
 
-it('follows links into folders where it is told to, and never in circles', async (test) => {
+it('follows links into folders on request, and never in circles', async (test) => {
   const dir = await tree(test, 'a/x.wav', 'b/y.wav')
   await symlink(dir, join(dir, 'a', 'up'))
   await symlink(join(dir, 'a'), join(dir, 'b', 'a-again'))
@@ -112,7 +112,7 @@ it('takes and leaves what globs say', async (test) => {
   assert.deepEqual(await names({ include: ['sub/*.wav', '*.dat'] }), ['b.dat', 'sub/c.wav'])
 })
 
-it('takes a file that is named whatever it is called, and one that is not there', async (test) => {
+it('takes an explicit file with any name, even a missing one', async (test) => {
   const dir = await tree(test, 'a.dat')
 
   const { files } = await scanned(dir, {}, [join(dir, 'a.dat'), join(dir, 'gone.wav')])
@@ -145,7 +145,7 @@ it('finds names of any kind, those that are no UTF-8 too', async (test) => {
   assert.deepEqual((await scanned(dir, {}, [join(dir, '\\xff\\xfe')])).names, ['\\xff\\xfe/in.wav'])
 })
 
-it('takes no pipe, socket or folder that is called as media is, and waits for none', async (test) => {
+it('ignores pipes, sockets and folders with names of media, and does not block', async (test) => {
   const dir = await tree(test, 'a.wav', 'folder.mp4/b.wav')
   execFileSync('mkfifo', [join(dir, 'pipe.wav')])
   await symlink(join(dir, 'pipe.wav'), join(dir, 'link-to-pipe.wav'))
@@ -158,7 +158,7 @@ it('takes no pipe, socket or folder that is called as media is, and waits for no
   assert.deepEqual(warnings, [])
 })
 
-it('warns of a folder that it may not read, and goes on', async (test) => {
+it('warns of a folder that it cannot read, and continues', async (test) => {
   const dir = await tree(test, 'secret/a.wav', 'z.wav')
   await chmod(dir, 0o755)
   await chmod(join(dir, 'secret'), 0)
@@ -169,7 +169,7 @@ it('warns of a folder that it may not read, and goes on', async (test) => {
   assert.match(warnings.join(), /secret/)
 })
 
-/** Root may read everything, so it becomes nobody for a while. */
+/** Runs work as the user nobody, because root can read every folder. */
 async function asOrdinaryUser<T>(work: () => Promise<T>): Promise<T> {
   const { seteuid } = process
   if (process.geteuid?.() !== 0 || !seteuid) return work()

@@ -1,4 +1,4 @@
-/** A tone as a WAV file of 16 kHz. */
+/** Returns a tone as a WAV file of 16 kHz. */
 export function tone(hz: number, { seconds = 1, gain = 8000 } = {}): Buffer {
   const length = 16_000 * seconds
   const samples = Int16Array.from(

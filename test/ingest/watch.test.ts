@@ -14,7 +14,7 @@ for (const [how, pollMs] of [
   ['by events', null],
   ['by polling', 100],
 ] as const) {
-  it(`takes a file that grows slowly once, when it stands still, and sees it move and go, ${how}`, async (test) => {
+  it(`indexes a growing file once, and detects its move and removal, ${how}`, async (test) => {
     const app = await temporaryApp(test)
     const { catalogue } = app.gallery
     const dir = await temporaryDir(test)
@@ -62,7 +62,7 @@ for (const [how, pollMs] of [
   })
 }
 
-it('finds by its scans what no event told of', async (test) => {
+it('finds by its scans changes without an event', async (test) => {
   const app = await temporaryApp(test)
   const { catalogue } = app.gallery
   const dir = await temporaryDir(test)
@@ -80,7 +80,7 @@ it('finds by its scans what no event told of', async (test) => {
   await running
 })
 
-/** Copies a file in pieces, in a process of its own: this one may stand still for a while. */
+/** Copies a file in pieces in a separate process, because this process can block. */
 async function growSlowly(from: string, to: string): Promise<void> {
   const script = `n=0
     while dd if="$1" bs=8000 skip=$n count=1 status=none | cat >> "$2"

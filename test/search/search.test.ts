@@ -120,7 +120,7 @@ describe('search', () => {
     }
   })
 
-  it('searches by embedding, whatever its length', async () => {
+  it('searches by an embedding of any length', async () => {
     const { id } = await clipAt('guitar_cc0.mp4')
     const [embedding] = await app.gallery.catalogue.embeddings(id, 'audio')
     assert.ok(embedding)

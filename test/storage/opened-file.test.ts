@@ -11,7 +11,7 @@ import { OpenedFile } from '../../src/storage/opened-file.js'
 import { temporaryDir } from '../workplace.js'
 
 describe('an opened file', () => {
-  it('is read, hashed and streamed from one descriptor, whatever takes its place', async (test) => {
+  it('is read, hashed and streamed from one descriptor after a replacement', async (test) => {
     const dir = await temporaryDir(test)
     const path = join(dir, 'file')
     const content = Buffer.from('0123456789')
@@ -41,7 +41,7 @@ describe('an opened file', () => {
       hashes.add(await file.quickHash())
     }
 
-    assert.equal(hashes.size, 4) // the last is like the untouched file, which none of the others is
+    assert.equal(hashes.size, 4) // the last file equals the untouched file
   })
 
   it('is no folder, pipe, socket or device, and never waits for one', async (test) => {

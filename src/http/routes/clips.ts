@@ -24,9 +24,10 @@ import {
 import { parse } from '../upload.js'
 
 const LABELS_SHOWN = 10
-/** What is removed while it is indexed. */
+/** Codes for a clip or file that is removed while it is indexed. */
 const VANISHED = ['CLIP_NOT_FOUND', 'FILE_NOT_FOUND'] as const
 
+/** Registers the routes that add, list, return and remove clips. */
 export const clipsRoutes: FastifyPluginAsync<HttpDeps> = async (
   fastify,
   { app, receiver, uploads },
@@ -36,7 +37,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpDeps> = async (
 
   const add = {
     operationId: 'addClip',
-    summary: 'Index an upload, or a file under an allowed root',
+    summary: 'Index an upload, or a file inside an allowed root',
     querystring: NoQuery,
     response: {
       201: Clip,
@@ -69,7 +70,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpDeps> = async (
 
   const list = {
     operationId: 'listClips',
-    summary: 'List clips in the order in which they were indexed',
+    summary: 'List clips in the order of indexing',
     querystring: ClipsQuery,
     response: { 200: ClipPage, ...problems('REQUEST_INVALID', 'CLIP_NOT_FOUND') },
   }
@@ -81,7 +82,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpDeps> = async (
 
   const show = {
     operationId: 'getClip',
-    summary: 'Show a clip with its labels',
+    summary: 'Return a clip with its labels',
     params,
     response: { 200: ClipWithTags, ...problems('REQUEST_INVALID', 'CLIP_NOT_FOUND') },
   }
@@ -95,7 +96,7 @@ export const clipsRoutes: FastifyPluginAsync<HttpDeps> = async (
 
   const remove = {
     operationId: 'removeClip',
-    summary: 'Take a clip out of the library',
+    summary: 'Remove a clip from the library',
     params,
     response: { 204: z.null(), ...problems(...BODY, ...WRITING, 'CLIP_NOT_FOUND') },
   }

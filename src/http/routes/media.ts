@@ -17,9 +17,9 @@ import { bytes, DECODING, OPENING, problems } from '../responses.js'
 import { ClipParams } from '../schemas.js'
 import { sendFile } from '../send-file.js'
 
-const THUMBNAIL_AT = 0.1 // of the clip: what comes first is often black
+const THUMBNAIL_AT = 0.1 // as a fraction of the clip, because its start is often black
 const MEDIA_TYPES = ['video/*', 'audio/*', 'image/*', 'application/octet-stream']
-const NOT_MODIFIED = z.null().meta({ description: 'The client has it already.' })
+const NOT_MODIFIED = z.null().meta({ description: 'The copy of the client is current.' })
 const MEDIA_TYPES_KEPT = 10_000
 const FILE = [
   'REQUEST_INVALID',
@@ -30,6 +30,7 @@ const FILE = [
   'RANGE_NOT_SATISFIABLE',
 ] as const
 
+/** Registers the routes that send the file and the thumbnail of a clip. */
 export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, thumbnailDir }) => {
   const http = fastify.withTypeProvider<ZodTypeProvider>()
   const params = ClipParams
@@ -38,7 +39,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, 
 
   const media = {
     operationId: 'getMedia',
-    summary: "A clip's file, whole or in ranges",
+    summary: 'Return the file of a clip, or a range of it',
     params,
     response: {
       200: bytes('The whole file.', ...MEDIA_TYPES),
@@ -57,10 +58,10 @@ export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, 
 
   const picture = {
     operationId: 'getThumbnail',
-    summary: 'A small picture of a clip',
+    summary: 'Return a thumbnail of a clip',
     params,
     response: {
-      200: bytes('A JPEG.', 'image/jpeg'),
+      200: bytes('A JPEG image.', 'image/jpeg'),
       206: bytes('The range asked for.', 'image/jpeg'),
       304: NOT_MODIFIED,
       ...problems(...FILE, ...DECODING, 'CLIP_HAS_NO_PICTURE', 'FILE_NOT_FOUND'),
@@ -69,7 +70,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, 
   http.get('/v1/clips/:id/thumbnail', { schema: picture }, async (request, reply) => {
     const clip = await findClip(request.params.id)
     if (!clip.hasVisual || clip.hash === null) {
-      throw new AppError('CLIP_HAS_NO_PICTURE', `Nothing can be seen in clip ${clip.id}.`)
+      throw new AppError('CLIP_HAS_NO_PICTURE', `Clip ${clip.id} has no picture.`)
     }
     const target = thumbnailPath(thumbnailDir, clip.hash)
     const make = (signal: AbortSignal) => makeThumbnail(clip, target, signal)
@@ -88,13 +89,13 @@ export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, 
     return clip
   }
 
-  /** Opens a clip's file if it is inside a folder that is served. */
+  /** Opens the file of a clip if it is inside a served folder. */
   async function openClip({ path }: Clip): Promise<OpenedFile> {
     try {
       return await OpenedFile.open(path, { within: app.servedFolders })
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'FILE_NOT_FOUND') throw error
-      const detail = 'The file of the clip is missing: bring it back, or remove the clip.'
+      const detail = 'The file of the clip is missing: restore the file, or remove the clip.'
       throw new AppError('CLIP_FILE_MISSING', detail, { cause: error })
     }
   }
@@ -105,7 +106,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, 
     await thumbnail(file, { at: clip.seconds * THUMBNAIL_AT, target, slot, signal })
   }
 
-  /** What the file is by its content, never by its name. */
+  /** Returns the media type of a file from its content. Ignores the file name. */
   async function mediaType(clip: Clip, file: OpenedFile, signal: AbortSignal) {
     const content = clip.hash ?? clip.id
     const known = mediaTypes.get(content)
@@ -120,7 +121,7 @@ export const mediaRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, { app, 
   }
 }
 
-/** ffprobe has one name for Matroska and WebM; a browser plays the latter only by its own name. */
+/** Distinguishes WebM from Matroska. ffprobe does not, but browsers play WebM only by its type. */
 async function exactFormat(format: string, file: OpenedFile): Promise<string> {
   if (format !== 'matroska,webm') return format
   return (await file.read(64, 0)).includes('webm') ? 'webm' : 'matroska'

@@ -10,10 +10,11 @@ import { ENCODING, FORM, problems } from '../responses.js'
 import { ClipQuery, EmbeddingQuery, NoQuery, SearchAnswer, SearchForm } from '../schemas.js'
 import { parse } from '../upload.js'
 
+/** Registers the route that searches. */
 export const searchRoutes: FastifyPluginAsync<HttpDeps> = async (http, { app, receiver }) => {
   const schema = {
     operationId: 'search',
-    summary: 'Find what goes with a file, a clip or an embedding',
+    summary: 'Find clips that match a file, a clip or an embedding',
     querystring: NoQuery,
     response: {
       200: SearchAnswer,
@@ -50,7 +51,7 @@ export const searchRoutes: FastifyPluginAsync<HttpDeps> = async (http, { app, re
   })
 }
 
-/** The query of a JSON body. What it names says of which kind it is, so that errors speak of that kind. */
+/** Converts a JSON body to a query. Selects one schema, so errors name only its fields. */
 function toQuery(body: unknown): SearchRequest {
   if (typeof body === 'object' && body !== null && 'embedding' in body) {
     const { embedding, limit, ...rest } = parse(EmbeddingQuery, body)

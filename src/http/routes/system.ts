@@ -10,6 +10,7 @@ import { PUBLIC_LIMITS } from '../limits.js'
 import { orProblem, problems } from '../responses.js'
 import { Health, Labels, System } from '../schemas.js'
 
+/** Registers the routes for labels, system information and health. */
 export const systemRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, deps) => {
   const { app } = deps
   const http = fastify.withTypeProvider<ZodTypeProvider>()
@@ -17,7 +18,7 @@ export const systemRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, deps) 
 
   const labels = {
     operationId: 'listLabels',
-    summary: 'The classes that tags come from',
+    summary: 'List the labels that tags use',
     response: { 200: Labels, ...problems() },
   }
   http.get('/v1/labels', { schema: labels }, async () =>
@@ -26,7 +27,7 @@ export const systemRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, deps) 
 
   const system = {
     operationId: 'getSystem',
-    summary: 'What runs here: bundle, provider in use, ffmpeg, library, limits',
+    summary: 'Return versions, bundle, provider, library counts and limits',
     response: { 200: System, ...problems('FFMPEG_MISSING') },
   }
   http.get('/v1/system', { schema: system }, async () => {
@@ -55,7 +56,7 @@ export const systemRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, deps) 
   const unhealthy = orProblem(503, Health, 'A check failed.')
   const live = {
     operationId: 'live',
-    summary: 'Whether the process does its work',
+    summary: 'Check whether the process makes progress',
     response: { 200: Health, ...problems(), 503: unhealthy },
   }
   const liveness = new Liveness(app)
@@ -68,7 +69,7 @@ export const systemRoutes: FastifyPluginAsync<HttpDeps> = async (fastify, deps) 
 
   const ready = {
     operationId: 'ready',
-    summary: 'Whether it can answer queries',
+    summary: 'Check whether the server can answer queries',
     response: { 200: Health, ...problems(), 503: unhealthy },
   }
   const readiness = new Readiness(deps)

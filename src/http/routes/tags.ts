@@ -8,10 +8,11 @@ import { ENCODING, FORM, problems } from '../responses.js'
 import { NoQuery, Tags, TagsBody, TagsForm } from '../schemas.js'
 import { parse } from '../upload.js'
 
+/** Registers the route that tags a file or a clip. */
 export const tagsRoutes: FastifyPluginAsync<HttpDeps> = async (http, { app, receiver }) => {
   const schema = {
     operationId: 'tag',
-    summary: 'Name what is heard in a file or a clip',
+    summary: 'Return the labels of the sounds in a file or a clip',
     querystring: NoQuery,
     response: { 200: Tags, ...problems(...FORM, ...ENCODING, 'CLIP_NOT_FOUND') },
   }
