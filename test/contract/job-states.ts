@@ -77,7 +77,7 @@ class Walk {
     if (ENDED.includes(this.#job.state) && this.random() < 0.3) await this.begin()
   }
 
-  /** Throws JOB_STATE exactly if the state does not allow the action, or nothing is to be retried. */
+  /** Throws JOB_STATE exactly if the state forbids the action, or nothing can be retried. */
   async #act(action: 'pause' | 'resume' | 'cancel' | 'retry', likelihood = 1): Promise<void> {
     if (this.random() > likelihood) return
     const before = await this.catalogue.jobs.progress(this.#job.id)
