@@ -20,6 +20,7 @@ import { mediaRoutes } from './routes/media.js'
 import { searchRoutes } from './routes/search.js'
 import { systemRoutes } from './routes/system.js'
 import { tagsRoutes } from './routes/tags.js'
+import { closeUnusedConnections } from './unused-connections.js'
 import { UploadReceiver } from './upload.js'
 
 const SWEEP_MS = 3_600_000
@@ -42,6 +43,7 @@ export async function buildHttp(
     clientErrorHandler: answerClientError,
   })
   passOnExpectations(http)
+  closeUnusedConnections(http)
   const methodsAt = collectMethods(http)
   let isClosing = false
   http.addHook('preClose', async () => {

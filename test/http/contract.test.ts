@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -242,6 +243,16 @@ it('answers a new clip with its address', async (test) => {
   const { id } = (await answer.json()) as { id: string }
 
   assert.deepEqual([answer.status, answer.headers.get('location')], [201, `/v1/clips/${id}`])
+})
+
+it('stops at once although a connection never sent a request', async (test) => {
+  const { http, url } = await served(test)
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  await once(socket, 'connect')
+  const closed = once(socket, 'close')
+  const stopped = Promise.all([http.close(), closed]).then(() => 'stopped')
+
+  assert.equal(await Promise.race([stopped, setTimeout(10_000, 'still running')]), 'stopped')
 })
 
 it('runs nothing for clients that request the head of events, or disconnect', async (test) => {
