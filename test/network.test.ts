@@ -27,9 +27,9 @@ it('asks no name server and connects to no address with any command', async (tes
 
   const { stdout, stderr } = inNamespace(`${network} && '${process.execPath}' '${script}' '${dir}'`)
 
-  const told = stdout.split('\n').find((line) => line.startsWith('{'))
-  assert.ok(told, stderr)
-  const { codes, served, ...seen } = JSON.parse(told) as Seen
+  const outcome = stdout.split('\n').find((line) => line.startsWith('{'))
+  assert.ok(outcome, stderr)
+  const { codes, served, ...seen } = JSON.parse(outcome) as Seen
   assert.deepEqual(seen, { dns: [], connections: 0, unroutable: 0, left: [] })
   assert.equal(served, 200)
   assert.deepEqual(new Set(Object.values(codes)), new Set([0]), JSON.stringify(codes))

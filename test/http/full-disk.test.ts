@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { onSmallDisk } from '../small-disk.js'
-import type { Told } from './full-disk.js'
+import type { Outcome } from './full-disk.js'
 
 const DISK_MEGABYTES = 6
 
 it('refuses uploads by name on a full disk and still removes clips', async (test) => {
-  const told = await onSmallDisk<Told>(
+  const outcome = await onSmallDisk<Outcome>(
     test,
     new URL('full-disk.js', import.meta.url),
     DISK_MEGABYTES,
   )
-  if (told === undefined) return
+  if (outcome === undefined) return
 
   const refusal = { status: 507, type: 'application/problem+json', code: 'DISK_FULL' }
-  assert.deepEqual(told, {
+  assert.deepEqual(outcome, {
     answers: [refusal, refusal, refusal],
     left: [],
     removed: [204, 204],

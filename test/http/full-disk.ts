@@ -11,7 +11,7 @@ import { fixture, testConfig } from '../workplace.js'
 const FILE = 'odd_one_hour.mkv' // larger than the free space
 const STEPS_BYTES = [64 * 1024, 4096]
 
-export interface Told {
+export interface Outcome {
   readonly answers: readonly {
     readonly status: number
     readonly type: string | null
@@ -23,7 +23,7 @@ export interface Told {
 }
 
 /** Uploads to a server with a full disk and again with free space. Returns the answers. */
-async function upload(disk: string): Promise<Told> {
+async function upload(disk: string): Promise<Outcome> {
   await using app = await openApp(testConfig(disk, { EARSHOT_BUNDLE: fixture('tiny-cavmae') }))
   const http = await buildHttp(app)
   const url = await http.listen({ port: 0, host: '127.0.0.1' })

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { onSmallDisk } from '../small-disk.js'
-import { DISK_MEGABYTES, FILES, type Told } from './full-disk.js'
+import { DISK_MEGABYTES, FILES, type Outcome } from './full-disk.js'
 
 it('pauses a job with a reason on a full disk, and continues with free space', async (test) => {
-  const told = await onSmallDisk<Told>(
+  const outcome = await onSmallDisk<Outcome>(
     test,
     new URL('full-disk.js', import.meta.url),
     DISK_MEGABYTES,
   )
-  if (told === undefined) return
+  if (outcome === undefined) return
 
-  const { full, kept, roomy, end } = told
+  const { full, kept, roomy, end } = outcome
   assert.deepEqual([full.exit, full.stop?.code], [3, 'DISK_FULL'])
   assert.ok(full.indexed > 0 && full.indexed < FILES, `${full.indexed} of ${FILES} were indexed`)
   assert.deepEqual(kept, {

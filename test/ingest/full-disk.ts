@@ -11,14 +11,14 @@ export const FILES = 20
 export const DISK_MEGABYTES = 8
 const ROOM_BYTES = 2.2 * 2 ** 20 // enough to start
 
-export interface Told {
+export interface Outcome {
   readonly full: {
     readonly exit: number
     readonly stop: { readonly code: string } | null
     readonly indexed: number
   }
   readonly kept: { readonly clips: number; readonly integrity: unknown; readonly jobs: unknown }
-  readonly roomy: Told['full']
+  readonly roomy: Outcome['full']
   readonly end: {
     readonly paths: readonly string[]
     readonly whole: boolean
@@ -27,7 +27,7 @@ export interface Told {
 }
 
 /** Indexes into a library on a small disk until it is full, frees space, and continues. */
-async function fill(disk: string, elsewhere: string): Promise<Told> {
+async function fill(disk: string, elsewhere: string): Promise<Outcome> {
   process.env.EARSHOT_BUNDLE = fixture('tiny-cavmae')
   const [data, clips, ballast] = [
     join(disk, 'data'),
@@ -59,7 +59,7 @@ async function fill(disk: string, elsewhere: string): Promise<Told> {
   }
 }
 
-function keptIn(file: string): Told['kept'] {
+function keptIn(file: string): Outcome['kept'] {
   const db = new Database(file)
   try {
     const integrity = db.pragma('integrity_check', { simple: true })
