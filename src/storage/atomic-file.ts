@@ -26,7 +26,8 @@ export async function flush(path: string | Buffer): Promise<void> {
   await handle.sync()
 }
 
-function syncPath(path: string): void {
+/** Waits, and blocks the thread, until a file or the entries of a folder are on the disk. */
+export function syncPath(path: string): void {
   const descriptor = openSync(path, 'r')
   try {
     fsyncSync(descriptor)

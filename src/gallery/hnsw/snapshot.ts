@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { flush } from '../../storage/atomic-file.js'
 
 const FORMAT = 4
 const MANIFEST = 'manifest.json'
@@ -78,9 +79,9 @@ export async function writeSnapshot(
     const manifest: Manifest = { format: FORMAT, ...of, files }
     await writeFile(join(folder, MANIFEST), JSON.stringify(manifest, undefined, 2))
     for (const file of [...files.map(({ name }) => name), MANIFEST, '.'])
-      await sync(join(folder, file))
+      await flush(join(folder, file))
     await rename(folder, join(dir, name))
-    await sync(dir)
+    await flush(dir)
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     if (!isTaken(error)) throw error
@@ -157,11 +158,6 @@ async function describe(folder: string, name: string): Promise<FileSum> {
   for await (const chunk of createReadStream(join(folder, name), { highWaterMark: READ_BYTES }))
     sum = crc32(chunk, sum)
   return { name, crc32: sum }
-}
-
-async function sync(path: string): Promise<void> {
-  await using handle = await open(path, 'r')
-  await handle.sync()
 }
 
 /** Returns whether another process has already written the same snapshot. */

@@ -1,6 +1,7 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { AppError, isDiskFull, toAppError } from '../../errors.js'
+import { syncPath } from '../../storage/atomic-file.js'
 import { readHeader, type StoredHeader } from './header.js'
 import { mapSqliteErrors } from './map-sqlite-errors.js'
 
@@ -15,7 +16,7 @@ export function backUpFile(catalogue: string, target: string): void {
   try {
     rmSync(partial, { force: true })
     mapSqliteErrors(() => db.prepare('VACUUM INTO ?').run(partial))
-    sync(partial)
+    syncPath(partial)
     renameSync(partial, target)
   } catch (cause) {
     rmSync(partial, { force: true })
@@ -48,14 +49,5 @@ function isIntact(file: string): boolean {
     return false
   } finally {
     db.close()
-  }
-}
-
-function sync(file: string): void {
-  const handle = openSync(file, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
   }
 }
