@@ -5,7 +5,7 @@
 export interface GalleryRef {
   readonly id: string
   readonly bundle: string // a name under models/, or a path
-  readonly fingerprint: string | null // null until the first open of its catalogue
+  readonly fingerprint: string | null // null if only its catalogue has it
 }
 
 /** The bundle of a gallery. Fingerprints are equal if their bundles have the same embeddings. */

@@ -52,7 +52,7 @@ export class FileGalleryRegistry implements GalleryRegistry {
 
   async current(): Promise<GalleryRef | undefined> {
     const galleries = this.#read()
-    if (!galleries) return this.#exists(ROOT_DIR) ? this.#root() : undefined
+    if (!galleries) return this.#exists(ROOT_DIR) ? this.#refOf(ROOT_DIR) : undefined
     const { current, next } = galleries
     if (!next || this.#headerOf(current.dir)?.successor !== next.fingerprint) return toRef(current)
     this.#write({ current: next, next: null, previous: current })
@@ -113,13 +113,9 @@ export class FileGalleryRegistry implements GalleryRegistry {
     for (const path of paths) await rm(path, { recursive: true, force: true })
   }
 
-  #root(): GalleryRef {
-    return this.#refOf(ROOT_DIR)
-  }
-
+  /** Opens no catalogue: a server asks for the current gallery every second. */
   #refOf(dir: string): GalleryRef {
-    const fingerprint = this.#headerOf(dir)?.fingerprint ?? null
-    return { id: dir, bundle: this.firstBundle, fingerprint }
+    return { id: dir, bundle: this.firstBundle, fingerprint: null }
   }
 
   #exists(dir: string): boolean {
