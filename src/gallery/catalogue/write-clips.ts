@@ -2,7 +2,7 @@ import type { Clip, EncodedSegment } from '../../domain/clip.js'
 import type { FileStat } from '../../domain/file-stat.js'
 import type { ClipId } from '../../domain/ids.js'
 import { AppError } from '../../errors.js'
-import type { ItemEnd, Lease } from '../../jobs/jobs.js'
+import type { ItemEnd, ItemFailure, Lease } from '../../jobs/jobs.js'
 import type { Catalogue } from './catalogue.js'
 import type { CatalogueChange, HashedFile, MovedFile, NewClip } from './changes.js'
 import { clipNotFound } from './clip-id.js'
@@ -142,8 +142,8 @@ export async function recordFailure(
 ): Promise<void> {
   const record = { type: 'recordFailure', failure } as const
   const { code, detail } = failure
-  const end = lease ? [{ type: 'endItem', end: { lease, outcome: 'failed', code, detail } }] : []
-  await catalogue.commit([record, ...(end as CatalogueChange[])])
+  const end = lease && ({ lease, outcome: 'failed', code, detail } as const)
+  await catalogue.commit([record, ...endItem(end)])
 }
 
 const clearFailure = ({ path }: { readonly path: string }): CatalogueChange => ({
@@ -151,7 +151,7 @@ const clearFailure = ({ path }: { readonly path: string }): CatalogueChange => (
   path,
 })
 
-const endItem = (end: ItemEnd | undefined): readonly CatalogueChange[] =>
+const endItem = (end: ItemEnd | ItemFailure | undefined): readonly CatalogueChange[] =>
   end ? [{ type: 'endItem', end }] : []
 
 async function commitIfValid(

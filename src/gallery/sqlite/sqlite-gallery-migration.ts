@@ -93,7 +93,8 @@ const PENDING = `FROM old.clips AS was WHERE NOT EXISTS (
 const MIRROR = `
   INSERT INTO main.changes (op, clip, mark) SELECT 'attributes', clips.number, randomblob(8)
     FROM main.clips JOIN old.clips AS was ON was.number = clips.number AND was.key = clips.key
-    WHERE clips.path <> was.path OR clips.metadata <> was.metadata;
+    WHERE clips.hash = was.hash AND clips.hash <> ''
+      AND (clips.path <> was.path OR clips.metadata <> was.metadata);
   UPDATE main.clips SET path = 'moving ' || clips.number FROM old.clips AS was
     WHERE was.number = clips.number AND was.key = clips.key
       AND was.path <> clips.path AND clips.hash <> '';
